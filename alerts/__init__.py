@@ -1,0 +1,1 @@
+"""Floor 4: detections become alerts, tickets and notices."""

@@ -1,0 +1,1 @@
+"""Floor 6: the web pages and the HTTP API."""

@@ -1,0 +1,1 @@
+"""Floor 3: readings and events become detections."""

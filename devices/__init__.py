@@ -1,0 +1,1 @@
+"""Floor 1: the town and what stands in it."""

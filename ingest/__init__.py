@@ -1,0 +1,1 @@
+"""Floor 2: broker, decoding, gate, journal, readings store."""
