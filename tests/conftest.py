@@ -1,0 +1,110 @@
+"""Fixtures that every test may use: a manual clock, a database on both engines, real servers."""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, insert
+
+from core.clock import ManualClock
+from core.database import metadata, open_engine, writing
+from tests.servers import Mosquitto, Postgres
+
+
+def _make_schema(url: str) -> None:
+    for package in ("devices", "ingest", "detectors", "alerts", "console"):
+        if find_spec(f"{package}.tables"):
+            import_module(f"{package}.tables")
+    engine = open_engine(url)
+    with writing(engine) as connection:
+        metadata.create_all(connection)
+        connection.execute(insert(metadata.tables["change_counter"]).values(one=1, last=0))
+    engine.dispose()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that stands at 2026-09-21 22:13:20 in Shanghai until the test moves it."""
+    return ManualClock()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the whole schema; copied, never opened."""
+    path = tmp_path_factory.mktemp("schema") / "template.db"
+    _make_schema(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One private PostgreSQL cluster for the run."""
+    server = Postgres.installed()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: Postgres) -> str:
+    """A PostgreSQL database with the whole schema; only ever a template."""
+    name = postgres.create()
+    _make_schema(postgres.url(name))
+    return name
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without any table, on each engine in turn."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = server.create()
+    yield server.url(name)
+    server.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a fresh database with the whole schema and `change_counter`'s row, on each engine in turn."""
+    if request.param == "sqlite":
+        path = tmp_path / "shouwang.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = server.create(request.getfixturevalue("postgres_template"))
+    yield server.url(name)
+    server.drop(name)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine on `database_url`, disposed at the end."""
+    opened = open_engine(database_url)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
+    """Start Mosquittos: `broker = mosquitto()` or `mosquitto(["acl_file …"])`; each has its own folder and port."""
+    brokers: list[Mosquitto] = []
+
+    def start(extra: Sequence[str] = ()) -> Mosquitto:
+        folder = tmp_path / f"mosquitto-{len(brokers)}"
+        folder.mkdir()
+        broker = Mosquitto(folder, extra)
+        brokers.append(broker)
+        broker.start()
+        return broker
+
+    yield start
+    for broker in brokers:
+        broker.stop()
