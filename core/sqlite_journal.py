@@ -27,6 +27,7 @@ _CACHE_RECORDS = 512
 _CACHE_BYTES = 64 * 2**20
 _TRIM_STEP = 20_000
 _FULL_CODES = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC}
+_ALWAYS_TAKEN = {RecordKind.TICK, RecordKind.CONTROL}  # small, and time must go on for the detectors
 _Answer = TypeVar("_Answer")
 
 
@@ -140,6 +141,8 @@ class SqliteJournal:
         if not entries:
             return self.head()
         with self._lock:
+            if any(entry.kind not in _ALWAYS_TAKEN for entry in entries):
+                self._make_room(now)
             offset = self._translating_full(lambda: self._append(entries, now))
         with self._grown:
             self._grown.notify_all()
@@ -156,9 +159,28 @@ class SqliteJournal:
                 raise JournalFull(f"the disk of {self._path} is full") from error
             raise
 
+    def _make_room(self, now: int) -> None:
+        """At the limit or the disk's reserve drop what may be dropped; JournalFull when that is not enough."""
+        if self._has_room():
+            return
+        self.trim(now)
+        if not self._has_room():
+            raise JournalFull(
+                f"{self._path} is at its quota of {self._quota.limit} bytes, or less than {self._quota.reserve} bytes "
+                "are free on its disk, and detectors still need what it holds"
+            )
+
+    def _has_room(self) -> bool:
+        return self._bytes() < self._quota.limit and self._disk_free(self._path.parent) >= self._quota.reserve
+
+    def _bytes(self) -> int:
+        pages, free, size = (
+            int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return (pages - free) * size
+
     def _append(self, entries: Sequence[Entry], now: int) -> Offset:
-        if self._disk_free(self._path.parent) < self._quota.reserve:
-            raise JournalFull(f"less than {self._quota.reserve} bytes are free on the disk of {self._path}")
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         head, last_time = self._read_head()
@@ -226,14 +248,9 @@ class SqliteJournal:
     def use(self) -> JournalUse:
         """How full the journal is, and what the quota dropped."""
         with self._lock:
-            connection = self._connection
-            pages, free, size = (
-                int(connection.execute(f"PRAGMA {name}").fetchone()[0])
-                for name in ("page_count", "freelist_count", "page_size")
-            )
-            dropped = dict(connection.execute("SELECT name, dropped_readings FROM consumer"))
-            disk_free = self._disk_free(self._path.parent)
-            return JournalUse((pages - free) * size, self._quota.limit, disk_free, self._head - self._tail, dropped)
+            dropped = dict(self._connection.execute("SELECT name, dropped_readings FROM consumer"))
+            free = self._disk_free(self._path.parent)
+            return JournalUse(self._bytes(), self._quota.limit, free, self._head - self._tail, dropped)
 
     def trim(self, now: int) -> int:
         """Delete what nobody needs and what the quota forces out; how many records went. Call it every few seconds.
