@@ -1,0 +1,216 @@
+"""The town as alerts see it: where a subject stands, whose grid that is, who could be sent and how they are reached.
+
+A view is read once and kept while `version` equals the registry's; rosters change without it and are read when needed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, func, select
+
+from alerts import tables
+from detectors.words import Subject
+from devices.tables import device, gateway, grid, registry, site, village
+
+
+class Site(NamedTuple):
+    """A key site, enterprise or road section. `grid` and `village` are None outside every grid; WGS84 degrees."""
+
+    code: str
+    kind: str
+    name: str
+    name_en: str
+    lng: float
+    lat: float
+    grid: str | None
+    importance: int
+    contact: str
+    phone: str
+    address: str
+    village: str | None
+
+
+class GridPlace(NamedTuple):
+    """A third-level grid (三级网格) and its village."""
+
+    code: str
+    name: str
+    name_en: str
+    village: str
+    village_name: str
+    village_name_en: str
+
+
+class DevicePlace(NamedTuple):
+    """Where a device stands; without a position of its own, where its site is. WGS84 degrees."""
+
+    code: str
+    name: str
+    type: str
+    site: str
+    gateway: str
+    lng: float
+    lat: float
+
+
+class GatewayPlace(NamedTuple):
+    """A gateway, its site and how many devices speak through it."""
+
+    code: str
+    name: str
+    site: str | None
+    devices: int
+
+
+class Station(NamedTuple):
+    """An enforcement station (综合执法站). `service_grids` are served however far; empty means by distance."""
+
+    code: str
+    name: str
+    name_en: str
+    lng: float
+    lat: float
+    checkpoint: bool
+    phone: str
+    service_grids: tuple[str, ...]
+
+
+class Team(NamedTuple):
+    """A grid's patrol (网格巡查队)."""
+
+    code: str
+    name: str
+    grid: str
+
+
+class Person(NamedTuple):
+    """Who can be sent or told: role patroller, officer, leader or dispatcher; a standing shift or "all"."""
+
+    code: str
+    name: str
+    role: str
+    phone: str
+    team: str | None
+    station: str | None
+    shift: str
+
+
+class Contact(NamedTuple):
+    """A channel's name in settings and an address that it understands."""
+
+    channel: str
+    address: str
+
+
+class Place(NamedTuple):
+    """Where a subject is. Everything is None or empty for what the town does not know."""
+
+    name: str = ""
+    name_en: str = ""
+    site: str | None = None
+    road: bool = False
+    grid: str | None = None
+    village: str | None = None
+    lng: float | None = None
+    lat: float | None = None
+    address: str = ""
+    devices: int = 0
+
+
+@dataclass(frozen=True)
+class TownView:
+    """Everything by its code; `contacts` by (kind, code) with kind person, team or station, the preferred first."""
+
+    version: int
+    sites: Mapping[str, Site]
+    grids: Mapping[str, GridPlace]
+    devices: Mapping[str, DevicePlace]
+    gateways: Mapping[str, GatewayPlace]
+    stations: Mapping[str, Station]
+    teams: Mapping[str, Team]
+    people: Mapping[str, Person]
+    contacts: Mapping[tuple[str, str], tuple[Contact, ...]]
+
+    def place(self, subject: Subject) -> Place:
+        """Where a subject is: a device's own position, else its site's; a gateway's and a site's is the site's."""
+        if subject.kind == "device" and (found := self.devices.get(subject.id)):
+            return self._at(found.site)._replace(lng=found.lng, lat=found.lat)
+        if subject.kind == "gateway" and (speaker := self.gateways.get(subject.id)):
+            return self._at(speaker.site)._replace(devices=speaker.devices)
+        return self._at(subject.id if subject.kind == "site" else None)
+
+    def _at(self, code: str | None) -> Place:
+        found = self.sites.get(code) if code else None
+        if found is None:
+            return Place()
+        return Place(
+            name=found.name,
+            name_en=found.name_en,
+            site=found.code,
+            road=found.kind == "road",
+            grid=found.grid,
+            village=found.village,
+            lng=found.lng,
+            lat=found.lat,
+            address=found.address,
+        )
+
+
+def load_town_view(connection: Connection) -> TownView:
+    """Read the view. Retired teams, stations and people are left out; retired sites stay, their tickets may be open."""
+    return TownView(
+        version=connection.execute(select(registry.c.version)).scalar() or 0,
+        sites={row.code: Site(*row) for row in connection.execute(_sites())},
+        grids={row.code: GridPlace(*row) for row in connection.execute(_grids())},
+        devices={row.code: DevicePlace(*row) for row in connection.execute(_devices())},
+        gateways={row.code: GatewayPlace(*row) for row in connection.execute(_gateways())},
+        stations={row.code: _station(row) for row in connection.execute(_kept(tables.station))},
+        teams={row.code: Team(row.code, row.name, row.grid) for row in connection.execute(_kept(tables.team))},
+        people={row.code: _person(row) for row in connection.execute(_kept(tables.person))},
+        contacts=_contacts(connection),
+    )
+
+
+def _sites() -> Select[Any]:
+    columns = [site.c[name] for name in Site._fields if name != "village"]
+    return select(*columns, grid.c.village).outerjoin(grid, grid.c.code == site.c.grid)
+
+
+def _grids() -> Select[Any]:
+    place = (grid.c.code, grid.c.name, grid.c.name_en)
+    return select(*place, village.c.code.label("village"), village.c.name, village.c.name_en).join(
+        village, village.c.code == grid.c.village
+    )
+
+
+def _devices() -> Select[Any]:
+    position = func.coalesce(device.c.lng, site.c.lng), func.coalesce(device.c.lat, site.c.lat)
+    names = device.c.code, device.c.name, device.c.type, device.c.site, device.c.gateway
+    return select(*names, *position).join(site, site.c.code == device.c.site)
+
+
+def _gateways() -> Select[Any]:
+    spoken = select(func.count()).where(device.c.gateway == gateway.c.code, device.c.state != "retired")
+    return select(gateway.c.code, gateway.c.name, gateway.c.site, spoken.scalar_subquery())
+
+
+def _kept(table: Any) -> Select[Any]:
+    return select(table).where(table.c.retired == 0).order_by(table.c.code)
+
+
+def _station(row: Any) -> Station:
+    place = row.code, row.name, row.name_en, row.lng, row.lat
+    return Station(*place, bool(row.checkpoint), row.phone, tuple(row.service_grids))
+
+
+def _person(row: Any) -> Person:
+    return Person(row.code, row.name, row.role, row.phone, row.team, row.station, row.shift)
+
+
+def _contacts(connection: Connection) -> dict[tuple[str, str], tuple[Contact, ...]]:
+    found: dict[tuple[str, str], tuple[Contact, ...]] = {}
+    for row in connection.execute(select(tables.contact).order_by(tables.contact.c.id)):
+        owner = row.owner_kind, row.owner
+        found[owner] = (*found.get(owner, ()), Contact(row.channel, row.address))
+    return found
