@@ -258,7 +258,7 @@ notice = Table(
     Column("next_try_at", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("attempt", BigInteger),  # the delivery under way
-    Column("claimed_by", String(40)),
+    Column("claimed_by", String(120)),  # the sender that answers for the row; null: nobody has anything left to do
     Column("repeated", Boolean, nullable=False, default=False),  # sent again after an uncertain attempt: 可能重复
     Column("created_at", BigInteger, nullable=False),
     Column("requested_at", BigInteger),
@@ -274,12 +274,17 @@ delivery = Table(
     metadata,
     Column("id", RowId, primary_key=True, autoincrement=True),
     Column("notice", ForeignKey("notice.id"), nullable=False, index=True),
+    Column("channel", String(20), nullable=False),
+    Column("address", Text, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
     Column("outcome", String(12), nullable=False),  # sending, accepted, retry, failed, uncertain
     Column("code", String(40), nullable=False, default=""),
     Column("detail", Text, nullable=False, default=""),
+    Column("hold_until", BigInteger, nullable=False, default=0),  # the provider wants nothing at this address before
+    Index(None, "channel", "started_at"),
 )
+"""One attempt to send a notice; committed before the request goes out."""
 
 phone_message = Table(
     "phone_message",
