@@ -1,0 +1,103 @@
+"""Renders templates with the request's language, account and helpers, and serves the static files."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import partial
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from console.access import language_of, services_of
+from console.language import LANGUAGES, named, number, span, text, texts, when
+from detectors.words import Severity
+
+SEVERITIES = {int(level): level.name.lower() for level in Severity}
+SCRIPT_TEXTS = ("live.", "severity.", "unit.", "hazard.", "map.", "curve.")
+"""The families of texts that the scripts need."""
+
+
+def static_folder() -> Path:
+    """Where the console's static files lie; the package is installed as plain files."""
+    with as_file(files("console") / "static") as folder:
+        return folder
+
+
+class CachedFiles(StaticFiles):
+    """Static files: for ever when asked with a version, else asked for again each time."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        versioned = b"v=" in scope.get("query_string", b"")
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if versioned else "no-cache"
+        return response
+
+
+class Pages:
+    """The templates and the addresses of the static files, which carry a digest of their content."""
+
+    def __init__(self, folder: Path) -> None:
+        self._digests = {
+            path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:10]
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+        self._environment = Environment(
+            loader=PackageLoader("console", "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals.update(static=self.static, severities=SEVERITIES, languages=LANGUAGES)
+        self._environment.filters.update(when=when, number=number)
+
+    def static(self, path: str) -> str:
+        """The address of a static file. Raises KeyError when there is no such file."""
+        return f"/static/{path}?v={self._digests[path]}"
+
+    def render(self, request: Request, template: str, status: int = 200, **context: object) -> HTMLResponse:
+        """The page in the request's language."""
+        language = language_of(request)
+        services = services_of(request)
+        known: dict[str, object] = {
+            "request": request,
+            "language": language,
+            "account": getattr(request.state, "account", None),
+            "demo": services.demo,
+            "now": services.clock.now(),
+            "script_texts": script_texts(language),
+            "t": partial(text, language),
+            "named": partial(named, language),
+            "span": partial(span, language),
+            "pick": partial(pick, language),
+        }
+        return HTMLResponse(self._environment.get_template(template).render({**known, **context}), status)
+
+
+def pick(language: str, names: tuple[str, str] | None, default: str = "—") -> str:
+    """The name in the language from (zh, en)."""
+    return default if names is None else names[LANGUAGES.index(language)]
+
+
+def script_texts(language: str) -> str:
+    """The texts that the scripts need, as JSON."""
+    wanted = {key: value for key, value in texts(language).items() if key.startswith(SCRIPT_TEXTS)}
+    return json.dumps(wanted, ensure_ascii=False)
+
+
+def wants_page(request: Request) -> bool:
+    """Whether the answer is for a person's browser and not for a script."""
+    return not request.url.path.startswith("/api/")
+
+
+def is_fragment(headers: Headers | Mapping[str, Any]) -> bool:
+    """Whether htmx asks and will swap a part of the page."""
+    return headers.get("hx-request") == "true"

@@ -1,0 +1,44 @@
+"""What the console is given by the wiring; it opens nothing itself."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
+
+from alerts.town_view import TownView
+from core.clock import Clock
+from detectors.rules import RuleSet
+from devices.device_types import DeviceType
+from ingest.store import ReadingStore
+from ingest.words import Control
+
+LiveFigures = Mapping[str, float]
+
+
+def no_figures() -> LiveFigures:
+    """The live figures of a console that runs beside no pipeline."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Services:
+    """The console's surroundings.
+
+    `store` is None when the readings store belongs to another process: curves then say so. `town` and `rules` give
+    the ones in force. `journal_control` appends a control record. `counters` gives `readings_per_s` and `lag_ms`
+    (how far detection is behind the journal); a missing key is shown as unknown. `base_url` is the address that
+    people open, such as `http://127.0.0.1:8080`.
+    """
+
+    engine: Engine
+    store: ReadingStore | None
+    clock: Clock
+    types: Mapping[str, DeviceType]
+    town: Callable[[], TownView]
+    rules: Callable[[], RuleSet]
+    journal_control: Callable[[Control], object]
+    counters: Callable[[], LiveFigures] = no_figures
+    demo: bool = False
+    base_url: str = "http://127.0.0.1:8080"
+    metrics: CollectorRegistry = field(default_factory=CollectorRegistry)

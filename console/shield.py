@@ -1,0 +1,83 @@
+"""What every answer and every unsafe request passes: security headers, a same-origin check, a limit on bodies."""
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from console.language import both
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "manifest-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+BODY_LIMIT = 64 * 1024
+
+
+def same_origin(headers: Headers, base_url: str) -> bool:
+    """Whether an unsafe request came from our own pages: its Origin names the host it was sent to or `base_url`.
+
+    Every browser sends Origin with a POST; a request without one is refused too.
+    """
+    origin = headers.get("origin", "")
+    place = urlsplit(origin)
+    if place.scheme not in {"http", "https"}:
+        return False
+    own = urlsplit(base_url)
+    return place.netloc == headers.get("host") or (place.scheme, place.netloc) == (own.scheme, own.netloc)
+
+
+class Shield:
+    """Wraps the application; refuses what is not ours before it is read."""
+
+    def __init__(self, app: ASGIApp, base_url: str) -> None:
+        self._app = app
+        self._base_url = base_url
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_shielded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+                if "cache-control" not in headers:
+                    headers["Cache-Control"] = "no-store"
+            await send(message)
+
+        refusal = self._refusal(scope)
+        await (refusal or self._app)(scope, receive, send_shielded)
+
+    def _refusal(self, scope: Scope) -> JSONResponse | None:
+        if scope["method"] in SAFE:
+            return None
+        headers = Headers(scope=scope)
+        if not same_origin(headers, self._base_url):
+            return JSONResponse({"error": both("error.origin")}, 403)
+        if "chunked" in headers.get("transfer-encoding", "") or int(headers.get("content-length") or 0) > BODY_LIMIT:
+            return JSONResponse({"error": both("error.too_large")}, 413)
+        return None

@@ -1,0 +1,48 @@
+"""Where a ticket stands: which clock runs, until when, and what comes next."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, case, func
+
+from alerts.tables import ticket
+
+UNACCEPTED = ("reported", "verified", "registered", "dispatched")
+WORKING = ("accepted", "on_scene")
+TO_CHECK = ("handled", "checked")
+OPEN = (*UNACCEPTED, *WORKING, *TO_CHECK)
+
+TABS: dict[str, tuple[str, ...]] = {"all": OPEN, "waiting": UNACCEPTED, "working": WORKING, "to_check": TO_CHECK}
+"""The queue's tabs and the statuses in each."""
+
+
+class Due(NamedTuple):
+    """The clock that runs now: `stage` is accept, arrive or done; `by` in µs UTC."""
+
+    stage: str
+    by: int
+
+
+def due(row: Mapping[str, Any]) -> Due | None:
+    """The running clock of a ticket, None when it waits for the dispatcher or is over.
+
+    >>> due({"status": "accepted", "accept_by": 5, "arrive_by": None, "done_by": 9})
+    Due(stage='done', by=9)
+    """
+    stages = {"accepted": ("arrive", "done"), "on_scene": ("done",)}
+    if row["status"] in UNACCEPTED:
+        stages[row["status"]] = ("accept", "arrive", "done")
+    for stage in stages.get(row["status"], ()):
+        if row[f"{stage}_by"] is not None:
+            return Due(stage, row[f"{stage}_by"])
+    return None
+
+
+def due_column() -> ColumnElement[int]:
+    """`due(row).by` in SQL."""
+    t = ticket.c
+    return case(
+        (t.status.in_(UNACCEPTED), func.coalesce(t.accept_by, t.arrive_by, t.done_by)),
+        (t.status == "accepted", func.coalesce(t.arrive_by, t.done_by)),
+        (t.status == "on_scene", t.done_by),
+    )

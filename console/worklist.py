@@ -1,0 +1,118 @@
+"""The queue of open tickets, sorted by time left, and a patroller's part of it."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, func, or_, select
+
+from alerts.tables import person, ticket
+from alerts.tables import station as station_table
+from alerts.tables import team as team_table
+from console.board import names_of
+from console.stages import OPEN, TABS, due, due_column
+from devices.tables import grid as grid_table
+from devices.tables import site as site_table
+
+PAGE = 60
+_COLUMNS = (
+    *(ticket.c[name] for name in ("id", "number", "status", "title", "hazard", "severity", "life_safety", "site")),
+    *(ticket.c[name] for name in ("lng", "lat", "address", "grid", "team", "station", "accept_by", "arrive_by")),
+    *(ticket.c[name] for name in ("done_by", "reported_at", "accepted_at", "accepted_by", "recovered_at")),
+)
+
+
+class Filter(NamedTuple):
+    """What the dispatcher wants to see; the defaults leave nothing out. `severity` is the lowest shown."""
+
+    tab: str = "all"
+    severity: int = 0
+    grid: str = ""
+    hazard: str = ""
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """The SQL conditions that all must hold."""
+        wanted = [ticket.c.status.in_(TABS.get(self.tab, OPEN))]
+        if self.severity:
+            wanted.append(ticket.c.severity >= self.severity)
+        if self.grid:
+            wanted.append(ticket.c.grid == self.grid)
+        if self.hazard:
+            wanted.append(ticket.c.hazard == self.hazard)
+        return wanted
+
+
+def queue(connection: Connection, wanted: Filter, limit: int = PAGE, offset: int = 0) -> list[dict[str, Any]]:
+    """Open tickets, least time left first, those that wait for the dispatcher last; the more severe first in a tie."""
+    left = due_column()
+    ids = (
+        select(ticket.c.id)
+        .where(*wanted.conditions())
+        .order_by(left.is_(None), left, ticket.c.severity.desc(), ticket.c.id)
+        .limit(limit)
+        .offset(offset)
+    )
+    return with_places(connection, [int(row.id) for row in connection.execute(ids)])
+
+
+def with_places(connection: Connection, ids: Sequence[int]) -> list[dict[str, Any]]:
+    """The tickets in the order of `ids`, each with the names of its place and people and its running clock."""
+    rows = {row["id"]: dict(row) for row in connection.execute(select(*_COLUMNS).where(_in_ids(ids))).mappings()}
+    found = [rows[n] for n in ids if n in rows]
+    sites = names_of(connection, site_table, [row["site"] for row in found])
+    grids = names_of(connection, grid_table, [row["grid"] for row in found])
+    people = names_of(connection, person, [row["accepted_by"] for row in found])
+    for row in found:
+        clock = due(row)
+        row["place"] = sites.get(row["site"] or "")
+        row["grid_name"] = grids.get(row["grid"] or "")
+        row["accepted_name"] = people.get(row["accepted_by"] or "", (row["accepted_by"],))[0]
+        row["due_stage"], row["due_by"] = clock or (None, None)
+    return found
+
+
+def _in_ids(ids: Sequence[int]) -> ColumnElement[bool]:
+    return ticket.c.id.in_(ids)
+
+
+def tab_counts(connection: Connection, wanted: Filter) -> dict[str, int]:
+    """How many tickets each tab holds under the same filter."""
+    query = select(ticket.c.status, func.count()).where(*wanted._replace(tab="all").conditions())
+    counts: dict[str, int] = {status: count for status, count in connection.execute(query.group_by(ticket.c.status))}
+    return {tab: sum(counts.get(status, 0) for status in statuses) for tab, statuses in TABS.items()}
+
+
+class Posting(NamedTuple):
+    """Where a person serves."""
+
+    team: str | None
+    station: str | None
+    name: str
+    place: str
+
+
+def posting(connection: Connection, code: str) -> Posting | None:
+    """A person's team and station, None for an unknown or retired one."""
+    row = connection.execute(
+        select(person.c.team, person.c.station, person.c.name).where(person.c.code == code, person.c.retired == 0)
+    ).first()
+    if row is None:
+        return None
+    teams = names_of(connection, team_table, [row.team])
+    stations = names_of(connection, station_table, [row.station])
+    place = next(iter([*teams.values(), *stations.values()]), ("", ""))[0]
+    return Posting(row.team, row.station, row.name, place)
+
+
+def mine(connection: Connection, post: Posting, limit: int = 30) -> list[dict[str, Any]]:
+    """The tickets on which the person's team or station may act: least time left first."""
+    places = [column == code for column, code in ((ticket.c.team, post.team), (ticket.c.station, post.station)) if code]
+    if not places:
+        return []
+    left = due_column()
+    ids = (
+        select(ticket.c.id)
+        .where(ticket.c.status.in_(("dispatched", "accepted", "on_scene", "handled")), or_(*places))
+        .order_by(left.is_(None), left, ticket.c.severity.desc())
+        .limit(limit)
+    )
+    return with_places(connection, [int(row.id) for row in connection.execute(ids)])
