@@ -1,0 +1,105 @@
+"""The readings store's port: the writer appends, charts read. `ingest.duckdb_store` is the embedded adapter."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from core.journal import Offset
+from ingest.words import Block
+
+
+class StoreError(Exception):
+    """The readings store can't do what was asked."""
+
+
+class StoreBusy(StoreError):
+    """Another process owns the store; trying again won't help until it stops."""
+
+
+class StoreUnavailable(StoreError):
+    """The store can't serve now: give the same batch again later, what of it was kept is known by `applied`."""
+
+
+class Appended(NamedTuple):
+    """What became of a batch's readings.
+
+    `stored` have a (series, at) never kept before; `duplicate` replaced one, in the store or earlier in the batch;
+    `replayed` came at or before the applied offset and were dropped.
+    """
+
+    stored: int
+    duplicate: int
+    replayed: int
+
+
+class Counts(NamedTuple):
+    """Over the whole life of the store: distinct (series, at) ever kept, and readings that replaced one."""
+
+    stored: int
+    duplicate: int
+
+
+class Point(NamedTuple):
+    """One reading of a known series: µs UTC, in the metric's unit, `ingest.words.Quality` flags."""
+
+    at: int
+    value: float
+    quality: int
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A series over a span, ascending by `at` (int64 µs UTC); `low`, `mean`, `high` are float64 of the same length.
+
+    A raw curve has the value in all three; a downsampled one has a bucket's least, mean and greatest value at the
+    newest `at` of the bucket.
+    """
+
+    at: npt.NDArray[np.int64]
+    low: npt.NDArray[np.float64]
+    mean: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+
+class ReadingStore(Protocol):
+    """Every reading once per (series, at), the last write winning. One writer; reads from any thread meanwhile."""
+
+    def append(self, batch: Sequence[tuple[Offset, Block]]) -> Appended:
+        """Keep the blocks, in the order of their offsets, in one transaction with the applied offset and the counts.
+
+        Raises StoreUnavailable.
+        """
+        ...
+
+    def applied(self) -> Offset:
+        """The offset of the last block that is kept, START when none is."""
+        ...
+
+    def latest(self, series: Sequence[int]) -> dict[int, Point]:
+        """The newest reading by `at` of each of these series that has any."""
+        ...
+
+    def range(self, series: int, since: int, until: int, points: int) -> Curve:
+        """The readings with since <= at < until: as they are up to `points` of them, else in at most `points` buckets.
+
+        Raises ValueError when `points` isn't positive.
+        """
+        ...
+
+    def counts(self) -> Counts:
+        """How many readings were ever stored, and how many replaced one; retention takes nothing off."""
+        ...
+
+    def retain(self, before: int) -> int:
+        """Delete the readings with at < before; how many went. One that comes again after that counts as stored."""
+        ...
+
+    def close(self) -> None:
+        """Release the store; what `append` returned for is durable."""
+        ...
