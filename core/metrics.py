@@ -1,7 +1,6 @@
 """What the platform tells of itself: Prometheus metrics on their own registry, and exact latencies of recent work."""
 
 import threading
-from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -82,9 +81,9 @@ class Metrics:
         )
         self.latencies = {hop: Latencies() for hop in HOPS}
 
-    def time_hop(self, hop: str, since: Iterable[int], now: int) -> None:
+    def time_hop(self, hop: str, since: npt.ArrayLike, now: int) -> None:
         """Time a hop for things published at `since` (µs) and through at `now`."""
-        spans = now - np.fromiter(since, np.int64)
+        spans = now - np.asarray(since, np.int64)
         if not len(spans):
             return
         self.latencies[hop].add(spans)

@@ -1,0 +1,283 @@
+"""The gate: every message becomes readings, events or named rejects; each reading's quality is judged here, once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from core import snapshot
+from core.clock import MILLISECOND
+from core.journal import Offset, Record, RecordKind
+from devices.registry import Registry
+from ingest.formats import FORMATS
+from ingest.formats.items import Happened, Item, Measured, Refused, Status
+from ingest.lateness import EARLIEST, Outages, implausible, judge
+from ingest.words import Block, Connected, Control, Event, Lost, Message, Quality, Reject, decode_control
+
+MAX_PAYLOAD = 256 * 1024
+"""Bytes; a larger message is refused."""
+_KEPT_OF_OVERSIZE = 1024
+_LARGEST_TIME = 2**52  # ms; beyond it a time is nonsense and would overflow
+_EVENT_LATE = 600_000_000
+_PREFIX = "sw/v1/"
+
+
+class _Run(NamedTuple):
+    """Rows of one device in one message."""
+
+    message: int
+    device: str
+    start: int
+    end: int
+
+
+@dataclass
+class _Batch:
+    """Columns under construction."""
+
+    series: list[int] = field(default_factory=list)
+    at: list[int] = field(default_factory=list)
+    received_at: list[int] = field(default_factory=list)
+    value: list[float] = field(default_factory=list)
+    quality: list[int] = field(default_factory=list)
+    runs: list[_Run] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+class Judged(NamedTuple):
+    """What a batch of messages became."""
+
+    block: Block
+    events: list[Event]
+    rejects: list[Reject]
+
+
+class Gate:
+    """Admits messages of the registered town. One thread's own; it knows each series' newest time and the outages."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.outages = Outages()
+        self._newest: npt.NDArray[np.int64] = np.empty(0, np.int64)
+        self.load(registry)
+
+    def load(self, registry: Registry) -> None:
+        """Take a newer registry; what is known of the series stays."""
+        self._registry = registry
+        newest = np.zeros(len(registry.device), np.int64)
+        newest[: len(self._newest)] = self._newest
+        self._newest = newest
+        self._admitted: dict[str, dict[str, dict[str, int]]] = {code: {} for code in registry.gateways}
+        for code, metrics in registry.series_of.items():
+            index = registry.device_index[code]
+            if registry.state[index] != "retired":
+                self._admitted[registry.gateway_codes[registry.gateway[index]]][code] = metrics
+
+    def judge(self, messages: Sequence[Message]) -> Judged:
+        """Decode and judge a batch in order of arrival."""
+        batch = _Batch()
+        for index, message in enumerate(messages):
+            self._admit(index, message, batch)
+        return Judged(self._block(messages, batch), batch.events, batch.rejects)
+
+    def _admit(self, index: int, message: Message, batch: _Batch) -> None:
+        gateway, *path = message.topic.removeprefix(_PREFIX).split("/")
+        admitted = self._admitted.get(gateway)
+        refusal = self._refusal(message, gateway, path, known=admitted is not None)
+        if refusal or admitted is None:
+            batch.rejects.append(_reject(message, gateway, refusal or Refused("unknown_gateway", gateway)))
+            return
+        for item in FORMATS[self._registry.gateways[gateway].format].decode(path, message.payload):
+            if type(item) is Measured:
+                self._measured(index, message, gateway, admitted, item, batch)
+            else:
+                self._other(message, gateway, admitted, item, batch)
+
+    def _refusal(self, message: Message, gateway: str, path: list[str], known: bool) -> Refused | None:
+        """Why the whole message is refused unread, if it is."""
+        if not known:
+            return Refused("unknown_gateway", f"gateway {gateway} is not registered")
+        if len(message.payload) > MAX_PAYLOAD:
+            return Refused("oversize", f"{len(message.payload)} bytes, at most {MAX_PAYLOAD}")
+        if message.retained and path != ["status"]:
+            return Refused("retained", "telemetry must not be retained: it would return as new at every start")
+        return None
+
+    def _measured(
+        self,
+        index: int,
+        message: Message,
+        gateway: str,
+        admitted: dict[str, dict[str, int]],
+        item: Measured,
+        batch: _Batch,
+    ) -> None:
+        metrics = admitted.get(item.device)
+        if metrics is None:
+            detail = self._why_not(gateway, item.device)
+            batch.rejects.append(_part(message, gateway, item, item.values, *detail))
+            return
+        at, flag = _time(item.t, message.received_at)
+        start = len(batch.series)
+        for metric, value in item.values.items():
+            number = metrics.get(metric)
+            if number is None:
+                detail = ("unknown_metric", f"{item.device} has no metric {metric}")
+                batch.rejects.append(_part(message, gateway, item, {metric: value}, *detail))
+                continue
+            batch.series.append(number)
+            batch.value.append(value)
+        rows = len(batch.series) - start
+        batch.at += [at] * rows
+        batch.received_at += [message.received_at] * rows
+        batch.quality += [flag] * rows
+        batch.runs.append(_Run(index, item.device, start, start + rows))
+
+    def _why_not(self, gateway: str, device: str) -> tuple[str, str]:
+        index = self._registry.device_index.get(device)
+        if index is None:
+            return "unknown_device", f"device {device} is not registered"
+        if self._registry.state[index] == "retired":
+            return "retired_device", f"device {device} is retired"
+        return "foreign_device", f"device {device} belongs to another gateway than {gateway}"
+
+    def _other(
+        self, message: Message, gateway: str, admitted: dict[str, dict[str, int]], item: Item, batch: _Batch
+    ) -> None:
+        match item:
+            case Status():
+                now = message.received_at
+                batch.events.append(Event("gateway", gateway, "status", now, now, {"online": item.online}))
+            case Happened() if item.device in admitted:
+                batch.events.append(self._event(item, message.received_at))
+            case Happened():
+                batch.rejects.append(_reject(message, gateway, Refused(*self._why_not(gateway, item.device))))
+            case Refused():
+                batch.rejects.append(_reject(message, gateway, item))
+
+    def _event(self, item: Happened, received_at: int) -> Event:
+        at, flag = _time(item.t, received_at)
+        times = np.array([at], np.int64), np.array([received_at], np.int64)
+        if implausible(*times)[0]:
+            at, flag = received_at, int(Quality.TIME_REPLACED)
+        starts, ends = self.outages.spans()
+        own = np.maximum(0, np.minimum(ends, received_at) - np.maximum(starts, at)).sum()
+        if received_at - at - own > _EVENT_LATE:
+            flag |= int(Quality.AGED)
+        return Event("device", item.device, item.type, at, received_at, item.attributes, flag)
+
+    def _block(self, messages: Sequence[Message], batch: _Batch) -> Block:
+        block = Block.of(batch.series, batch.at, batch.received_at, batch.value, batch.quality)
+        if not len(block):
+            return block
+        if not np.isfinite(block.value).all():
+            block = self._without_infinite(messages, batch, block)
+        strange = implausible(block.at, block.received_at)
+        if strange.any():
+            _replace_times(block, batch.runs, strange)
+        starts, ends = self.outages.spans()
+        registry = self._registry
+        judge(
+            block.series, block.at, block.received_at, block.value, block.quality, self._newest,
+            registry.low, registry.high, registry.late, starts, ends,
+        )  # fmt: skip
+        return block
+
+    def _without_infinite(self, messages: Sequence[Message], batch: _Batch, block: Block) -> Block:
+        """Refuse values that are no numbers; a row that goes leaves the runs' places to those that stay."""
+        keep = np.isfinite(block.value)
+        for run in batch.runs:
+            bad = np.flatnonzero(~keep[run.start : run.end]) + run.start
+            for row in bad:
+                series = int(block.series[row])
+                metric = self._registry.metrics[self._registry.metric[series]]
+                message = messages[run.message]
+                gateway = message.topic.removeprefix(_PREFIX).split("/")[0]
+                batch.rejects.append(
+                    _reject(message, gateway, Refused("not_finite", f"{run.device} {metric} is not a finite number", 1))
+                )
+        places = np.concatenate([[0], np.cumsum(keep)])
+        batch.runs = [run._replace(start=int(places[run.start]), end=int(places[run.end])) for run in batch.runs]
+        columns = (block.series, block.at, block.received_at, block.value, block.quality)
+        return Block(*(column[keep] for column in columns))  # type: ignore[arg-type]
+
+    def control(self, control: Control) -> None:
+        """Follow what was journalled about the platform's own session."""
+        match control:
+            case Lost():
+                self.outages.lost(control.at)
+            case Connected():
+                self.outages.connected(control.at)
+
+    def replay(self, record: Record) -> None:
+        """Take up what a journalled record taught, after a restart."""
+        if record.kind is RecordKind.BLOCK:
+            block = Block.from_bytes(record.payload)
+            known = block.series < len(self._newest)
+            np.maximum.at(self._newest, block.series[known], block.at[known])
+        elif record.kind is RecordKind.CONTROL:
+            self.control(decode_control(record.payload))
+
+    def save(self, path: Path, offset: Offset) -> None:
+        """Write the state as of `offset`."""
+        meta = {"offset": list(offset), "registry": self._registry.id, "outages": msgspec.to_builtins(self.outages)}
+        snapshot.save(path, meta, {"newest": self._newest})
+
+    def restore(self, path: Path) -> Offset | None:
+        """Take up a saved state and return its offset; None when there is none of this registry."""
+        loaded = snapshot.load(path)
+        if loaded is None or loaded[0]["registry"] != self._registry.id:
+            return None
+        meta, arrays = loaded
+        kept = arrays["newest"][: len(self._newest)]
+        self._newest[: len(kept)] = kept
+        self.outages = msgspec.convert(meta["outages"], Outages)
+        return Offset(*meta["offset"])
+
+
+def _time(t: float | None, received_at: int) -> tuple[int, int]:
+    """The µs of a sender's milliseconds and the flag that says how they came about."""
+    if t is None:
+        return received_at, int(Quality.NO_TIME)
+    if not -_LARGEST_TIME < t < _LARGEST_TIME:  # nanoseconds, infinity: implausible, to be replaced
+        return EARLIEST - 1, 0
+    return int(t * MILLISECOND), 0
+
+
+def _replace_times(block: Block, runs: list[_Run], strange: npt.NDArray[np.bool_]) -> None:
+    """Shift the rows of each device and message that has an implausible time so that its newest is at receipt."""
+    groups: dict[tuple[int, str], list[int]] = {}
+    for run in runs:
+        groups.setdefault((run.message, run.device), []).extend(range(run.start, run.end))
+    rows, shifts = [], []
+    for members in groups.values():
+        if not strange[members].any():
+            continue
+        shift = int(block.received_at[members[0]] - block.at[members].max())
+        block.at[members] += shift
+        block.quality[members] |= int(Quality.TIME_REPLACED)
+        rows += members
+        shifts += [shift] * len(members)
+    block.shift_rows, block.shifts = np.array(rows, np.int32), np.array(shifts, np.int64)
+
+
+def _part(message: Message, gateway: str, item: Measured, values: dict[str, Any], reason: str, detail: str) -> Reject:
+    """The refused part of a message as a message of its own, so that it can be replayed after enrolment."""
+    payload = msgspec.json.encode({"device": item.device, "t": item.t, "values": values})
+    if message.topic.count("/") == 3:
+        payload = b'{"readings":[' + payload + b"]}"
+    return _reject(message, gateway, Refused(reason, detail, len(values), payload))
+
+
+def _reject(message: Message, gateway: str, refused: Refused) -> Reject:
+    payload = message.payload if refused.payload is None else refused.payload
+    if refused.reason == "oversize":
+        payload = payload[:_KEPT_OF_OVERSIZE]
+    return Reject(
+        message.topic, payload, message.received_at, gateway, refused.reason, refused.detail, refused.readings,
+        message.retained,
+    )  # fmt: skip

@@ -1,0 +1,195 @@
+"""The platform's session with the broker: paho, QoS 1, a persistent session, acknowledged by hand and last."""
+
+import ssl
+import threading
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import paho.mqtt.client as paho
+import structlog
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from core.clock import Clock
+from ingest.words import Connected, Control, Lost, Message
+
+_log = structlog.get_logger()
+_KEEPALIVE = 30  # s
+_FIRST_RETRY, _LONGEST_RETRY = 1, 15  # s
+_TLS_SCHEMES = {"mqtts"}
+
+
+@dataclass(frozen=True)
+class BrokerAddress:
+    """Where and as whom to connect; from `mqtt[s]://USER:PASSWORD@HOST:PORT?ca=FILE&client_id=NAME`."""
+
+    host: str
+    port: int
+    username: str = ""
+    password: str = field(default="", repr=False)
+    tls: bool = False
+    ca: str | None = None
+    client_id: str = "shouwang"
+
+    @classmethod
+    def parse(cls, url: str) -> "BrokerAddress":
+        """Read a URL; ValueError says what is wrong with it.
+
+        >>> BrokerAddress.parse("mqtts://town:secret@broker.example").port
+        8883
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname:
+            raise ValueError(
+                "a broker's URL is mqtt://HOST or mqtts://HOST, with USER:PASSWORD@ and :PORT where needed"
+            )
+        options = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+        if unknown := options.keys() - {"ca", "client_id"}:
+            raise ValueError(f"a broker's URL takes ?ca=FILE and ?client_id=NAME, not {', '.join(sorted(unknown))}")
+        tls = parts.scheme in _TLS_SCHEMES
+        return cls(
+            parts.hostname,
+            parts.port or (8883 if tls else 1883),
+            unquote(parts.username or ""),
+            unquote(parts.password or ""),
+            tls,
+            **options,
+        )
+
+
+class Receipt(NamedTuple):
+    """What acknowledges a message: its id, valid only within the connection that delivered it."""
+
+    connection: int
+    mid: int
+    qos: int
+
+
+class Arrival(NamedTuple):
+    """A message or a control of the session, in the order in which they happened."""
+
+    what: Message | Control
+    receipt: Receipt | None
+
+
+class Inbox:
+    """What has arrived and is not yet journalled; bounded by the broker's in-flight limit, as none is acknowledged."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Arrival] = deque()
+        self._filled = threading.Event()
+
+    def put(self, arrival: Arrival) -> None:
+        self._waiting.append(arrival)
+        if not self._filled.is_set():
+            self._filled.set()
+
+    def take(self, most: int, timeout: float) -> list[Arrival]:
+        """Up to `most` arrivals in order; waits up to `timeout` seconds for the first."""
+        if not self._waiting and not self._filled.wait(timeout):
+            return []
+        self._filled.clear()
+        waiting = self._waiting
+        return [waiting.popleft() for _ in range(min(most, len(waiting)))]
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+
+class BrokerSession:
+    """Delivers messages into an Inbox; `acknowledge` answers the broker once they are on disk.
+
+    Subscribes at every connect, so that a persistent session never keeps an old list. A receipt of an earlier
+    connection is dropped: the broker delivers that message again, and its id may by then mean another one.
+    """
+
+    name = "mqtt"
+
+    def __init__(self, address: BrokerAddress, subscriptions: Sequence[str], inbox: Inbox, clock: Clock) -> None:
+        self.connected = False
+        self._address = address
+        self._subscriptions = [(topic, 1) for topic in subscriptions]
+        self._inbox = inbox
+        self._clock = clock
+        self._connection = 0
+        self._lock = threading.Lock()
+        self._client = self._make_client()
+
+    def _make_client(self) -> paho.Client:
+        address = self._address
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2, client_id=address.client_id, clean_session=False, manual_ack=True
+        )
+        if address.username:
+            client.username_pw_set(address.username, address.password)
+        if address.tls:
+            client.tls_set(ca_certs=address.ca, tls_version=ssl.PROTOCOL_TLS_CLIENT)
+        client.reconnect_delay_set(_FIRST_RETRY, _LONGEST_RETRY)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        return client
+
+    def start(self) -> None:
+        """Begin to connect, and to try again for as long as it takes."""
+        self._client.connect_async(self._address.host, self._address.port, _KEEPALIVE)
+        self._client.loop_start()
+
+    def stop(self, timeout: float) -> None:  # noqa: ARG002 - the port's signature
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def acknowledge(self, receipts: Iterable[Receipt]) -> None:
+        """Tell the broker that these are durable."""
+        with self._lock:
+            for receipt in receipts:
+                if receipt.connection == self._connection and receipt.qos:
+                    self._client.ack(receipt.mid, receipt.qos)
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Send without waiting or guarantee (QoS 0)."""
+        self._client.publish(topic, payload, qos=0)
+
+    def _on_connect(
+        self, client: paho.Client, _data: Any, _flags: paho.ConnectFlags, reason: ReasonCode, _props: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            _log.error("broker refused the connection", broker=self._address.host, reason=str(reason))
+            return
+        client.subscribe(self._subscriptions)
+
+    def _on_subscribe(
+        self, client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _props: Properties | None
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            _log.error("broker refused a subscription", topics=self._subscriptions, reasons=[str(r) for r in reasons])
+            client.disconnect()
+            return
+        self.connected = True
+        self._inbox.put(Arrival(Connected(self._clock.now()), None))
+        _log.info("subscribed", broker=self._address.host, topics=len(self._subscriptions))
+
+    def _on_disconnect(
+        self,
+        _client: paho.Client,
+        _data: Any,
+        _flags: paho.DisconnectFlags,
+        reason: ReasonCode,
+        _props: Properties | None,
+    ) -> None:
+        with self._lock:
+            self._connection += 1
+        if self.connected:
+            self.connected = False
+            self._inbox.put(Arrival(Lost(self._clock.now()), None))
+            _log.warning("broker connection lost", broker=self._address.host, reason=str(reason))
+
+    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        receipt = Receipt(self._connection, message.mid, message.qos)
+        received = Message(message.topic, bytes(message.payload), self._clock.now(), message.retain)
+        self._inbox.put(Arrival(received, receipt))

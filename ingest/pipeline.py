@@ -1,0 +1,179 @@
+"""From the inbox to the journal: judge a batch, commit it, and only then acknowledge it."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import structlog
+
+from core.clock import SECOND, Clock
+from core.journal import START, Entry, Journal, JournalFull, Offset, RecordKind
+from core.metrics import Metrics
+from devices.registry import Registry
+from ingest.gate import Gate, Judged
+from ingest.mqtt import Arrival, Inbox, Receipt
+from ingest.words import Block, Control, Lost, Message, Quality, RegistryChanged, Reject, decode_control, encode
+
+TICK = SECOND
+_BATCH = 2_000
+_LINGER = 0.004  # s; a batch worth a commit
+_SNAPSHOT_INTERVAL = 30 * SECOND
+_REJECT_NOTES_PER_TICK = 5
+_TIMED_QUALITIES = int(Quality.TIME_REPLACED | Quality.NO_TIME | Quality.AGED | Quality.DISORDERED)
+_log = structlog.get_logger()
+
+Publish = Callable[[str, bytes], None]
+Acknowledge = Callable[[Iterable[Receipt]], None]
+
+
+class Pipeline:
+    """The one thread that writes readings: inbox → gate → journal → acknowledgement, with a tick a second between.
+
+    `acknowledge` and `publish` are the broker session's. When the journal is full nothing is acknowledged and the batch
+    is tried again: the broker holds the rest.
+    """
+
+    consumer = "gate"
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        gate: Gate,
+        journal: Journal,
+        clock: Clock,
+        metrics: Metrics,
+        state: Path,
+        acknowledge: Acknowledge,
+        publish: Publish,
+        load_registry: Callable[[], Registry],
+    ) -> None:
+        self._inbox, self._gate, self._journal, self._clock, self._metrics = inbox, gate, journal, clock, metrics
+        self._state = state
+        self._acknowledge, self._publish = acknowledge, publish
+        self._load_registry = load_registry
+        self._next_tick = 0
+        self._next_snapshot = 0
+        self._notes: Counter[str] = Counter()
+        self._seen = START
+
+    def resume(self) -> None:
+        """Take up the gate's state from its snapshot and the journal behind it; journal that we heard nothing since."""
+        offset = self._gate.restore(self._state) or self._journal.tail()
+        self._seen = offset
+        while records := self._journal.read(self._seen, 500):
+            for record in records:
+                self._gate.replay(record)
+            self._seen = records[-1].offset
+        now = self._clock.now()
+        self._commit([Lost(self._journal.last_time() or now)], [], now)
+
+    def run(self, ending: threading.Event) -> None:
+        """Until `ending`: take, judge, commit, acknowledge."""
+        while not ending.is_set():
+            self.step()
+            ending.wait(_LINGER)
+        while len(self._inbox):
+            self.step()
+        self._save()
+
+    def step(self) -> int:
+        """One batch; how many arrivals it held."""
+        arrivals = self._inbox.take(_BATCH, timeout=0.1)
+        now = self._clock.now()
+        for part in _parts(arrivals):
+            controls = [arrival.what for arrival in part if not isinstance(arrival.what, Message)]
+            messages = [arrival.what for arrival in part if isinstance(arrival.what, Message)]
+            self._commit(controls, messages, now)
+            self._acknowledge([arrival.receipt for arrival in part if arrival.receipt])
+        if not arrivals and now >= self._next_tick:
+            self._commit([], [], now)
+        if now >= self._next_snapshot:
+            self._save()
+            self._next_snapshot = now + _SNAPSHOT_INTERVAL
+        return len(arrivals)
+
+    def _commit(self, controls: Sequence[Control], messages: Sequence[Message], now: int) -> None:
+        for control in controls:
+            self._gate.control(control)
+        judged = self._gate.judge(messages)
+        entries = [Entry(RecordKind.CONTROL, encode(control)) for control in controls] + _entries(judged)
+        if now >= self._next_tick:
+            entries.append(Entry(RecordKind.TICK, b""))
+            self._next_tick = now + TICK
+            self._notes.clear()
+        self._append(entries)
+        self._count(messages, judged)
+        self._note(judged.rejects)
+
+    def _append(self, entries: list[Entry]) -> None:
+        """Append until it holds, following what other processes wrote in between (a changed registry)."""
+        waiting = threading.Event()
+        while True:
+            try:
+                head = self._journal.append(entries, self._clock.now())
+                break
+            except JournalFull as full:
+                _log.error("journal full: nothing is acknowledged", why=str(full))
+                waiting.wait(1.0)
+                ticks = [Entry(RecordKind.TICK, b"")]
+                self._journal.append(ticks, self._clock.now())
+        if head.n != self._seen.n + len(entries):
+            self._follow(Offset(head.partition, head.n - len(entries)))
+        self._seen = head
+
+    def _follow(self, upto: Offset) -> None:
+        """Read the records that others appended up to `upto`."""
+        for record in self._journal.read(self._seen, upto.n - self._seen.n):
+            if record.kind is RecordKind.CONTROL and isinstance(decode_control(record.payload), RegistryChanged):
+                self._gate.load(self._load_registry())
+
+    def _count(self, messages: Sequence[Message], judged: Judged) -> None:
+        metrics, block = self._metrics, judged.block
+        metrics.messages.inc(len(messages))
+        metrics.readings.inc(len(block))
+        metrics.events.inc(len(judged.events))
+        if not len(block):
+            return
+        metrics.readings_at_least_once.inc(int((block.quality & int(Quality.NO_TIME) != 0).sum()))
+        metrics.time_hop("journal", published(block), self._clock.now())
+
+    def _note(self, rejects: Sequence[Reject]) -> None:
+        """Tell each gateway what was refused, a few a second; the rest is in the dead letters."""
+        for reject in rejects:
+            self._metrics.rejects.labels(reject.reason).inc()
+            self._notes[reject.gateway] += 1
+            if reject.reason == "unknown_gateway" or self._notes[reject.gateway] > _REJECT_NOTES_PER_TICK:
+                continue
+            note = {"reason": reject.reason, "detail": reject.detail, "topic": reject.topic}
+            self._publish(f"sw/v1/{reject.gateway}/rejects", msgspec.json.encode(note))
+
+    def _save(self) -> None:
+        self._gate.save(self._state, self._seen)
+        self._journal.acknowledge(self.consumer, self._seen)
+
+
+def _parts(arrivals: list[Arrival]) -> list[list[Arrival]]:
+    """Arrivals cut so that controls come first in a part: a message is judged by the session it arrived in."""
+    parts: list[list[Arrival]] = []
+    for arrival in arrivals:
+        if not parts or (not isinstance(arrival.what, Message) and isinstance(parts[-1][-1].what, Message)):
+            parts.append([])
+        parts[-1].append(arrival)
+    return parts
+
+
+def _entries(judged: Judged) -> list[Entry]:
+    entries = [Entry(RecordKind.REJECT, encode(reject), reject.readings) for reject in judged.rejects]
+    if len(judged.block):
+        entries.append(Entry(RecordKind.BLOCK, judged.block.to_bytes(), len(judged.block)))
+    return entries + [Entry(RecordKind.EVENT, encode(event)) for event in judged.events]
+
+
+def published(block: Block) -> npt.NDArray[np.int64]:
+    """When the readings of a block were published (µs), where their own time tells it."""
+    live: npt.NDArray[np.bool_] = block.quality & _TIMED_QUALITIES == 0
+    return block.at[live]

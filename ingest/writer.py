@@ -1,0 +1,79 @@
+"""The store's consumer: blocks from the journal into the readings store, at its own pace."""
+
+import threading
+
+import structlog
+
+from core.clock import SECOND, Clock
+from core.journal import Journal, Offset, RecordKind
+from core.metrics import Metrics
+from ingest.follow import follow
+from ingest.pipeline import published
+from ingest.store import ReadingStore, StoreUnavailable
+from ingest.words import Block
+
+_log = structlog.get_logger()
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # s
+
+
+class StoreWriter:
+    """Writes batches of `rows` readings or of what came in `linger` µs, and tries as long as the journal holds them."""
+
+    consumer = "store"
+
+    def __init__(
+        self,
+        journal: Journal,
+        store: ReadingStore,
+        clock: Clock,
+        metrics: Metrics,
+        rows: int = 10_000,
+        linger: int = SECOND,
+    ) -> None:
+        self._journal, self._store, self._clock, self._metrics = journal, store, clock, metrics
+        self._rows, self._linger = rows, linger
+        self._batch: list[tuple[Offset, Block]] = []
+        self._size = 0
+        self._oldest = 0
+
+    def run(self, ending: threading.Event) -> None:
+        """Follow the journal from what the store has."""
+        self._batch, self._size = [], 0
+        for records in follow(self._journal, self._store.applied(), ending):
+            for record in records:
+                if record.kind is RecordKind.BLOCK:
+                    self._take(record.offset, Block.from_bytes(record.payload))
+                    if self._size >= self._rows:
+                        self._write(ending)
+            if self._batch and self._clock.now() - self._oldest >= self._linger:
+                self._write(ending)
+            elif not self._batch and records:
+                self._journal.acknowledge(self.consumer, records[-1].offset)
+        if self._batch:
+            self._write(ending)
+
+    def _take(self, offset: Offset, block: Block) -> None:
+        if not self._batch:
+            self._oldest = self._clock.now()
+        self._batch.append((offset, block))
+        self._size += len(block)
+
+    def _write(self, ending: threading.Event) -> None:
+        """Write the batch, again and again while the store is away; it stays in the journal if we must end first."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                appended = self._store.append(self._batch)
+                break
+            except StoreUnavailable as error:
+                _log.warning("readings store unavailable", why=str(error), again_in_s=pause)
+                if ending.wait(pause):
+                    return
+                pause = min(2 * pause, _LONGEST_PAUSE)
+        self._metrics.stored.inc(appended.stored)
+        self._metrics.duplicates.inc(appended.duplicate)
+        now = self._clock.now()
+        for _, block in self._batch:
+            self._metrics.time_hop("store", published(block), now)
+        self._journal.acknowledge(self.consumer, self._batch[-1][0])
+        self._batch, self._size = [], 0
