@@ -1,0 +1,105 @@
+"""The catalogue of device types: what ships is sound, and a faulty file is told file, key and problem."""
+
+from pathlib import Path
+
+import pytest
+
+from devices.device_types import CatalogueError, DeviceType, load_device_types
+
+TYPES = load_device_types()
+
+METER = """
+code: meter
+name_zh: 水表
+name_en: Water meter
+interval_s: 3600
+metrics:
+  volume: {unit: m³, name_zh: 水量, name_en: Volume, low: 0, high: 99999}
+"""
+
+
+def test_the_eight_types_have_their_metrics_and_events() -> None:
+    assert {code: list(kind.metrics) for code, kind in TYPES.items()} == {
+        "dust": ["pm25", "pm10"],
+        "electrical": ["residual_current", "cable_temp"],
+        "gas": ["gas_lel", "battery"],
+        "manhole": ["tilt", "cover_open", "battery"],
+        "noise": ["laeq"],
+        "smoke": ["smoke", "battery"],
+        "traffic": ["speed", "flow"],
+        "water_depth": ["depth_cm", "battery"],
+    }
+    assert TYPES["smoke"].events["smoke_alarm"].attributes == {"active": "bool"}
+    assert {code for kind in TYPES.values() for code in kind.events} == {"smoke_alarm", "call_point", "cover_open"}
+
+
+@pytest.mark.parametrize("kind", TYPES.values(), ids=TYPES)
+def test_every_type_is_fit_for_use(kind: DeviceType) -> None:
+    assert kind.name_zh != kind.name_en
+    assert kind.late_s == 600
+    assert kind.icon
+    for metric in kind.metrics.values():
+        assert metric.low < metric.high
+        if metric.frozen_s is not None:
+            assert metric.frozen_s >= kind.interval_s * (metric.frozen_count - 1), "fires no sooner than the count"
+
+
+def test_a_sound_level_that_stands_still_for_thirty_seconds_is_frozen() -> None:
+    laeq = TYPES["noise"].metrics["laeq"]
+    assert (TYPES["noise"].interval_s, laeq.frozen_s, laeq.frozen_count, laeq.rest) == (5, 30, 6, None)
+
+
+def test_an_extra_file_adds_a_type_and_replaces_one(tmp_path: Path) -> None:
+    (tmp_path / "meter.yaml").write_text(METER, encoding="utf-8")
+    slow_noise = METER.replace("meter", "noise").replace("volume", "laeq")
+    own = tmp_path / "own.yaml"
+    own.write_text(slow_noise, encoding="utf-8")
+    types = load_device_types([tmp_path / "meter.yaml", own])
+    assert types["meter"].metrics["volume"].unit == "m³"
+    assert types["noise"].interval_s == 3600
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "problem"),
+    [
+        ("low: 0", "low: zero", "meter.yaml: metrics.volume.low: Expected `float`, got `str`"),
+        ("low: 0", "low: 100000", "meter.yaml: metrics.volume.high: must be above low (100000), is 99999"),
+        ("high: 99999", "high: 9, rest: 10", "meter.yaml: metrics.volume.rest: must lie in 0..9, is 10"),
+        ("high: 99999", "high: 9, frozen_s: 0", "meter.yaml: metrics.volume.frozen_s: needs at least 1 s"),
+        ("high: 99999", "high: 9, frozen_count: 4", "meter.yaml: metrics.volume.frozen_count: has no meaning"),
+        ("high: 99999", "high: 9, decimals: -1", "meter.yaml: metrics.volume.decimals: must be 0 to 9, is -1"),
+        ("unit: m³, ", "", "meter.yaml: metrics.volume: Object missing required field `unit`"),
+        ("unit: m³", "unit: m³, colour: red", "meter.yaml: metrics.volume: Object contains unknown field `colour`"),
+        ("interval_s: 3600", "interval_s: soon", "meter.yaml: interval_s: Expected `int`, got `str`"),
+        ("interval_s: 3600", "interval_s: 0", "meter.yaml: interval_s: must be at least 1, is 0"),
+        ("interval_s: 3600\n", "", "meter.yaml: (file): Object missing required field `interval_s`"),
+        ("code: meter", "code: Water-Meter", "meter.yaml: code: 'Water-Meter' is no code"),
+        ("code: meter", "code: meter\ncode: metre", "code stands twice"),
+        ("code: meter", "events: {leak: {name_zh: 漏, name_en: Leak, attributes: {rate: float}}}\ncode: meter", "leak"),
+        ("metrics:", "metrics: {}\nevents:", "meter.yaml: metrics: a device type needs at least one metric"),
+    ],
+)
+def test_a_fault_is_told_by_file_key_and_problem(tmp_path: Path, before: str, after: str, problem: str) -> None:
+    assert before in METER
+    (tmp_path / "meter.yaml").write_text(METER.replace(before, after), encoding="utf-8")
+    with pytest.raises(CatalogueError) as caught:
+        load_device_types([tmp_path])
+    assert problem in str(caught.value)
+
+
+def test_all_faults_come_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("just words", encoding="utf-8")
+    (tmp_path / "b.yaml").write_text(METER.replace("high: 99999", "high: -1").replace("3600", "0"), encoding="utf-8")
+    (tmp_path / "c.yaml").write_text(METER, encoding="utf-8")
+    (tmp_path / "d.yaml").write_text(METER, encoding="utf-8")
+    (tmp_path / "e.yaml").write_bytes("name_zh: 水表".encode("gb18030"))
+    with pytest.raises(CatalogueError) as caught:
+        load_device_types([tmp_path, tmp_path / "nowhere"])
+    assert [line.split(": ")[0].removeprefix(f"{tmp_path}/") for line in caught.value.problems] == [
+        "a.yaml",
+        "b.yaml",
+        "b.yaml",
+        "d.yaml",
+        "e.yaml",
+        "nowhere",
+    ]
