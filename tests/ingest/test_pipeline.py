@@ -1,0 +1,249 @@
+"""From a real broker to the journal: acknowledged last, nothing lost over reconnects, restarts and a full journal."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import paho.mqtt.client as paho
+import pytest
+
+from core.clock import SECOND, SystemClock
+from core.journal import START, Entry, JournalFull, Offset, RecordKind
+from core.metrics import Metrics
+from core.sqlite_journal import SqliteJournal
+from ingest.formats import FORMATS
+from ingest.gate import Gate
+from ingest.mqtt import BrokerAddress, BrokerSession, Inbox
+from ingest.pipeline import Pipeline
+from ingest.words import Block, Connected, Lost, RegistryChanged, decode_control, decode_event, decode_reject, encode
+from tests.ingest.test_gate import small_registry
+
+
+class Platform:
+    """Ingest alone: session, pipeline, journal, as the wiring puts them together."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        clock = SystemClock()
+        self.journal = SqliteJournal(folder / "journal.db", "town", ["gate"])
+        self.metrics = Metrics()
+        self.registry = small_registry()
+        inbox = Inbox()
+        self.session = BrokerSession(
+            BrokerAddress.parse(f"mqtt://127.0.0.1:{port}"), FORMATS["v1"].subscriptions, inbox, clock
+        )
+        self.pipeline = Pipeline(
+            inbox,
+            Gate(self.registry),
+            self.journal,
+            clock,
+            self.metrics,
+            folder / "gate.snapshot",
+            self.session.acknowledge,
+            self.session.publish,
+            lambda: self.registry,
+        )
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self.pipeline.run, args=(self._ending,))
+
+    def start(self) -> None:
+        self.pipeline.resume()
+        self._thread.start()
+        self.session.start()
+        wait_for(lambda: self.session.connected)
+
+    def stop(self) -> None:
+        self.session.stop(5)
+        self._ending.set()
+        self._thread.join(5)
+        self.journal.close()
+
+    def values(self) -> list[float]:
+        records = self.journal.read(START, 100_000)
+        blocks = [Block.from_bytes(r.payload) for r in records if r.kind is RecordKind.BLOCK]
+        return [value for block in blocks for value in block.value.tolist()]
+
+    def controls(self) -> list[object]:
+        records = self.journal.read(START, 100_000)
+        return [decode_control(r.payload) for r in records if r.kind is RecordKind.CONTROL]
+
+
+def wait_for(condition, seconds: float = 10.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def broker(mosquitto):
+    return mosquitto()
+
+
+@pytest.fixture
+def gateway(broker) -> Iterator[paho.Client]:
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="GW-0001")
+    client.max_inflight_messages_set(500)
+    client.connect("127.0.0.1", broker.port)
+    client.loop_start()
+    yield client
+    client.disconnect()
+    client.loop_stop()
+
+
+def publish(client: paho.Client, value: float, **options) -> paho.MQTTMessageInfo:
+    now = SystemClock().now() // 1000
+    payload = msgspec.json.encode({"t": now, "values": {"gas_lel": value}})
+    return client.publish("sw/v1/GW-0001/GAS-0001/telemetry", payload, qos=1, **options)
+
+
+@pytest.fixture
+def platform(broker, tmp_path):
+    platform = Platform(tmp_path, broker.port)
+    platform.start()
+    yield platform
+    platform.stop()
+
+
+def test_messages_reach_the_journal_once_and_in_order(platform, gateway):
+    for value in range(100):
+        publish(gateway, value)
+    wait_for(lambda: len(platform.values()) == 100)
+    assert platform.values() == [float(v) for v in range(100)]
+    assert platform.metrics.latencies["journal"].percentiles()["p50"] < 1000
+
+
+def test_what_is_refused_is_journalled_acknowledged_and_told_to_the_gateway(platform, gateway):
+    told: list[dict] = []
+    gateway.on_message = lambda _c, _d, m: told.append(msgspec.json.decode(m.payload))
+    gateway.subscribe("sw/v1/GW-0001/rejects")
+    gateway.publish("sw/v1/GW-0001/telemetry", b"not json", qos=1)
+    publish(gateway, 1.0)
+    wait_for(lambda: platform.values() == [1.0] and told)
+    records = platform.journal.read(START, 1000)
+    (reject,) = [decode_reject(r.payload) for r in records if r.kind is RecordKind.REJECT]
+    assert (reject.reason, reject.payload) == ("not_decodable", b"not json")
+    assert told[0]["reason"] == "not_decodable"
+
+
+def test_a_dead_gateways_will_becomes_its_status(platform, broker):
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="GW-0002")
+    client.will_set("sw/v1/GW-0002/status", b"offline", qos=1, retain=True)
+    client.connect("127.0.0.1", broker.port, keepalive=5)
+    client.loop_start()
+    client.publish("sw/v1/GW-0002/status", b"online", qos=1, retain=True).wait_for_publish(5)
+    client.loop_stop()
+    client.socket().close()
+
+    def statuses() -> list[bool]:
+        records = platform.journal.read(START, 1000)
+        return [decode_event(r.payload).attributes["online"] for r in records if r.kind is RecordKind.EVENT]
+
+    wait_for(lambda: statuses() == [True, False])
+
+
+def test_ticks_once_a_second_and_the_session_in_the_journal(platform):
+    def ticks() -> list[int]:
+        return [r.time for r in platform.journal.read(START, 1000) if r.kind is RecordKind.TICK]
+
+    wait_for(lambda: len(ticks()) >= 3)
+    gaps = [b - a for a, b in zip(ticks(), ticks()[1:], strict=False)]
+    assert all(0.9 * SECOND < gap < 1.5 * SECOND for gap in gaps)
+    assert [type(c) for c in platform.controls()] == [Lost, Connected]
+
+
+def test_messages_sent_while_we_are_down_come_when_we_are_back(broker, gateway, tmp_path):
+    first = Platform(tmp_path, broker.port)
+    first.start()
+    publish(gateway, 1.0)
+    wait_for(lambda: first.values() == [1.0])
+    first.stop()
+    last = first.journal.last_time()
+    for value in (2.0, 3.0):
+        publish(gateway, value).wait_for_publish(5)
+    second = Platform(tmp_path, broker.port)
+    second.start()
+    wait_for(lambda: second.values() == [1.0, 2.0, 3.0])
+    restart = second.controls()[-2:]
+    assert restart[0] == Lost(last), "lost as of the last tick before"
+    assert isinstance(restart[1], Connected)
+    second.stop()
+
+
+def test_a_broker_that_restarts_is_found_again(platform, broker, gateway):
+    publish(gateway, 1.0)
+    wait_for(lambda: platform.values() == [1.0])
+    broker.kill()
+    wait_for(lambda: not platform.session.connected)
+    broker.start()
+    wait_for(lambda: platform.session.connected and gateway.is_connected(), 30)
+    publish(gateway, 2.0)
+    wait_for(lambda: platform.values() == [1.0, 2.0])
+    assert [type(c) for c in platform.controls()] == [Lost, Connected, Lost, Connected]
+
+
+def test_nothing_is_acknowledged_while_the_journal_is_full(platform, broker, gateway, monkeypatch):
+    append, full = platform.journal.append, threading.Event()
+
+    def refuse_readings(entries: list[Entry], now: int) -> Offset:
+        if full.is_set() and any(e.kind is RecordKind.BLOCK for e in entries):
+            raise JournalFull("for the test")
+        return append(entries, now)
+
+    monkeypatch.setattr(platform.journal, "append", refuse_readings)
+    acknowledged: list[object] = []
+    original = platform.session.acknowledge
+    platform.pipeline._acknowledge = lambda receipts: (acknowledged.extend(receipts), original(receipts))
+    full.set()
+    publish(gateway, 9.0)
+    time.sleep(1.5)
+    assert acknowledged == []
+    full.clear()
+    wait_for(lambda: platform.values() == [9.0])
+    wait_for(lambda: len(acknowledged) == 1)
+
+
+def test_a_changed_registry_is_followed_at_its_control_record(platform, gateway):
+    newer = small_registry()
+    newer.state[0] = "retired"
+    platform.registry = newer
+    platform.journal.append([Entry(RecordKind.CONTROL, encode(RegistryChanged(2)))], SystemClock().now())
+    wait_for(lambda: "GAS-0001" not in platform.pipeline._gate._admitted["GW-0001"], 5)
+    publish(gateway, 1.0)
+
+    def reasons() -> list[str]:
+        records = platform.journal.read(START, 1000)
+        return [decode_reject(r.payload).reason for r in records if r.kind is RecordKind.REJECT]
+
+    wait_for(lambda: reasons() == ["retired_device"])
+
+
+def test_a_receipt_of_an_earlier_connection_acknowledges_nothing(platform, broker, gateway, monkeypatch):
+    session, sent = platform.session, []
+    monkeypatch.setattr(session._client, "ack", lambda mid, qos: sent.append(mid))
+    old = session._connection
+    from ingest.mqtt import Receipt
+
+    session._on_disconnect(session._client, None, None, None, None)
+    session.acknowledge([Receipt(old, 7, 1), Receipt(old + 1, 8, 1), Receipt(old + 1, 0, 0)])
+    assert sent == [8]
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://broker", "mqtt://HOST"),
+        ("mqtt://", "mqtt://HOST"),
+        ("mqtt://broker?qos=2", "not qos"),
+    ],
+)
+def test_a_brokers_url_is_checked(url, problem):
+    with pytest.raises(ValueError, match=problem):
+        BrokerAddress.parse(url)
+
+
+def test_a_brokers_url_hides_its_password():
+    address = BrokerAddress.parse("mqtts://town:p%40ss@broker:8884?ca=/etc/ca.pem")
+    assert (address.password, address.port, address.tls, address.ca) == ("p@ss", 8884, True, "/etc/ca.pem")
+    assert "p@ss" not in repr(address)
