@@ -160,6 +160,7 @@ ticket = Table(
     Column("source", String(12), nullable=False),  # iot, patrol, 12345, leader
     Column("status", String(12), nullable=False),
     Column("title", Text, nullable=False),
+    Column("title_en", Text, nullable=False, default=""),
     Column("hazard", String(24), nullable=False),
     Column("category", String(24), nullable=False),
     Column("class_code", String(8), nullable=False, default=""),
@@ -282,7 +283,8 @@ delivery = Table(
     Column("code", String(40), nullable=False, default=""),
     Column("detail", Text, nullable=False, default=""),
     Column("hold_until", BigInteger, nullable=False, default=0),  # the provider wants nothing at this address before
-    Index(None, "channel", "started_at"),
+    Index("ix_delivery_channel_started_at", "channel", "started_at"),
+    Index("ix_delivery_channel_hold_until", "channel", "hold_until"),
 )
 """One attempt to send a notice; committed before the request goes out."""
 

@@ -1,0 +1,96 @@
+"""The port to a notification provider: what goes out, what comes back, and what a provider can and cannot do."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
+
+import msgspec
+
+from alerts.facts import Facts
+
+
+class Limit(NamedTuple):
+    """At most `messages` to one address in any `window` (µs)."""
+
+    messages: int
+    window: int
+
+    def free_at(self, sent: Sequence[int], now: int) -> int:
+        """When the next message may go, given the moments (µs) of those sent before; `now` if at once.
+
+        A window that slides, not a bucket that refills: after a full bucket, refilling would allow twice the limit
+        within the first window.
+
+        >>> limit = Limit(2, 60)
+        >>> limit.free_at([10, 50], now=55), limit.free_at([10, 50], now=70)
+        (70, 70)
+        """
+        recent = sorted(moment for moment in sent if moment > now - self.window)
+        if len(recent) < self.messages:
+            return now
+        return recent[-self.messages] + self.window
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of one request.
+
+    accepted: the provider took the message. retry: it certainly did not, and may later. failed: it never will.
+    uncertain: nobody knows. `code` is the provider's own, `detail` says it in clear text. `retry_after` (µs) is the
+    least wait; with `holds_address` it is meant for every message to the address.
+    """
+
+    state: Literal["accepted", "retry", "failed", "uncertain"]
+    code: str = ""
+    detail: str = ""
+    provider_id: str = ""
+    retry_after: int = 0
+    holds_address: bool = False
+
+
+class OutgoingNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """A notice on its way out.
+
+    `id` stays the same over all attempts. `link` is the code of a personal link, empty where the channel is not one
+    to one. `repeated`: an attempt before may have arrived. `at` is the moment of this attempt, µs UTC.
+    """
+
+    id: int
+    ticket: int
+    recipient_kind: str
+    recipient: str
+    address: str
+    facts: Facts
+    at: int
+    link: str = ""
+    repeated: bool = False
+
+
+class Channel(Protocol):
+    """One configured way to reach people.
+
+    `name` is the one in settings. `deduplicates`: a second message with the same notice id has no effect.
+    `one_to_one`: only the addressee reads it, so that it may carry a personal link.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def deduplicates(self) -> bool: ...
+    @property
+    def can_ask(self) -> bool: ...
+    @property
+    def one_to_one(self) -> bool: ...
+    @property
+    def limit(self) -> Limit | None: ...
+
+    def send(self, notice: OutgoingNotice) -> Outcome:
+        """Make exactly one request and say what became of it; raises nothing that a provider can cause."""
+        ...
+
+
+@runtime_checkable
+class AskableChannel(Channel, Protocol):
+    """A channel whose provider can be asked whether it has a message."""
+
+    def ask(self, notice: OutgoingNotice) -> Outcome:
+        """accepted: it has it. failed: it has not. uncertain: no answer."""
+        ...

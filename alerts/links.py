@@ -1,0 +1,49 @@
+"""Personal links: a short code for one person and one ticket, good for 24 hours, only its hash at rest."""
+
+import hashlib
+import secrets
+
+from sqlalchemy import Connection, delete, insert, select
+
+from alerts.tables import link
+from core.clock import DAY
+
+LIFETIME = DAY
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # 32 signs, none that looks like another
+_LENGTH = 13  # 65 bits
+
+
+def make_link(connection: Connection, person: str, ticket: int, now: int) -> str:
+    """A new code; links that have run out go at the same time."""
+    code = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+    connection.execute(delete(link).where(link.c.expires_at <= now))
+    connection.execute(
+        insert(link).values(code_hash=_hash(code), person=person, ticket=ticket, expires_at=now + LIFETIME)
+    )
+    return code
+
+
+def resolve(connection: Connection, code: str, now: int) -> tuple[str, int] | None:
+    """The person and ticket of a code that still holds. Changes nothing: preview robots follow links."""
+    row = connection.execute(
+        select(link.c.person, link.c.ticket).where(link.c.code_hash == _hash(code), link.c.expires_at > now)
+    ).first()
+    return (row.person, row.ticket) if row else None
+
+
+def personal_url(base_url: str, code: str) -> str:
+    """Where a personal link leads.
+
+    >>> personal_url("https://town.example/", "abc")
+    'https://town.example/t/abc'
+    """
+    return f"{base_url.rstrip('/')}/t/{code}"
+
+
+def ticket_url(base_url: str, ticket: int) -> str:
+    """A ticket's page by its row id; it asks for sign-in."""
+    return f"{base_url.rstrip('/')}/tickets/{ticket}"
+
+
+def _hash(code: str) -> str:
+    return hashlib.sha256(code.encode(errors="replace")).hexdigest()

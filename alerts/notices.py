@@ -1,0 +1,177 @@
+"""Notices: the outbox rows that go with an alert's or ticket's transaction, and the states that they pass."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
+
+from alerts.facts import Facts, RuleText, gather_facts
+from alerts.one_writer import insert_or
+from alerts.tables import contact, notice, person, ticket
+from alerts.words import Recipient, Row
+from core.clock import MINUTE
+from detectors.words import Severity
+
+TRANSITIONS: dict[str, frozenset[str]] = {
+    "queued": frozenset({"sending", "expired"}),
+    "sending": frozenset({"queued", "accepted", "failed", "uncertain", "expired", "acknowledged"}),
+    "uncertain": frozenset({"queued", "accepted", "failed", "expired", "acknowledged"}),
+    "accepted": frozenset({"delivered", "acknowledged"}),
+    "delivered": frozenset({"acknowledged"}),
+    "acknowledged": frozenset(),
+    "failed": frozenset(),
+    "expired": frozenset(),
+}
+"""From which state a notice may come to which; nothing else ever changes a state."""
+
+_GOOD_FOR = 15 * MINUTE
+_CRITICAL_GOOD_FOR = 60 * MINUTE
+
+
+def enqueue(
+    connection: Connection,
+    ticket_row: Row,
+    alert_row: Row | None,
+    recipients: Sequence[Recipient],
+    cause: str,
+    now: int,
+    due_at: int,
+    *,
+    rule: RuleText | None = None,
+) -> int:
+    """Queue a notice for each recipient in the caller's transaction; how many were new.
+
+    The same ticket, cause, alert, severity, count of re-openings, recipient and channel make the same notice: it is
+    queued once, however often that is asked for. `due_at` may lie ahead (the morning digest).
+    """
+    facts = gather_facts(connection, ticket_row, alert_row, cause, rule)
+    mobiles = _mobiles(connection, recipients) if facts.severity >= Severity.CRITICAL else {}
+    subject = _subject_key(ticket_row, alert_row)
+    common = {
+        "ticket": ticket_row["id"],
+        "alert": alert_row["id"] if alert_row else None,
+        "cause": cause,
+        "life_safety": facts.life_safety,
+        "severity": facts.severity,
+    }
+    added = 0
+    for to in recipients:
+        named = msgspec.structs.replace(facts, mobiles=mobiles.get((to.kind, to.code, to.step), []))
+        key = f"{ticket_row['id']}:{cause}:{subject}"
+        added += _insert(connection, common | {"body": msgspec.to_builtins(named)}, key, to, now, due_at)
+    return added
+
+
+def escalate_unproven(connection: Connection, row: Row, now: int) -> int:
+    """Tell the recipients of the ticket's next step what an uncertain notice should have said; how many were new."""
+    assignment = connection.scalar(select(ticket.c.assignment).where(ticket.c.id == row["ticket"]))
+    following = next_step(recipients_of(connection, assignment or {}), row["step"])
+    told = {name: row[name] for name in ("ticket", "alert", "life_safety", "severity")}
+    body = {**row["body"], "cause": "uncertain", "mobiles": []}
+    key = f"uncertain:{row['key'].rsplit(':', 3)[0]}"  # one for all the recipients of a step
+    common = told | {"cause": "uncertain", "body": body}
+    return sum(_insert(connection, common, key, to, now, now) for to in following)
+
+
+def recipients_of(connection: Connection, assignment: Row) -> list[Recipient]:
+    """Whom a stored assignment chose, over all its steps, at the addresses that they have now.
+
+    A person's second and further channels are a step later each; a team's and a station's are told together.
+    """
+    found: list[Recipient] = []
+    for chosen in assignment.get("candidates", ()):
+        if not chosen["chosen"]:
+            continue
+        owned = and_(contact.c.owner_kind == chosen["kind"], contact.c.owner == chosen["code"])
+        rows = connection.execute(select(contact).where(owned).order_by(contact.c.id)).all()
+        for place, row in enumerate(rows):
+            step = (chosen["step"] or 0) + (place if chosen["kind"] == "person" else 0)
+            found.append(Recipient(chosen["kind"], chosen["code"], row.channel, row.address, step))
+    return found
+
+
+def next_step(recipients: Iterable[Recipient], step: int) -> list[Recipient]:
+    """The recipients of the first step after `step`; empty when there is none."""
+    later = [to for to in recipients if to.step > step]
+    first = min((to.step for to in later), default=0)
+    return [to for to in later if to.step == first]
+
+
+def acknowledge(connection: Connection, ticket: int, who: str, now: int) -> int:
+    """A person has acted on a ticket: what was sent to them, their team or their station is read; how many were.
+
+    Proof enough for an uncertain notice too.
+    """
+    theirs = (notice.c.recipient_kind == "person") & (notice.c.recipient == who)
+    member = connection.execute(select(person.c.team, person.c.station).where(person.c.code == who)).first()
+    groups = (("team", member.team), ("station", member.station)) if member else ()
+    addressed = [and_(notice.c.recipient_kind == kind, notice.c.recipient == code) for kind, code in groups if code]
+    where = and_(notice.c.ticket == ticket, or_(theirs, *addressed))
+    return len(change_state(connection, where, "acknowledged", acknowledged_at=now, claimed_by=None))
+
+
+def expire(connection: Connection, now: int) -> list[int]:
+    """What could not be sent in its time is expired and shown, never sent; the ids."""
+    return change_state(connection, overdue(now), "expired", sources={"queued"}, error="not sent in time")
+
+
+def overdue(now: int) -> ColumnElement[bool]:
+    """Notices that wait although their time has passed."""
+    return and_(notice.c.state == "queued", notice.c.not_after <= now)
+
+
+def change_state(
+    connection: Connection, where: ColumnElement[bool], to: str, *, sources: Iterable[str] = (), **values: Any
+) -> list[int]:
+    """Move the notices that `where` selects, and whose state allows it, to a state; the ids that moved.
+
+    `sources` narrows the states that may move.
+    """
+    allowed = {state for state, targets in TRANSITIONS.items() if to in targets}
+    allowed &= set(sources) or allowed
+    moved = update(notice).where(where, notice.c.state.in_(sorted(allowed))).values(state=to, **values)
+    return list(connection.scalars(moved.returning(notice.c.id)))
+
+
+def facts_of(row: Row) -> Facts:
+    """The facts of a notice row."""
+    return msgspec.convert(row["body"], Facts)
+
+
+def _subject_key(ticket_row: Row, alert_row: Row | None) -> str:
+    if alert_row is None:
+        return f"-:{ticket_row['severity']}:0"
+    return f"{alert_row['id']}:{alert_row['severity']}:{alert_row['reopened']}"
+
+
+def _insert(connection: Connection, common: dict[str, Any], key: str, to: Recipient, now: int, due_at: int) -> int:
+    good_for = _CRITICAL_GOOD_FOR if common["severity"] >= Severity.CRITICAL else _GOOD_FOR
+    row = {
+        **common,
+        "key": f"{key}:{to.kind}:{to.code}:{to.channel}",
+        "step": to.step,
+        "channel": to.channel,
+        "recipient_kind": to.kind,
+        "recipient": to.code,
+        "address": to.address,
+        "state": "queued",
+        "due_at": due_at,
+        "not_after": due_at + good_for,
+        "next_try_at": due_at,
+        "created_at": now,
+    }
+    added = insert_or(connection, notice).values(**row).on_conflict_do_nothing(index_elements=["key"])
+    return int(connection.execute(added).rowcount)
+
+
+def _mobiles(connection: Connection, recipients: Sequence[Recipient]) -> dict[tuple[str, str, int], list[str]]:
+    """The numbers of the people told in a step, by their team and station in that step: whom a group can mention."""
+    steps = {to.code: to.step for to in recipients if to.kind == "person"}
+    columns = (person.c.code, person.c.phone, person.c.team, person.c.station)
+    numbers: dict[tuple[str, str, int], list[str]] = {}
+    for row in connection.execute(select(*columns).where(person.c.code.in_(list(steps)), person.c.phone != "")):
+        for kind, code in (("team", row.team), ("station", row.station)):
+            if code:
+                numbers.setdefault((kind, code, steps[row.code]), []).append(row.phone)
+    return numbers

@@ -1,0 +1,197 @@
+"""Texts of notices in Chinese and English, within the byte limits of each channel."""
+
+from typing import Literal
+from urllib.parse import quote
+
+from alerts.channels import OutgoingNotice
+from alerts.facts import Facts
+from alerts.words import Words
+from core.clock import DAY, HOUR, MINUTE, SECOND, local
+
+Language = Literal["zh", "en"]
+
+_SEVERITIES = {
+    1: Words("提示", "NOTICE"),
+    2: Words("预警", "WARNING"),
+    3: Words("报警", "ALARM"),
+    4: Words("紧急", "CRITICAL"),
+}
+_HAZARDS = {
+    "gas": Words("可燃气体", "Combustible gas"),
+    "smoke": Words("烟雾火警", "Smoke or fire"),
+    "electrical": Words("电气火灾隐患", "Electrical fire hazard"),
+    "flood": Words("道路积水", "Road flooding"),
+    "manhole": Words("井盖异常", "Manhole cover"),
+    "noise": Words("噪声超标", "Noise"),
+    "dust": Words("扬尘超标", "Dust"),
+    "traffic": Words("交通拥堵", "Congestion"),
+    "device": Words("设备故障", "Device fault"),
+}
+_SAFETY = {
+    "gas": Words("勿单独进入，勿开关电器，禁明火", "Never go in alone; no switches, no open flame"),
+    "smoke": Words("先疏散人员，拨打119，勿乘电梯", "Evacuate first, call 119, no lifts"),
+    "electrical": Words("勿触碰设备，先断电", "Do not touch; cut the power first"),
+    "flood": Words("勿涉水，先设警示", "Do not wade; put up warnings first"),
+    "manhole": Words("先设围挡，勿靠近井口", "Fence it off first; keep clear of the shaft"),
+}
+_CAUSES = {
+    "raised": Words("等级上升", "Severity raised"),
+    "joined": Words("同一工单新增报警", "Another alert on this ticket"),
+    "reopened": Words("再次报警", "Alert again"),
+    "uncertain": Words("前一通知未确认送达", "The notice before may not have arrived"),
+    "overdue": Words("已超时", "Overdue"),
+    "recovered": Words("已恢复", "Recovered"),
+    "returned": Words("已退回", "Returned"),
+}
+_REPEATED = Words("可能重复", "may be a repeat")
+_TITLE_BYTES = 180
+_NAME_BYTES = 60
+
+
+def shorten_bytes(text: str, limit: int) -> str:
+    """`text` in at most `limit` bytes of UTF-8, cut between characters and ended with … where it was cut.
+
+    >>> shorten_bytes("可燃气体", 9)
+    '可燃…'
+    """
+    raw = text.encode(errors="replace")
+    if len(raw) <= limit:
+        return raw.decode()
+    mark = "…" if limit >= 3 else ""
+    return raw[: max(0, limit - len(mark.encode()))].decode(errors="ignore") + mark
+
+
+def fit(head: str, middle: str, tail: str, limit: int) -> str:
+    """Three parts, a line each, in at most `limit` bytes: the middle gives way first, then the head, never the tail.
+
+    The tail carries the ticket's number and link and must itself be within the limit.
+
+    >>> fit("head", "a long middle", "20261123-0007", 27)
+    'head\\na lon…\\n20261123-0007'
+    """
+    room = limit - len(tail.encode(errors="replace"))
+    head = shorten_bytes(head, max(0, room - 1))
+    middle = shorten_bytes(middle, max(0, room - len(head.encode()) - 2))
+    return "\n".join(part for part in (head, middle, tail.encode(errors="replace").decode()) if part)
+
+
+def headline(notice: OutgoingNotice, language: Language) -> str:
+    """The one line that must be read: severity, hazard, value and limit, what is new, whether it may be a repeat.
+
+    【紧急】可燃气体 52 %LEL（限值 25）
+    """
+    facts = notice.facts
+    title = _pick(_SEVERITIES.get(facts.severity, Words("通知", "INFO")), language)
+    hazard = _pick(_HAZARDS.get(facts.hazard, Words(facts.title_zh, facts.title_en or facts.title_zh)), language)
+    notes = [_pick(_CAUSES[facts.cause], language)] if facts.cause in _CAUSES else []
+    notes += [_pick(_REPEATED, language)] if notice.repeated else []
+    line = (
+        f"【{title}】{hazard}{measurement(facts, language)}"
+        if language == "zh"
+        else (f"[{title}] {hazard}{measurement(facts, language)}")
+    )
+    opened, closed = ("〔", "〕") if language == "zh" else (" (", ")")
+    return shorten_bytes("".join([line, *(f"{opened}{note}{closed}" for note in notes)]), _TITLE_BYTES)
+
+
+def measurement(facts: Facts, language: Language) -> str:
+    """Value, unit and limit, with a space before; empty where the hazard is not measured in a unit."""
+    if facts.value is None or not facts.unit:
+        return ""
+    text = f" {facts.value:.6g} {facts.unit}"
+    if facts.limit is None:
+        return text
+    return text + (f"（限值 {facts.limit:.6g}）" if language == "zh" else f" (limit {facts.limit:.6g})")
+
+
+def details(facts: Facts, language: Language) -> list[str]:
+    """The lines below the headline, the most needed first: safety, place, time, contact."""
+    chinese = language == "zh"
+    colon = "：" if chinese else ": "
+    lines = {
+        "安全" if chinese else "Safety": _advice(facts, language),
+        "地点" if chinese else "Place": _place(facts, language),
+        "发生" if chinese else "Since": _since(facts, language),
+        "设备" if chinese else "Device": facts.device,
+        "联系" if chinese else "Contact": " ".join(part for part in (facts.contact, facts.phone) if part),
+    }
+    return [f"{label}{colon}{text}" for label, text in lines.items() if text]
+
+
+def navigation_url(facts: Facts) -> str:
+    """A map link that takes the WGS84 position as it is; empty without one."""
+    if facts.lng is None or facts.lat is None:
+        return ""
+    name = quote(shorten_bytes(facts.place_zh or facts.number, _NAME_BYTES))
+    return f"https://uri.amap.com/marker?position={facts.lng:.6f},{facts.lat:.6f}&name={name}&coordinate=wgs84"
+
+
+def phone_text(notice: OutgoingNotice, language: Language) -> str:
+    """The whole message for one person's own phone; the personal link travels beside it."""
+    chinese = language == "zh"
+    place = navigation_url(notice.facts)
+    lines = [headline(notice, language), *details(notice.facts, language), reference(notice, language)]
+    lines += [("导航：" if chinese else "Navigate: ") + place] if place else []
+    return "\n".join(lines)
+
+
+def robot_markdown(notice: OutgoingNotice, url: str, language: Language, limit: int) -> str:
+    """A group robot's markdown within `limit` bytes; `url` must ask for sign-in, since anyone may forward it."""
+    label = "打开工单（需登录）" if language == "zh" else "Open the ticket (sign-in)"
+    head = f'<font color="warning">**{_unmarked(headline(notice, language))}**</font>'
+    middle = "\n".join(f"> {_unmarked(line)}" for line in details(notice.facts, language))
+    return fit(head, middle, f"{reference(notice, language)}\n[{label}]({url})", limit)
+
+
+def robot_text(notice: OutgoingNotice, url: str, language: Language, limit: int) -> str:
+    """A group robot's plain text within `limit` bytes; the kind that can mention people."""
+    middle = "\n".join(details(notice.facts, language))
+    return fit(headline(notice, language), middle, f"{reference(notice, language)}\n{url}", limit)
+
+
+def reference(notice: OutgoingNotice, language: Language) -> str:
+    """Ticket and notice number, by which a message can be told from its repeat."""
+    if language == "zh":
+        return f"工单 {notice.facts.number} · 通知 {notice.id}"
+    return f"Ticket {notice.facts.number} · notice {notice.id}"
+
+
+def _pick(words: Words, language: Language) -> str:
+    return words.zh if language == "zh" else words.en
+
+
+def _advice(facts: Facts, language: Language) -> str:
+    from_rule = facts.advice_zh if language == "zh" else facts.advice_en
+    return from_rule or _pick(_SAFETY.get(facts.hazard, Words("", "")), language)
+
+
+def _place(facts: Facts, language: Language) -> str:
+    place, area = (facts.place_zh, facts.area_zh) if language == "zh" else (facts.place_en, facts.area_en)
+    address = facts.address if facts.address != place else ""
+    return " ".join(part for part in (place, address, f"({area})" if area else "") if part)
+
+
+def _since(facts: Facts, language: Language) -> str:
+    if facts.onset is None:
+        return ""
+    text = local(facts.onset).strftime("%m-%d %H:%M:%S")
+    if not facts.age:
+        return text
+    age = _span(facts.age, language)
+    return text + (f"（数据迟到 {age}）" if language == "zh" else f" (data {age} old)")
+
+
+def _span(span: int, language: Language) -> str:
+    units = (
+        (DAY, Words("天", "d")),
+        (HOUR, Words("小时", "h")),
+        (MINUTE, Words("分钟", "min")),
+        (SECOND, Words("秒", "s")),
+    )
+    size, name = next((unit for unit in units if span >= unit[0]), units[-1])
+    return f"{span // size} {_pick(name, language)}"
+
+
+def _unmarked(text: str) -> str:
+    """Signs that markdown would take as its own, as their full-width twins."""
+    return text.translate(str.maketrans("<>[]*`", "＜＞［］＊｀"))
