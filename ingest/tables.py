@@ -1,6 +1,6 @@
 """Dead letters: what the gate refused, kept in full up to a limit an hour and counted beyond it."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, Text
 
 from core.database import RowId, metadata
 
@@ -16,6 +16,7 @@ dead_letter = Table(
     Column("payload", LargeBinary, nullable=False),
     Column("received_at", BigInteger, nullable=False),
     Column("readings", Integer, nullable=False, default=0),
+    Column("retained", Boolean, nullable=False, default=False),
     Column("replayed_at", BigInteger),
     Index(None, "gateway", "reason", "received_at"),
 )

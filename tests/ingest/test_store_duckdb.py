@@ -106,17 +106,19 @@ def full_disk() -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, ignored)
 
 
+def append_from(store: DuckDbStore, first: int, end: int) -> None:
+    for n in range(first, end):
+        store.append([(Offset(0, n), block(n))])
+
+
 def test_a_full_disk_loses_nothing_and_counts_nothing_twice(tmp_path: Path) -> None:
     store = DuckDbStore(tmp_path / "readings.duckdb", Footprint(log="1MB"))
-    for n in range(1, 61):
-        store.append([(Offset(0, n), block(n))])
-    n = 61
+    append_from(store, 1, 61)
     with full_disk(), pytest.raises(StoreUnavailable, match="can't be written"):
-        for n in range(61, 1000):
-            store.append([(Offset(0, n), block(n))])
-    for again in range(n, n + 20):
-        store.append([(Offset(0, again), block(again))])
-    assert store.applied() == Offset(0, n + 19)
+        append_from(store, 61, 1000)
+    failed = store.applied().n + 1
+    append_from(store, failed, failed + 20)
+    assert store.applied() == Offset(0, failed + 19)
     check_against_truth(store)
     store.close()
 

@@ -1,0 +1,209 @@
+"""Dead letters: what the gate refused, counted always, kept in full up to a limit, and replayed after enrolment."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, insert, select, update
+
+from core.clock import HOUR
+from core.journal import Offset
+from ingest.applied import read_applied, write_applied
+from ingest.tables import dead_letter, reject_count
+from ingest.words import Message, Reject
+
+CONSUMER = "rejects"
+KEPT_AN_HOUR = 1_000
+"""So many rejects an hour of one gateway and reason are kept in full."""
+EXCERPT = 256
+"""So many bytes of a payload are in a list."""
+CUT = "oversize"
+"""The reason whose payloads the gate cuts: what is left of them can't be replayed."""
+_PAGE = 200
+_LONGEST_GATEWAY, _LONGEST_REASON = 64, 32
+
+
+class Kept(NamedTuple):
+    """What became of a batch of rejects: kept in full, only counted, or dropped as a replay."""
+
+    full: int
+    counted: int
+    replayed: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One refused message. `size` is the payload's length in bytes; a list holds only its first EXCERPT bytes."""
+
+    id: int
+    gateway: str
+    reason: str
+    detail: str
+    topic: str
+    payload: bytes
+    size: int
+    received_at: int
+    readings: int
+    retained: bool
+    replayed_at: int | None
+
+
+class RejectTotal(NamedTuple):
+    """How many messages, with how many readings, of a gateway were refused for a reason."""
+
+    gateway: str
+    reason: str
+    messages: int
+    readings: int
+
+
+class _Key(NamedTuple):
+    hour: int
+    gateway: str
+    reason: str
+
+
+def keep(connection: Connection, rejects: Sequence[tuple[Offset, Reject]], upto: Offset) -> Kept:
+    """Count these rejects and keep the first KEPT_AN_HOUR in full, in the caller's transaction.
+
+    `upto` is the offset of the last record that was read, of whatever kind; what stands at or before the applied offset
+    is dropped. The hour is that of receipt, so that a replay counts the same.
+    """
+    done = read_applied(connection, CONSUMER)
+    if upto <= done:
+        return Kept(0, 0, len(rejects))
+    fresh = [(offset, reject) for offset, reject in rejects if offset > done]
+    counts = _counts(connection, {_key(reject) for _, reject in fresh})
+    rows = []
+    messages, readings = Counter[_Key](), Counter[_Key]()
+    for offset, reject in fresh:
+        key = _key(reject)
+        if counts.get(key, 0) + messages[key] < KEPT_AN_HOUR:
+            rows.append(_row(offset, reject))
+        messages[key] += 1
+        readings[key] += reject.readings
+    if rows:
+        connection.execute(insert(dead_letter), rows)
+    for key, number in messages.items():
+        _count(connection, key, number, readings[key], known=key in counts)
+    write_applied(connection, CONSUMER, upto)
+    return Kept(len(rows), len(fresh) - len(rows), len(rejects) - len(fresh))
+
+
+def list_dead_letters(
+    connection: Connection,
+    gateway: str | None = None,
+    reason: str | None = None,
+    since: int | None = None,
+    limit: int = 100,
+) -> list[DeadLetter]:
+    """The newest dead letters, each with the beginning of its payload; `since` is µs UTC of receipt."""
+    payload = func.substr(dead_letter.c.payload, 1, EXCERPT).label("payload")
+    asked = _letters(payload).where(*_filter(gateway, reason, since)).order_by(dead_letter.c.journal_n.desc())
+    return [_letter(row) for row in connection.execute(asked.limit(limit)).mappings()]
+
+
+def show(connection: Connection, letter: int) -> DeadLetter | None:
+    """One dead letter with its whole payload, None when there is none of this id."""
+    row = connection.execute(_letters(dead_letter.c.payload).where(dead_letter.c.id == letter)).mappings().one_or_none()
+    return _letter(row) if row else None
+
+
+def totals(connection: Connection, since: int) -> list[RejectTotal]:
+    """What was refused since the beginning of the hour of `since`, by gateway and reason, most messages first."""
+    messages, readings = func.sum(reject_count.c.messages), func.sum(reject_count.c.readings)
+    asked = (
+        select(reject_count.c.gateway, reject_count.c.reason, messages, readings)
+        .where(reject_count.c.hour >= since - since % HOUR)
+        .group_by(reject_count.c.gateway, reject_count.c.reason)
+        .order_by(messages.desc(), reject_count.c.gateway, reject_count.c.reason)
+    )
+    return [RejectTotal(gateway, reason, int(m), int(r)) for gateway, reason, m, r in connection.execute(asked)]
+
+
+def replayable(
+    connection: Connection, gateway: str | None = None, reason: str | None = None, since: int | None = None
+) -> Iterator[tuple[int, Message]]:
+    """The dead letters that were not replayed yet, with their ids, in order of arrival; read page by page."""
+    columns = dead_letter.c
+    last = -1
+    asked = select(columns.journal_n, columns.id, columns.topic, columns.payload, columns.received_at, columns.retained)
+    asked = asked.where(*_filter(gateway, reason, since), columns.replayed_at.is_(None), columns.reason != CUT)
+    asked = asked.order_by(columns.journal_n)
+    while page := connection.execute(asked.where(columns.journal_n > last).limit(_PAGE)).all():
+        for row in page:
+            yield row.id, Message(row.topic, bytes(row.payload), row.received_at, row.retained)
+        last = page[-1].journal_n
+
+
+def mark_replayed(connection: Connection, letters: Sequence[int], now: int) -> None:
+    """Note when these dead letters were given to the gate again."""
+    for start in range(0, len(letters), _PAGE):
+        part = dead_letter.c.id.in_(letters[start : start + _PAGE])
+        connection.execute(update(dead_letter).where(part).values(replayed_at=now))
+
+
+def _key(reject: Reject) -> _Key:
+    return _Key(reject.received_at - reject.received_at % HOUR, *_names(reject))
+
+
+def _names(reject: Reject) -> tuple[str, str]:
+    """Gateway and reason as the columns hold them: a gateway's name is whatever stood in the topic."""
+    return _text(reject.gateway)[:_LONGEST_GATEWAY], _text(reject.reason)[:_LONGEST_REASON]
+
+
+def _text(text: str) -> str:
+    """The text without NUL, which PostgreSQL refuses."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _row(offset: Offset, reject: Reject) -> dict[str, Any]:
+    gateway, reason = _names(reject)
+    return {
+        "journal_n": offset.n,
+        "gateway": gateway,
+        "reason": reason,
+        "detail": _text(reject.detail),
+        "topic": _text(reject.topic),
+        "payload": reject.payload,
+        "received_at": reject.received_at,
+        "readings": reject.readings,
+        "retained": reject.retained,
+    }
+
+
+def _counts(connection: Connection, keys: set[_Key]) -> dict[_Key, int]:
+    """How many messages were counted under these keys so far; only those that have a row."""
+    hours = {key.hour for key in keys}
+    columns = reject_count.c
+    asked = select(columns.hour, columns.gateway, columns.reason, columns.messages).where(columns.hour.in_(hours))
+    found = {_Key(hour, gateway, reason): messages for hour, gateway, reason, messages in connection.execute(asked)}
+    return {key: found[key] for key in keys & found.keys()}
+
+
+def _count(connection: Connection, key: _Key, messages: int, readings: int, known: bool) -> None:
+    columns = reject_count.c
+    if not known:
+        row = {**key._asdict(), "messages": messages, "readings": readings}
+        connection.execute(insert(reject_count).values(row))
+        return
+    mine = [columns[name] == value for name, value in key._asdict().items()]
+    grown = {"messages": columns.messages + messages, "readings": columns.readings + readings}
+    connection.execute(update(reject_count).where(*mine).values(grown))
+
+
+def _letters(payload: ColumnElement[bytes]) -> Select[Any]:
+    columns = [column for column in dead_letter.c if column.name not in {"payload", "journal_n"}]
+    return select(*columns, payload, func.length(dead_letter.c.payload).label("size"))
+
+
+def _letter(row: RowMapping) -> DeadLetter:
+    return DeadLetter(**{**row, "payload": bytes(row["payload"])})
+
+
+def _filter(gateway: str | None, reason: str | None, since: int | None) -> list[ColumnElement[bool]]:
+    columns = dead_letter.c
+    named = [(columns.gateway, gateway), (columns.reason, reason)]
+    asked = [column == name for column, name in named if name is not None]
+    return asked if since is None else [*asked, columns.received_at >= since]
