@@ -1,7 +1,7 @@
 """Fixtures that every test may use: a manual clock, a database on both engines, real servers."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +11,16 @@ from sqlalchemy import Engine, insert
 
 from core.clock import ManualClock
 from core.database import metadata, open_engine, writing
-from tests.servers import Mosquitto, Postgres
+from tests.servers import Mosquitto, Postgres, in_ci
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skipped test is a failed one."""
+    report = yield
+    if report.skipped and in_ci() and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+    return report
 
 
 def _make_schema(url: str) -> None:
