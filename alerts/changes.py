@@ -56,4 +56,5 @@ def changes_after(connection: Connection, seen: int, limit: int) -> list[Change]
 
 def last_change(connection: Connection) -> int:
     """The newest id, 0 when nothing ever happened: where a page begins that has just read everything."""
-    return connection.execute(select(func.coalesce(func.max(change.c.id), 0))).scalar_one()
+    last: int = connection.execute(select(func.coalesce(func.max(change.c.id), 0))).scalar_one()
+    return last

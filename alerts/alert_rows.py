@@ -1,0 +1,82 @@
+"""An alert's rows: finding an episode, opening it, keeping it up to date, closing it."""
+
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from alerts.rows import first_row, one_row, rows
+from alerts.tables import alert
+from alerts.words import Row
+from detectors.words import Detection, Severity
+
+
+class AlertUnknown(LookupError):
+    """No alert has this id."""
+
+
+def open_alert(connection: Connection, detection: Detection) -> Row | None:
+    """The open alert of the detection's subject and rule."""
+    found = select(alert).where(*_same(detection), alert.c.state == "open")
+    return first_row(connection, found)
+
+
+def same_episode(connection: Connection, detection: Detection) -> Row | None:
+    """The alert, open or closed, of the detection's subject, rule and onset."""
+    found = select(alert).where(*_same(detection), alert.c.onset == detection.onset)
+    return first_row(connection, found)
+
+
+def read_alert(connection: Connection, number: int) -> Row:
+    """The alert of an id. Raises AlertUnknown."""
+    found = first_row(connection, select(alert).where(alert.c.id == number))
+    if found is None:
+        raise AlertUnknown(f"no alert {number}")
+    return found
+
+
+def open_alerts_of(connection: Connection, ticket: int) -> list[Row]:
+    """A ticket's open alerts, the worst first."""
+    found = select(alert).where(alert.c.ticket == ticket, alert.c.state == "open")
+    return rows(connection, found.order_by(alert.c.severity.desc(), alert.c.id))
+
+
+def count_open(connection: Connection, ticket: int) -> int:
+    """How many of a ticket's alerts are open."""
+    count: int = connection.execute(
+        select(func.count()).select_from(alert).where(alert.c.ticket == ticket, alert.c.state == "open")
+    ).scalar_one()
+    return count
+
+
+def insert_alert(connection: Connection, **values: Any) -> Row:
+    """Write a new alert and read it back; the unique constraints refuse a second one of its episode."""
+    return one_row(connection, insert(alert).values(**values).returning(*alert.c))
+
+
+def update_alert(connection: Connection, number: int, **values: Any) -> Row:
+    """Change an alert and read it back."""
+    changed = update(alert).where(alert.c.id == number).values(**values).returning(*alert.c)
+    return one_row(connection, changed)
+
+
+def close_row(connection: Connection, number: int, how: str, now: int) -> Row:
+    """Close an alert: recovered, by_hand, rule_withdrawn or retired."""
+    closed = {"state": "closed", "closed_how": how, "closed_at": now, "updated_at": now, "level": int(Severity.NONE)}
+    return update_alert(connection, number, **closed)
+
+
+def measured(detection: Detection) -> dict[str, Any]:
+    """What a detection says about now."""
+    return {
+        "level": int(detection.severity),
+        "value": detection.value,
+        "limit": detection.limit,
+        "reason": detection.reason,
+        "evidence": detection.evidence,
+        "rules_version": detection.rules_version,
+    }
+
+
+def _same(detection: Detection) -> tuple[Any, ...]:
+    kind, code = detection.subject
+    return alert.c.subject_kind == kind, alert.c.subject_id == code, alert.c.rule == detection.rule

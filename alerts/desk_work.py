@@ -1,0 +1,50 @@
+"""One transaction of the desk: what it works with and what it has done so far."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from alerts.changes import Happened, record_changes
+from alerts.notices import enqueue
+from alerts.settings import DeskSettings
+from alerts.town_view import TownView
+from alerts.words import Recipient, Row
+from detectors.rules import Rule
+
+
+@dataclass
+class DeskWork:
+    """The caller's transaction, the town, the rules and the moment; `done` counts, `happened` waits for its ids."""
+
+    connection: Connection
+    town: TownView
+    now: int
+    settings: DeskSettings
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    happened: list[Happened] = field(default_factory=list)
+    done: Counter[str] = field(default_factory=Counter)
+
+    def alert_changed(self, alert: Row, action: str) -> None:
+        """Tell pages what an alert is now."""
+        kept = ("state", "severity", "level", "life_safety", "paged", "hazard", "site", "ticket")
+        self.happened.append(Happened("alert", alert["id"], {"action": action, **{name: alert[name] for name in kept}}))
+
+    def ticket_changed(self, ticket: Row, action: str) -> None:
+        """Tell pages what a ticket is now."""
+        kept = ("number", "status", "severity", "life_safety", "hazard", "site", "team", "station")
+        self.happened.append(
+            Happened("ticket", ticket["id"], {"action": action, **{name: ticket[name] for name in kept}})
+        )
+
+    def notify(self, ticket: Row, alert: Row | None, recipients: Sequence[Recipient], cause: str, due_at: int) -> None:
+        """Put notices into the outbox."""
+        rule = self.rules.get(alert["rule"]) if alert else None
+        added = enqueue(self.connection, ticket, alert, recipients, cause, self.now, due_at, rule=rule)
+        self.done["notices"] += added
+
+    def finish(self) -> None:
+        """Give ids to what happened: the last thing of the transaction."""
+        record_changes(self.connection, self.now, self.happened)
+        self.happened.clear()

@@ -1,0 +1,205 @@
+"""Sending a ticket: whom the town offers, by when, and the notices that go out."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from alerts.assignment import Assignment, AssignmentFacts, TeamFacts, assign, due_at
+from alerts.deadlines import Deadlines, deadlines
+from alerts.desk_work import DeskWork
+from alerts.lifecycle import Status
+from alerts.responders import Responder, duty_state, load_responders
+from alerts.station_choice import StationFacts
+from alerts.tickets import note, update_ticket, write_log
+from alerts.town_view import Person
+from alerts.words import PLATFORM, Recipient, Row
+from detectors.words import Severity
+
+
+def plan_assignment(work: DeskWork, ticket: Row, team: str | None = None, station: str | None = None) -> Assignment:
+    """Choose for a ticket as it stands; `team` and `station` are the dispatcher's own choice."""
+    town, settings = work.town, work.settings
+    severity = Severity(ticket["severity"])
+    at = due_at(severity, work.now, settings.dispatch, settings.calendar)
+    teams = [each for each in town.teams.values() if each.grid == ticket["grid"] or each.code == team]
+    codes = {each.code for each in teams}
+    known = _loaded(work, (each for each in town.people.values() if _may_be_told(each, codes)), at)
+    place = town.sites.get(ticket["site"] or "")
+    facts = AssignmentFacts(
+        severity=severity,
+        road=place is not None and place.kind == "road",
+        grid=ticket["grid"],
+        lng=ticket["lng"],
+        lat=ticket["lat"],
+        teams=[
+            TeamFacts(
+                each, [who for who in known if _patrols(who, each.code)], town.contacts.get(("team", each.code), ())
+            )
+            for each in teams
+        ],
+        stations=[
+            StationFacts(
+                each,
+                [who for who in known if who.person.role == "officer" and who.person.station == each.code],
+                town.contacts.get(("station", each.code), ()),
+            )
+            for each in town.stations.values()
+        ],
+        leaders=[who for who in known if who.person.role == "leader"],
+        dispatchers=[who for who in known if who.person.role == "dispatcher"],
+        policy=settings.dispatch,
+        calendar=settings.calendar,
+        team=team,
+        station=station,
+    )
+    return assign(facts, work.now)
+
+
+def send(
+    work: DeskWork,
+    ticket: Row,
+    alert: Row | None,
+    action: str,
+    who: str = PLATFORM,
+    opinion: str = "",
+    team: str | None = None,
+    station: str | None = None,
+) -> Row | None:
+    """Dispatch a registered ticket, or reassign one; the ticket afterwards, None when somebody was faster.
+
+    Where the town offers neither team nor station the ticket stays registered and the dispatchers are told. Clocks for
+    acceptance and arrival start now; the time by which it must be done is never moved back.
+    """
+    plan = plan_assignment(work, ticket, team, station)
+    placed = plan.team is not None or plan.station is not None
+    values: dict[str, Any] = {**_sent_to(plan), **_clocks(work, ticket), "policy": _policy(work, ticket, alert)}
+    if placed:
+        values |= {"status": Status.DISPATCHED, "dispatched_at": work.now}
+        values |= {"accepted_at": None, "accepted_by": None, "on_scene_at": None}
+    sent = update_ticket(work.connection, ticket, work.now, **values)
+    if sent is None:
+        return None
+    if placed:
+        write_log(work.connection, sent, work.now, action, plan.reason, ticket["status"], who, opinion)
+    else:
+        note(work.connection, sent, work.now, "await_dispatcher", plan.reason)
+    tell(work, sent, alert, plan, "dispatched" if placed else "unassigned")
+    work.ticket_changed(sent, action)
+    return sent
+
+
+def tell(work: DeskWork, ticket: Row, alert: Row | None, plan: Assignment, cause: str) -> None:
+    """Notify whoever is told first, and whoever has accepted the ticket; note it when nobody can be reached."""
+    holder = _holder(work, ticket)
+    recipients = (*holder, *(each for each in plan.at_once if each.code != ticket["accepted_by"]))
+    if not recipients:
+        note(work.connection, ticket, work.now, "notify", "nobody_reachable", cause=cause)
+    work.notify(ticket, alert, recipients, cause, work.now if holder else plan.due_at)
+
+
+def rise(work: DeskWork, ticket: Row, alert: Row) -> tuple[Row, Assignment]:
+    """Bring a ticket up to an alert's severity: assigned anew, its deadlines tightened, never loosened."""
+    raised = {
+        "severity": max(ticket["severity"], alert["severity"]),
+        "life_safety": ticket["life_safety"] or alert["life_safety"],
+    }
+    plan = plan_again(work, {**ticket, **raised})
+    values: dict[str, Any] = {**raised, **_reaching(plan, ticket), **_tightened(work, ticket, raised["severity"])}
+    changed = update_ticket(work.connection, ticket, work.now, **values)
+    if changed is None:
+        raise RuntimeError(f"ticket {ticket['id']} changed while the desk was held")
+    return changed, plan
+
+
+def plan_again(work: DeskWork, ticket: Row) -> Assignment:
+    """The assignment as it would be now, keeping a dispatcher's own choice."""
+    if (ticket["assignment"] or {}).get("reason") == "chosen_by_dispatcher":
+        return plan_assignment(work, ticket, ticket["team"], ticket["station"])
+    return plan_assignment(work, ticket)
+
+
+def desk_recipients(work: DeskWork) -> list[Recipient]:
+    """The dispatchers on duty, for a ticket that comes back to them; all of them rather than nobody."""
+    dispatchers = (each for each in work.town.people.values() if each.role == "dispatcher")
+    known = [who for who in _loaded(work, dispatchers, work.now) if who.contacts]
+    shifts = work.settings.dispatch.shifts
+    on_duty = [who for who in known if duty_state(who, work.now, shifts).on]
+    return [Recipient("person", who.person.code, *who.contacts[0], 0) for who in on_duty or known]
+
+
+def _loaded(work: DeskWork, people: Iterable[Person], at: int) -> list[Responder]:
+    return load_responders(work.connection, list(people), work.town.contacts, at)
+
+
+def _may_be_told(person: Person, teams: set[str]) -> bool:
+    return person.role != "patroller" or person.team in teams
+
+
+def _patrols(who: Responder, team: str) -> bool:
+    return who.person.role == "patroller" and who.person.team == team
+
+
+def _holder(work: DeskWork, ticket: Row) -> tuple[Recipient, ...]:
+    """Whoever has accepted the ticket, on each of their channels in turn."""
+    code = ticket["accepted_by"]
+    contacts = work.town.contacts.get(("person", code), ()) if code else ()
+    return tuple(Recipient("person", code, each.channel, each.address, 0) for each in contacts[:1])
+
+
+def _sent_to(plan: Assignment) -> dict[str, Any]:
+    return {
+        "team": plan.team,
+        "station": plan.station,
+        "station_distance": plan.station_distance,
+        "assignment": plan.as_json(),
+    }
+
+
+def _reaching(plan: Assignment, ticket: Row) -> dict[str, Any]:
+    """What a rise adds to where a ticket was sent; nobody is taken off it."""
+    sent = _sent_to(plan)
+    if ticket["status"] == Status.REGISTERED:
+        return {"assignment": sent["assignment"]}
+    kept = {name: ticket[name] for name in ("team",) if sent[name] is None}
+    if plan.station is None:
+        kept |= {name: ticket[name] for name in ("station", "station_distance")}
+    return sent | kept
+
+
+def _clocks(work: DeskWork, ticket: Row) -> dict[str, Any]:
+    fresh = deadlines(ticket["severity"], work.now, work.settings.deadlines, work.settings.calendar)
+    done_by = fresh.done_by if ticket["done_by"] is None else min(fresh.done_by, ticket["done_by"])
+    return _stored(fresh._replace(done_by=done_by))
+
+
+def _tightened(work: DeskWork, ticket: Row, severity: int) -> dict[str, Any]:
+    fresh = deadlines(severity, work.now, work.settings.deadlines, work.settings.calendar)
+    done_by = ticket["done_by"] if ticket["done_by"] is not None else fresh.done_by
+    before = Deadlines(ticket["accept_by"], ticket["arrive_by"], done_by, ticket["deadline_rule"])
+    kept = {} if ticket["accepted_at"] is None else {"accept_by": ticket["accept_by"]}
+    kept |= {} if ticket["on_scene_at"] is None else {"arrive_by": ticket["arrive_by"]}
+    return _stored(fresh.tightened(before)) | kept
+
+
+def _stored(times: Deadlines) -> dict[str, Any]:
+    return {
+        "accept_by": times.accept_by,
+        "arrive_by": times.arrive_by,
+        "done_by": times.done_by,
+        "deadline_rule": times.rule,
+    }
+
+
+def _policy(work: DeskWork, ticket: Row, alert: Row | None) -> dict[str, Any]:
+    """The policies as they are at dispatch, and the rule that made the ticket."""
+    settings = work.settings
+    made_by = (ticket["policy"] or {}).get("rule", {})
+    if alert is not None and (rule := work.rules.get(alert["rule"])):
+        made_by = {"id": rule.id, "standard": rule.standard, "edition": rule.edition, "version": alert["rules_version"]}
+    return {
+        "deadlines": settings.deadlines.name,
+        "working_hours": [settings.calendar.opens, settings.calendar.closes],
+        "dispatch": asdict(settings.dispatch),
+        "joining": asdict(settings.joining),
+        "rule": made_by,
+    }

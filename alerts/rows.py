@@ -1,0 +1,22 @@
+"""Rows as plain mappings by column name."""
+
+from sqlalchemy import Connection, Executable
+
+from alerts.words import Row
+
+
+def rows(connection: Connection, statement: Executable) -> list[Row]:
+    """All rows of a statement."""
+    return [dict(row._mapping) for row in connection.execute(statement)]
+
+
+def first_row(connection: Connection, statement: Executable) -> Row | None:
+    """Its first row, None when there is none."""
+    found = rows(connection, statement)
+    return found[0] if found else None
+
+
+def one_row(connection: Connection, statement: Executable) -> Row:
+    """Its only row."""
+    (row,) = rows(connection, statement)
+    return row
