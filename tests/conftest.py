@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -25,8 +24,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 def _make_schema(url: str) -> None:
     for package in ("devices", "ingest", "detectors", "alerts", "console"):
-        if find_spec(f"{package}.tables"):
-            import_module(f"{package}.tables")
+        import_module(f"{package}.tables")
     engine = open_engine(url)
     with writing(engine) as connection:
         metadata.create_all(connection)

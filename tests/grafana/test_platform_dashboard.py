@@ -41,8 +41,7 @@ def test_the_shipped_file_is_what_the_code_makes(tmp_path: Path) -> None:
     for made in write_dashboards(tmp_path):
         shipped = _PACKAGE / "dashboards" / made.name
         assert shipped.read_text(encoding="utf-8") == made.read_text(encoding="utf-8"), (
-            f"grafana/dashboards/{made.name} is old: "
-            "python -c 'from grafana.platform import *; write_dashboards(Path(\"grafana/dashboards\"))'"
+            "write it anew, see CONTRIBUTING.md"
         )
 
 
