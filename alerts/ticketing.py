@@ -1,0 +1,150 @@
+"""Putting alerts on tickets: a new one, one open nearby, one that goes back to work, one linked to an ended one."""
+
+from typing import Any
+
+from alerts.alert_rows import update_alert
+from alerts.desk_work import DeskWork
+from alerts.dispatching import plan_again, rise, send, tell
+from alerts.lifecycle import LIVE, WORKED_OFF, Status
+from alerts.ticket_decisions import AlertFacts, TicketDecision, decide_ticket
+from alerts.tickets import ended_tickets, insert_ticket, live_tickets, note, read_ticket, update_ticket, write_log
+from alerts.town_view import Place
+from alerts.words import Row
+from detectors.words import Subject
+
+_ADMITTED = (
+    ("verify", Status.VERIFIED, "measured_by_a_registered_device"),
+    ("register", Status.REGISTERED, "rule_in_force"),
+)
+"""What a ticket of a device passes by itself; a person's report waits for the dispatcher at each."""
+
+
+def place_alert(work: DeskWork, alert: Row) -> Row:
+    """Find or make the ticket of an alert that opened, opened again or is paged now; the alert with its ticket."""
+    decision = _decide(work, alert)
+    if decision.action == "none":
+        return alert
+    if decision.action in ("create", "link"):
+        return _new_ticket(work, alert, decision)
+    if decision.ticket is None:
+        raise RuntimeError(f"{decision.action} names no ticket")
+    placed = update_alert(work.connection, alert["id"], ticket=decision.ticket)
+    again = alert["ticket"] == decision.ticket
+    cause = "reopened" if again else "joined" if alert["life_safety"] else ""
+    press(work, read_ticket(work.connection, decision.ticket), placed, decision.reason, cause)
+    work.done["joined"] += not again
+    return placed
+
+
+def raise_alert(work: DeskWork, alert: Row) -> Row:
+    """Let a ticket follow a rise of one of its alerts.
+
+    On an ended ticket only life-safety speaks again, on a new one linked to it.
+    """
+    if alert["ticket"] is None:
+        return place_alert(work, alert)
+    ticket = read_ticket(work.connection, alert["ticket"])
+    if ticket["status"] in LIVE:
+        press(work, ticket, alert, "severity_raised", "raised")
+    elif alert["life_safety"]:
+        return _new_ticket(work, alert, TicketDecision("link", ticket["id"], "raised_after_the_end"))
+    else:
+        note(work.connection, ticket, work.now, "alert_raised", "ended_ticket_stays_quiet", **_named(alert))
+    return alert
+
+
+def press(work: DeskWork, ticket: Row, alert: Row, reason: str, cause: str) -> None:
+    """Let news of an alert weigh on its live ticket.
+
+    A ticket that was handled goes back to work, a graver alert brings it up, and who must hear of it is told; an empty
+    `cause` with neither tells nobody.
+    """
+    plan = None
+    if ticket["status"] in WORKED_OFF:
+        ticket, cause = _send_back(work, ticket, alert, reason), "sent_back"
+    elif ticket["recovered_at"] is not None:
+        ticket = _changed(work, ticket, recovered_at=None)
+    if alert["severity"] > ticket["severity"] or (alert["life_safety"] and not ticket["life_safety"]):
+        graver = alert["severity"] > ticket["severity"]
+        ticket, plan = rise(work, ticket, alert)
+        cause = cause or ("raised" if graver else "joined")
+    note(work.connection, ticket, work.now, "alert_" + (cause or "joined"), reason, **_named(alert))
+    if cause:
+        tell(work, ticket, alert, plan or plan_again(work, ticket), cause)
+    work.ticket_changed(ticket, cause or "joined")
+
+
+def _decide(work: DeskWork, alert: Row) -> TicketDecision:
+    joining = work.settings.joining
+    facts = AlertFacts(
+        paged=alert["paged"],
+        site=alert["site"],
+        road=work.town.place(Subject(alert["subject_kind"], alert["subject_id"])).road,
+        hazard=alert["hazard"],
+        lng=alert["lng"],
+        lat=alert["lat"],
+        ticket=alert["ticket"],
+    )
+    live = live_tickets(work.connection, facts.hazard, facts.ticket)
+    ended = ended_tickets(work.connection, facts.hazard, facts.ticket, work.now - joining.linked_within)
+    return decide_ticket(facts, live, ended, work.now, joining)
+
+
+def _new_ticket(work: DeskWork, alert: Row, decision: TicketDecision) -> Row:
+    """Report, verify, register and dispatch in one go, each with its log row."""
+    place = work.town.place(Subject(alert["subject_kind"], alert["subject_id"]))
+    ticket = insert_ticket(
+        work.connection,
+        work.now,
+        source="iot",
+        status=Status.REPORTED,
+        linked_to=decision.ticket,
+        **{name: alert[name] for name in ("hazard", "category", "severity", "life_safety", "site", "lng", "lat")},
+        **_titled(work, alert, place),
+    )
+    write_log(work.connection, ticket, work.now, "report", decision.reason, None, details=_named(alert))
+    placed = update_alert(work.connection, alert["id"], ticket=ticket["id"])
+    for action, status, reason in _ADMITTED:
+        before, ticket = ticket["status"], _changed(work, ticket, status=status)
+        write_log(work.connection, ticket, work.now, action, reason, before)
+    if send(work, ticket, placed, "dispatch") is None:
+        raise RuntimeError(f"ticket {ticket['id']} changed while the desk was held")
+    work.done["tickets"] += 1
+    return placed
+
+
+def _titled(work: DeskWork, alert: Row, place: Place) -> dict[str, Any]:
+    """What the ticket is called and where it is; a gateway's names how many devices are silent with it."""
+    rule = work.rules.get(alert["rule"])
+    zh, en = (rule.title_zh, rule.title_en) if rule else (alert["rule"], alert["rule"])
+    if alert["subject_kind"] == "gateway" and place.devices:
+        zh, en = f"{zh}（所带设备 {place.devices} 台）", f"{en} ({place.devices} devices behind it)"
+    return {
+        "title": zh,
+        "title_en": en,
+        "class_code": rule.class_code if rule else "",
+        "address": place.address,
+        "village": place.village,
+        "grid": place.grid,
+    }
+
+
+def _send_back(work: DeskWork, ticket: Row, alert: Row, reason: str) -> Row:
+    """To whoever had accepted it: life-safety needs arrival anew."""
+    undone = {"handled_at": None, "handled_by": None, "checked_at": None, "on_scene_at": None, "recovered_at": None}
+    after = _changed(work, ticket, status=Status.ACCEPTED, **undone)
+    write_log(work.connection, after, work.now, "send_back", reason, ticket["status"], details=_named(alert))
+    work.done["sent_back"] += 1
+    return after
+
+
+def _changed(work: DeskWork, ticket: Row, **values: Any) -> Row:
+    after = update_ticket(work.connection, ticket, work.now, **values)
+    if after is None:
+        raise RuntimeError(f"ticket {ticket['id']} changed while the desk was held")
+    return after
+
+
+def _named(alert: Row) -> dict[str, Any]:
+    names = ("rule", "subject_kind", "subject_id", "severity", "value", "limit")
+    return {"alert": alert["id"], **{name: alert[name] for name in names}}
