@@ -83,7 +83,6 @@ def allow(*roles: str) -> Callable[..., Account]:
 Visitor = Annotated[Account | None, Depends(account_or_none)]
 Dispatcher = Annotated[Account, Depends(allow("dispatcher"))]
 Patroller = Annotated[Account, Depends(allow("patroller", "dispatcher"))]
-Anyone = Annotated[Account, Depends(allow("dispatcher", "patroller"))]
 
 
 def is_loopback(request: Request) -> bool:

@@ -57,3 +57,19 @@ def _hops(times: Iterable[tuple[str, int | None]]) -> list[Hop]:
         hops.append(Hop(name, at, since))
         before = at if at is not None else before
     return hops
+
+
+STEPS = {
+    "reported": "reported_at",
+    "dispatched": "dispatched_at",
+    "accepted": "accepted_at",
+    "on_scene": "on_scene_at",
+    "handled": "handled_at",
+    "checked": "checked_at",
+    "closed": "closed_at",
+}
+
+
+def steps(ticket: Row) -> list[tuple[str, int | None]]:
+    """The straight way of a ticket: each status with when it was reached."""
+    return [(status, ticket[column]) for status, column in STEPS.items()]

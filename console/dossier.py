@@ -114,15 +114,14 @@ def curve_of(rules: RuleSet, row: Mapping[str, Any], now: int) -> Row | None:
     rule = rule_of(rules, row)
     until = row["closed_at"] or now
     lead = max(600_000_000, (until - row["onset"]) // 3)
-    limits = {int(level): limit for level, limit in rule.limits.items()} if rule else {}
-    if not limits and row["limit"] is not None:
-        limits = {row["severity"]: row["limit"]}
+    measured = rule if rule and rule.kind == "threshold" else None
+    limits = {int(level): limit for level, limit in measured.limits.items()} if measured else {}
     return {
         "series": row["series"],
         "since": row["onset"] - lead,
         "until": min(now, until + lead) + 1,
         "limits": limits,
-        "recovery": rule.recovery if rule else None,
+        "recovery": measured.recovery if measured else None,
         "unit": rule.unit if rule else "",
         "from": row["onset"],
         "to": row["closed_at"],

@@ -9,13 +9,14 @@ import msgspec
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.clock import Clock
+from core.clock import MINUTE, Clock
 
 POLL_S = 0.2
 HEARTBEAT_S = 15.0
 REMEMBERED = 4_096
 PAGE = 500
 PAUSE_S = 1.0
+RECHECK = MINUTE
 
 _log = structlog.get_logger()
 
@@ -73,10 +74,11 @@ class Feed:
         async with self._grown:
             self._grown.notify_all()
 
-    async def follow(self, after: int | None) -> AsyncIterator[bytes]:
+    async def follow(self, after: int | None, allowed: Callable[[], bool]) -> AsyncIterator[bytes]:
         """The stream's bytes: the changes behind `after` (None: from now on), and a heartbeat with the server's time.
 
         A follower that has seen more than there is (the database was restored) is told to read everything again.
+        Once a minute `allowed` (blocking) tells whether it may go on.
         """
         last = await asyncio.to_thread(self._last_id)
         place = last if after is None else min(after, last)
@@ -89,7 +91,12 @@ class Feed:
             yield self._heartbeat()
             if after is not None and after > last:
                 yield _written("reset", {"id": last}, last)
+            checked = self._clock.now()
             while not self._closed:
+                if self._clock.now() - checked >= RECHECK:
+                    checked = self._clock.now()
+                    if not await asyncio.to_thread(allowed):
+                        return
                 events = await self._behind(place)
                 for event in events:
                     yield _written("change", event.data, event.id)

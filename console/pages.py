@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -82,6 +80,12 @@ class Pages:
         return HTMLResponse(self._environment.get_template(template).render({**known, **context}), status)
 
 
+def pages_of(request: Request) -> Pages:
+    """The templates that the application was made with."""
+    pages: Pages = request.app.state.pages
+    return pages
+
+
 def pick(language: str, names: tuple[str, str] | None, default: str = "—") -> str:
     """The name in the language from (zh, en)."""
     return default if names is None else names[LANGUAGES.index(language)]
@@ -96,8 +100,3 @@ def script_texts(language: str) -> str:
 def wants_page(request: Request) -> bool:
     """Whether the answer is for a person's browser and not for a script."""
     return not request.url.path.startswith("/api/")
-
-
-def is_fragment(headers: Headers | Mapping[str, Any]) -> bool:
-    """Whether htmx asks and will swap a part of the page."""
-    return headers.get("hx-request") == "true"

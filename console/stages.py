@@ -5,14 +5,16 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, case, func
 
+from alerts.lifecycle import LIVE, UNACCEPTED, WORKED_OFF
 from alerts.tables import ticket
 
-UNACCEPTED = ("reported", "verified", "registered", "dispatched")
-WORKING = ("accepted", "on_scene")
-TO_CHECK = ("handled", "checked")
-OPEN = (*UNACCEPTED, *WORKING, *TO_CHECK)
-
-TABS: dict[str, tuple[str, ...]] = {"all": OPEN, "waiting": UNACCEPTED, "working": WORKING, "to_check": TO_CHECK}
+OPEN = tuple(sorted(LIVE))
+TABS: dict[str, tuple[str, ...]] = {
+    "all": OPEN,
+    "waiting": tuple(sorted(UNACCEPTED)),
+    "working": ("accepted", "on_scene"),
+    "to_check": tuple(sorted(WORKED_OFF)),
+}
 """The queue's tabs and the statuses in each."""
 
 

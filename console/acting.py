@@ -1,0 +1,74 @@
+"""Doing a move on a ticket for whoever asked, and which moves they may do now."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from alerts.lifecycle import Role, actions_for
+from alerts.moves import move
+from alerts.tables import person
+from console.accounts import Account
+from console.services import Services
+from core.database import writing
+
+BUTTONS = (
+    "accept",
+    "arrive",
+    "handle",
+    "check",
+    "close",
+    "rework",
+    "return",
+    "false_alarm",
+    "void",
+    "verify",
+    "register",
+)
+"""The actions that pages offer, in the order of their buttons."""
+FIELD_BUTTONS = ("accept", "arrive", "handle", "return")
+RETURN_REASONS = ("not_ours", "off_shift", "no_way", "specialist")
+FALSE_CAUSES = ("device_fault", "test", "works", "weather", "other")
+
+
+def role_of(account: Account) -> Role:
+    """The role under which a dispatcher or admin acts on tickets."""
+    return "admin" if account.role == "admin" else "dispatcher"
+
+
+def role_of_person(connection: Connection, code: str) -> Role:
+    """A person's own role; the least of all for one that is not in the town any more."""
+    role: Role | None = connection.scalar(select(person.c.role).where(person.c.code == code, person.c.retired == 0))
+    return role or "patroller"
+
+
+def moves_now(row: Mapping[str, Any], role: Role, offered: tuple[str, ...] = BUTTONS) -> list[str]:
+    """The actions of `offered` that a ticket allows the role now."""
+    possible = actions_for(row["status"], role, row["life_safety"], row["on_scene_at"] is not None)
+    return [action for action in offered if action in possible]
+
+
+class Wish(NamedTuple):
+    """What comes with a move: the reason of a return, the cause of a false alarm, the dispatcher's own choice."""
+
+    opinion: str = ""
+    cause: str = ""
+    team: str | None = None
+    station: str | None = None
+
+
+NO_WISH = Wish()
+
+
+def act(services: Services, ticket_id: int, action: str, who: str, role: Role, wish: Wish = NO_WISH) -> str:
+    """Do the move in a transaction of its own, then re-arm the rules of alerts closed with it; the new status.
+
+    Raises MoveRefused.
+    """
+    with writing(services.engine) as connection:
+        moved = move(
+            connection, services.town(), ticket_id, action, who, services.clock.now(), role=role, **wish._asdict()
+        )
+    for rearm in moved.rearm:
+        services.journal_control(rearm)
+    return moved.status

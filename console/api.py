@@ -1,0 +1,171 @@
+"""The JSON API under /api/v1 that the pages use. Times are µs UTC, positions WGS84 degrees."""
+
+import hashlib
+import threading
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import StreamingResponse
+from starlette.responses import Response
+
+from alerts.changes import last_change
+from console import board, dossier
+from console.access import SESSION_COOKIE, Dispatcher, Given, NotFound
+from console.accounts import account_of
+from console.chain import chain
+from console.feed import Feed
+from console.services import Services
+from console.worklist import Filter, queue, tab_counts
+from core.clock import SECOND
+from core.database import reading
+
+router = APIRouter(prefix="/api/v1", tags=["console"])
+MOST_POINTS = 2_000
+SHAPES_FRESH = 30 * SECOND
+FIGURES_FRESH = SECOND
+
+
+def answer(content: Any, headers: dict[str, str] | None = None) -> Response:
+    """JSON by msgspec: rows of plain values, many of them."""
+    return Response(msgspec.json.encode(content), media_type="application/json", headers=headers)
+
+
+class Remembered:
+    """An answer made anew at most once in a span; while one thread makes it, the others get the last one."""
+
+    def __init__(self, fresh: int) -> None:
+        self._fresh = fresh
+        self._made_at = 0
+        self._content: Any = None
+        self._making = threading.Lock()
+
+    def get(self, now: int, make: Any) -> Any:
+        """What `make()` returned not long before `now`."""
+        if self._content is not None and (now - self._made_at < self._fresh or self._making.locked()):
+            return self._content
+        with self._making:
+            if self._content is None or now - self._made_at >= self._fresh:
+                self._content = make()
+                self._made_at = now
+        return self._content
+
+
+def _remembered(request: Request, name: str, fresh: int) -> Remembered:
+    kept: dict[str, Remembered] = request.app.state.remembered
+    return kept.setdefault(name, Remembered(fresh))
+
+
+@router.get("/shapes")
+def shapes(
+    request: Request, services: Given, _: Dispatcher, if_none_match: Annotated[str | None, Header()] = None
+) -> Response:
+    """The town's grids, sites and stations; asked again with its ETag it costs nothing."""
+
+    def make() -> tuple[str, bytes]:
+        with reading(services.engine) as connection:
+            body = msgspec.json.encode(board.town_shapes(connection))
+        return f'W/"{hashlib.sha256(body).hexdigest()[:16]}"', body
+
+    tag, body = _remembered(request, "shapes", SHAPES_FRESH).get(services.clock.now(), make)
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if if_none_match == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type="application/json", headers=headers)
+
+
+@router.get("/state")
+def state(request: Request, services: Given, _: Dispatcher) -> Response:
+    """What is open now by site, the figures, the server's time and the last change that it includes."""
+
+    def figures() -> dict[str, float | None]:
+        with reading(services.engine) as connection:
+            return board.figures(connection, services.rules(), services.counters(), services.clock.now())
+
+    counted = _remembered(request, "figures", FIGURES_FRESH).get(services.clock.now(), figures)
+    with reading(services.engine) as connection:
+        change = last_change(connection)
+        sites = board.open_alerts_by_site(connection)
+    return answer({"now": services.clock.now(), "change": change, "figures": counted, "sites": sites})
+
+
+@router.get("/tickets")
+def tickets(
+    services: Given,
+    _: Dispatcher,
+    tab: Annotated[str, Query(pattern="^(all|waiting|working|to_check)$")] = "all",
+    severity: Annotated[int, Query(ge=0, le=4)] = 0,
+    grid: Annotated[str, Query(max_length=20)] = "",
+    hazard: Annotated[str, Query(max_length=24)] = "",
+    limit: Annotated[int, Query(ge=1, le=200)] = 60,
+    offset: Annotated[int, Query(ge=0)] = 0,
+) -> Response:
+    """The queue of open tickets by time left, and how many each tab holds."""
+    wanted = Filter(tab, severity, grid, hazard)
+    with reading(services.engine) as connection:
+        found = queue(connection, wanted, limit, offset)
+        counts = tab_counts(connection, wanted)
+    return answer({"now": services.clock.now(), "counts": counts, "tickets": found})
+
+
+@router.get("/tickets/{number}")
+def ticket(services: Given, _: Dispatcher, number: str) -> Response:
+    """One ticket with its alerts, notices, log and chain; personal data of recipients are left out."""
+    with reading(services.engine) as connection:
+        row = dossier.ticket_by_number(connection, number)
+        if row is None:
+            raise NotFound("error.no_ticket")
+        alerts = dossier.alerts_of(connection, row["id"])
+        notices = dossier.notices_of(connection, row["id"])
+        log = dossier.log_of(connection, row["id"])
+    hops = [hop._asdict() for hop in chain(row, alerts, notices)]
+    for notice in notices:
+        del notice["address"], notice["body"]
+    return answer({"now": services.clock.now(), **row, "alerts": alerts, "notices": notices, "log": log, "chain": hops})
+
+
+@router.get("/series/{number}")
+def series(
+    services: Given,
+    _: Dispatcher,
+    number: int,
+    since: Annotated[int, Query(ge=0)],
+    until: Annotated[int, Query(ge=0)],
+    points: Annotated[int, Query(ge=2, le=MOST_POINTS)] = 800,
+) -> Response:
+    """A series' curve over [since, until): raw where it fits, else the least, mean and greatest of buckets."""
+    if services.store is None:
+        raise NotFound("error.no_store")
+    with reading(services.engine) as connection:
+        facts = dossier.series_facts(connection, number)
+    if facts is None:
+        raise NotFound("error.no_series")
+    curve = services.store.range(number, since, until, points)
+    metric = services.types[facts["type"]].metrics[facts["metric"]]
+    columns = {name: getattr(curve, name).tolist() for name in ("at", "low", "mean", "high")}
+    return answer({**facts, "unit": metric.unit, "zh": metric.name_zh, "en": metric.name_en, **columns})
+
+
+@router.get("/changes", response_class=StreamingResponse)
+async def changes(
+    request: Request,
+    services: Given,
+    account: Dispatcher,
+    last_event_id: Annotated[int | None, Header()] = None,
+    after: Annotated[int | None, Query(ge=0)] = None,
+) -> StreamingResponse:
+    """Server-sent events: `change` with increasing ids, `heartbeat` with the server's time, `reset` to read all anew.
+
+    Goes on behind Last-Event-ID, else behind `after`, else from now.
+    """
+    feed: Feed = request.app.state.feed
+    token = request.cookies.get(SESSION_COOKIE, "")
+    place = last_event_id if last_event_id is not None else after
+    stream = feed.follow(place, lambda: _still_signed_in(services, token, account.username))
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+def _still_signed_in(services: Services, token: str, username: str) -> bool:
+    with reading(services.engine) as connection:
+        found = account_of(connection, token, services.clock.now())
+    return found is not None and found.username == username

@@ -1,0 +1,110 @@
+"""Lists and places: alerts, dead letters, a site, a device."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from sqlalchemy import select
+from starlette.responses import Response
+
+from alerts.tables import alert
+from console import dossier
+from console.access import Dispatcher, Given, NotFound
+from console.pages import pages_of
+from console.services import Services
+from core.clock import DAY
+from core.database import reading
+from devices.tables import device, grid, site
+from ingest.store import StoreError
+from ingest.tables import dead_letter
+
+router = APIRouter(include_in_schema=False)
+LIST = 100
+SHOWN_BYTES = 400
+Before = Annotated[int | None, Query(ge=0)]
+
+
+@router.get("/alerts")
+def alerts_page(
+    request: Request,
+    services: Given,
+    _: Dispatcher,
+    state: Annotated[str, Query(pattern="^(open|closed)$")] = "open",
+    before: Before = None,
+) -> Response:
+    """Alerts, the newest first."""
+    columns = [column for column in alert.c if column.name != "evidence"]
+    query = select(*columns).where(alert.c.state == state).order_by(alert.c.id.desc()).limit(LIST)
+    if before is not None:
+        query = query.where(alert.c.id < before)
+    with reading(services.engine) as connection:
+        rows = dossier.rows(connection, query)
+        sites = dossier.sites_named(connection, [row["site"] for row in rows if row["site"]])
+    more = rows[-1]["id"] if len(rows) == LIST else None
+    context = {"alerts": rows, "sites": sites, "state": state, "more": more, "rules": services.rules().rules}
+    return pages_of(request).render(request, "alerts.html", **context)
+
+
+@router.get("/rejects")
+def rejects_page(
+    request: Request, services: Given, _: Dispatcher, before: Before = None
+) -> Response:
+    """Dead letters, the newest first; read only."""
+    query = select(dead_letter).order_by(dead_letter.c.id.desc()).limit(LIST)
+    if before is not None:
+        query = query.where(dead_letter.c.id < before)
+    with reading(services.engine) as connection:
+        rows = dossier.rows(connection, query)
+    for row in rows:
+        row["text"] = row["payload"][:SHOWN_BYTES].decode("utf-8", "backslashreplace")
+    more = rows[-1]["id"] if len(rows) == LIST else None
+    return pages_of(request).render(request, "rejects.html", letters=rows, more=more)
+
+
+@router.get("/sites/{code}")
+def site_page(request: Request, services: Given, _: Dispatcher, code: str) -> Response:
+    """A site with its devices' latest values, open alerts and last tickets."""
+    with reading(services.engine) as connection:
+        row = dossier.by_code(connection, site, code)
+        if row is None:
+            raise NotFound("error.no_site")
+        devices = dossier.devices_at(connection, code)
+        context = {
+            "site": row,
+            "grid": dossier.by_code(connection, grid, row["grid"]),
+            "devices": devices,
+            "alerts": dossier.open_alerts_at(connection, code),
+            "tickets": dossier.recent_tickets_at(connection, code),
+            "series": dossier.series_at(connection, [each["code"] for each in devices]),
+        }
+    context.update(_latest(services, context["series"]), rules=services.rules().rules, types=services.types)
+    return pages_of(request).render(request, "site.html", **context)
+
+
+@router.get("/devices/{code}")
+def device_page(request: Request, services: Given, _: Dispatcher, code: str) -> Response:
+    """A device with its latest values and their last day as curves."""
+    with reading(services.engine) as connection:
+        row = dossier.by_code(connection, device, code)
+        if row is None:
+            raise NotFound("error.no_device")
+        context = {
+            "device": row,
+            "site": dossier.by_code(connection, site, row["site"]),
+            "gateway": dossier.gateway_of(connection, code),
+            "series": dossier.series_at(connection, [code]),
+        }
+    context.update(
+        _latest(services, context["series"]), types=services.types, since=services.clock.now() - DAY
+    )
+    return pages_of(request).render(request, "device.html", **context)
+
+
+def _latest(services: Services, series: dict[str, list[dossier.Row]]) -> dict[str, Any]:
+    """The newest reading of each series; none and `store_down` when the store can't be read here or now."""
+    numbers = [row["number"] for rows in series.values() for row in rows]
+    if services.store is None:
+        return {"latest": {}, "store_down": True}
+    try:
+        return {"latest": services.store.latest(numbers), "store_down": False}
+    except StoreError:
+        return {"latest": {}, "store_down": True}
