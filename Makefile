@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+# the one pip setting that no virtual environment can follow
+export PIP_USER := 0
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check bench soak format lock clean

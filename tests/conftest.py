@@ -107,7 +107,7 @@ def mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
     def start(extra: Sequence[str] = ()) -> Mosquitto:
         folder = tmp_path / f"mosquitto-{len(brokers)}"
         folder.mkdir()
-        broker = Mosquitto(folder, extra)
+        broker = Mosquitto.installed(folder, extra)
         brokers.append(broker)
         broker.start()
         return broker

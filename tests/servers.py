@@ -97,7 +97,7 @@ class Postgres:
 
     def __init__(self, programs: Path) -> None:
         self.programs = programs
-        self.folder = Path(tempfile.mkdtemp(prefix="sw-pg-"))
+        self.folder = Path()
         self.user = "postgres" if os.geteuid() == 0 else None
         self._process: subprocess.Popen[bytes] | None = None
         self._made = 0
@@ -110,7 +110,8 @@ class Postgres:
         return cls(program(["initdb"], "postgresql", folders).resolve().parent)
 
     def start(self) -> None:
-        """Make the cluster and wait until it answers."""
+        """Make the cluster in a new temporary folder (a socket's path must be short) and wait until it answers."""
+        self.folder = Path(tempfile.mkdtemp(prefix="sw-pg-"))
         if self.user:
             owner = pwd.getpwnam(self.user)
             os.chown(self.folder, owner.pw_uid, owner.pw_gid)
@@ -142,7 +143,8 @@ class Postgres:
         """End the server (open connections are cut) and remove its folder."""
         if self._process:
             _end(self._process, signal.SIGINT)
-        shutil.rmtree(self.folder)
+        if self.folder.name:
+            shutil.rmtree(self.folder)
 
     def url(self, database: str) -> str:
         """The SQLAlchemy URL of a database in this cluster."""
@@ -173,12 +175,17 @@ class Mosquitto:
     `extra` lines are appended to the configuration.
     """
 
-    def __init__(self, folder: Path, extra: Sequence[str] = ()) -> None:
-        self.program = program(["mosquitto"], "mosquitto mosquitto-clients")
+    def __init__(self, binary: Path, folder: Path, port: int, extra: Sequence[str] = ()) -> None:
+        self.binary = binary
         self.folder = folder
-        self.port = free_port()
+        self.port = port
         self.extra = list(extra)
         self._process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def installed(cls, folder: Path, extra: Sequence[str] = ()) -> "Mosquitto":
+        """One on a free port that keeps its files in `folder`; without Mosquitto the test skips or fails."""
+        return cls(program(["mosquitto"], "mosquitto mosquitto-clients"), folder, free_port(), extra)
 
     @property
     def url(self) -> str:
@@ -206,7 +213,7 @@ class Mosquitto:
             lines.append("allow_anonymous true")
         config = self.folder / "mosquitto.conf"
         config.write_text("\n".join([*lines, *self.extra, ""]), encoding="utf-8")
-        self._process = _spawn([str(self.program), "-c", str(config)], self.log)
+        self._process = _spawn([str(self.binary), "-c", str(config)], self.log)
         wait_until(self._up, f"the start of Mosquitto ({self.log})")
 
     def _up(self) -> bool:

@@ -39,6 +39,7 @@ def _dead_letter() -> None:
         sa.Column("received_at", sa.BigInteger(), nullable=False),
         sa.Column("readings", sa.Integer(), nullable=False),
         sa.Column("retained", sa.Boolean(), nullable=False),
+        sa.Column("replay_asked_at", sa.BigInteger(), nullable=True),
         sa.Column("replayed_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dead_letter")),
         sa.UniqueConstraint("journal_n", name=op.f("uq_dead_letter_journal_n")),
