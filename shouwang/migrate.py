@@ -80,12 +80,20 @@ def migrate(engine: Engine) -> Schema:
         if before.standing in _REFUSALS:
             raise SchemaRefused(before)
         if before.standing is not Standing.CURRENT:
-            command.upgrade(_config(connection), "head")
+            command.upgrade(alembic_config(connection), "head")
     return before
 
 
+def alembic_config(connection: Connection) -> Config:
+    """Where the migrations are, and the connection they run on, inside its transaction."""
+    config = Config()
+    config.set_main_option("script_location", "shouwang:migrations")
+    config.attributes["connection"] = connection
+    return config
+
+
 def _schema(connection: Connection) -> Schema:
-    scripts = ScriptDirectory.from_config(_config(connection))
+    scripts = ScriptDirectory.from_config(alembic_config(connection))
     known = [script.revision for script in scripts.walk_revisions()]
     revision = MigrationContext.configure(connection).get_current_revision()
     return Schema(_standing(connection, revision, known), revision, known[0])
@@ -98,10 +106,3 @@ def _standing(connection: Connection, revision: str | None, known: list[str]) ->
     if revision not in known:
         return Standing.NEWER
     return Standing.CURRENT if revision == known[0] else Standing.OLDER
-
-
-def _config(connection: Connection) -> Config:
-    config = Config()
-    config.set_main_option("script_location", "shouwang:migrations")
-    config.attributes["connection"] = connection
-    return config

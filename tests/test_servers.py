@@ -68,7 +68,7 @@ def _read_retained(port: int) -> bytes:
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
 
     def keep(_client: mqtt.Client, _context: object, message: mqtt.MQTTMessage) -> None:
-        got.append(message.payload)
+        got.append(bytes(message.payload))
         came.set()
 
     client.on_message = keep

@@ -4,17 +4,18 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, func, insert, inspect, select, text
 from sqlalchemy.engine.interfaces import ReflectedIndex
 from sqlalchemy.exc import IntegrityError
 
-import shouwang.migrate
 from alerts.tables import change_counter
 from core.database import metadata, open_engine, reading, writing
 from devices.tables import village
-from shouwang.migrate import Schema, SchemaRefused, Standing, migrate, schema_state
+from shouwang.migrate import Schema, SchemaRefused, Standing, alembic_config, migrate, schema_state
 
 
 @pytest.fixture
@@ -103,13 +104,13 @@ def test_tables_without_a_version_are_refused(engine: Engine) -> None:
 
 
 def test_a_migration_that_fails_leaves_no_trace(empty: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = shouwang.migrate.command.upgrade
+    real = command.upgrade
 
-    def fail_after(config: object, revision: str) -> None:
-        real(config, "0002")  # type: ignore[arg-type]
+    def fail_after(config: Config, revision: str) -> None:
+        real(config, "0002")
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(shouwang.migrate.command, "upgrade", fail_after)
+    monkeypatch.setattr(command, "upgrade", fail_after)
     with pytest.raises(OSError, match="disk is full"):
         migrate(empty)
     assert inspect(empty).get_table_names() == []
@@ -137,4 +138,4 @@ def test_there_is_only_one_row_of_the_change_counter(empty: Engine) -> None:
 
 def _migrate_to(engine: Engine, revision: str) -> None:
     with writing(engine) as connection:
-        shouwang.migrate.command.upgrade(shouwang.migrate._config(connection), revision)
+        command.upgrade(alembic_config(connection), revision)
