@@ -1,0 +1,250 @@
+"""Every status × action × role, double taps, refusals, and two people at once."""
+
+from itertools import product
+from threading import Barrier, Thread
+from typing import Any, get_args
+
+import pytest
+from sqlalchemy import update
+
+from alerts import tables
+from alerts.lifecycle import ACTION_WORDS, LIVE, TRANSITIONS, Role, Status, actions_for, statuses_for
+from alerts.move_decisions import Actor, decide_move
+from alerts.moves import MoveRefused, move
+from alerts.refusals import REFUSALS
+from core.clock import MINUTE
+from core.database import writing
+from detectors.words import Change, Severity
+from ingest.words import Rearm
+from tests.alerts.desk_scene import Scene
+
+ROLES: tuple[Role, ...] = get_args(Role)
+ACTIONS = list(ACTION_WORDS)
+HUMAN_WAY = ["accept", "arrive", "handle", "check", "close"]
+
+
+def ticket_row(status: Status, **more: Any) -> dict[str, Any]:
+    row = {"status": status, "accepted_by": None, "on_scene_at": 1, "life_safety": False, "team": "T", "station": None}
+    return {**row, "assignment": {}, **more}
+
+
+def judged(row: dict[str, Any], action: str, role: Role, **more: Any) -> str:
+    """The new status, or why not."""
+    asked = {"opinion": "because", "cause": "works", "open_alerts": 0, "last": None, **more}
+    try:
+        return decide_move(row, action, Actor("me", role, "T"), **asked).to
+    except MoveRefused as refused:
+        return refused.reason
+
+
+@pytest.mark.parametrize(("status", "action"), list(product(Status, ACTIONS)))
+def test_the_whole_matrix_is_the_table_and_nothing_else(status: Status, action: str) -> None:
+    transition = TRANSITIONS.get((status, action))
+    for role in ROLES:
+        expected = "not_from_here" if transition is None else transition.to if role in transition.roles else "not_allowed"
+        assert judged(ticket_row(status), action, role) == expected
+
+
+def test_what_has_ended_stays_ended() -> None:
+    assert {status for status, _ in TRANSITIONS} == LIVE
+
+
+def test_every_live_status_has_a_way_to_the_end_for_a_dispatcher() -> None:
+    reached = {Status.CLOSED}
+    for _ in Status:
+        reached |= {source for (source, _), way in TRANSITIONS.items() if way.to in reached and "dispatcher" in way.roles}
+    assert reached >= LIVE
+
+
+@pytest.mark.parametrize(("status", "action"), [pair for pair, way in TRANSITIONS.items() if way.needs])
+def test_a_move_that_needs_words_is_refused_without(status: Status, action: str) -> None:
+    needs = TRANSITIONS[status, action].needs
+    assert judged(ticket_row(status), action, "dispatcher", **{needs: "  "}) == f"needs_{needs}"
+
+
+@pytest.mark.parametrize(("status", "action"), [pair for pair, way in TRANSITIONS.items() if way.arrival])
+def test_life_safety_is_not_finished_from_afar(status: Status, action: str) -> None:
+    row = ticket_row(status, life_safety=True, on_scene_at=None)
+    assert judged(row, action, "dispatcher") == "needs_arrival"
+    assert judged({**row, "life_safety": False}, action, "dispatcher") == TRANSITIONS[status, action].to
+
+
+def test_buttons_are_what_would_be_allowed() -> None:
+    for status, role, arrived in product(LIVE, ROLES, (True, False)):
+        row = ticket_row(status, life_safety=True, on_scene_at=1 if arrived else None)
+        offered = set(actions_for(status, role, life_safety=True, arrived=arrived))
+        assert offered == {action for action in ACTIONS if judged(row, action, role) not in REFUSALS}
+
+
+def test_statuses_of_an_action_come_in_the_order_of_life() -> None:
+    assert list(statuses_for("return")) == [Status.DISPATCHED, Status.ACCEPTED, Status.ON_SCENE]
+
+
+def test_every_refusal_speaks_both_languages() -> None:
+    facts = {"status_zh": "状态", "status_en": "state", "action_zh": "操作", "who": "G17-01"}
+    for reason in REFUSALS:
+        refused = MoveRefused(reason, **facts)
+        assert refused.text
+        assert refused.text_en.isascii() or "“" in refused.text_en
+
+
+@pytest.fixture
+def sent(scene: Scene) -> Scene:
+    """A dispatched life-safety ticket."""
+    scene.detect("PLANT-1", severity=Severity.CRITICAL)
+    return scene
+
+
+def refused(scene: Scene, action: str, who: str, **more: Any) -> MoveRefused:
+    with pytest.raises(MoveRefused) as caught:
+        scene.move(action, who, **more)
+    return caught.value
+
+
+def test_the_way_of_a_ticket_stamps_who_and_when_and_logs_each_step(sent: Scene) -> None:
+    for action in HUMAN_WAY:
+        sent.clock.advance(MINUTE)
+        sent.move(action, "DISP-1" if action in ("check", "close") else "G17-01", opinion="done")
+    (ticket,) = sent.tickets
+    stamps = ("dispatched_at", "accepted_at", "on_scene_at", "handled_at", "checked_at", "closed_at")
+    gaps = [ticket[later] - ticket[earlier] for earlier, later in zip(stamps, stamps[1:], strict=False)]
+    assert gaps == [MINUTE] * 5
+    assert (ticket["accepted_by"], ticket["handled_by"], ticket["result"]) == ("G17-01", "G17-01", "handled")
+    log = [row for row in sent.rows(tables.ticket_log) if row["who"] != "platform"]
+    assert [row["action"] for row in log] == [*HUMAN_WAY, "alert_closed"]
+    assert {row["opinion"] for row in log[:5]} == {"done"}
+
+
+def test_accepting_acknowledges_the_notices_that_went_to_them(sent: Scene) -> None:
+    with writing(sent.engine) as connection:
+        connection.execute(update(tables.notice).values(state="accepted"))
+    sent.move("accept", "G17-01")
+    states = {notice["recipient"]: notice["state"] for notice in sent.notices}
+    assert states["G17-01"] == "acknowledged"
+    assert states["G17-02"] == "accepted"
+
+
+def test_a_double_tap_is_no_error_and_changes_nothing(sent: Scene) -> None:
+    for action in HUMAN_WAY:
+        who = "DISP-1" if action in ("check", "close") else "G17-01"
+        first = sent.move(action, who)
+        before = sent.tickets, sent.log
+        sent.clock.advance(MINUTE)
+        assert sent.move(action, who).status == first.status
+        assert (sent.tickets, sent.log) == before
+
+
+def test_accepting_again_from_further_on_is_no_error(sent: Scene) -> None:
+    sent.handle()
+    assert sent.move("accept", "G17-01").status == "handled"
+
+
+def test_somebody_elses_accept_says_who_was_first(sent: Scene) -> None:
+    sent.move("accept", "G17-01")
+    late = refused(sent, "accept", "G17-02")
+    assert (late.reason, late.text) == ("already_accepted", "G17-01 已接单")
+
+
+@pytest.mark.parametrize(
+    ("who", "reason"), [("G18-01", "not_yours"), ("ST2-01", "not_yours"), ("stranger", "unknown_person")]
+)
+def test_only_those_whom_it_concerns_may(sent: Scene, who: str, reason: str) -> None:
+    assert refused(sent, "accept", who).reason == reason
+
+
+@pytest.mark.parametrize("who", ["G17-04", "ST1-01", "LEAD-1", "DISP-1"])
+def test_team_station_leader_and_dispatcher_may_accept(sent: Scene, who: str) -> None:
+    assert sent.move("accept", who).status == "accepted"
+
+
+def test_an_account_acts_by_its_role(sent: Scene) -> None:
+    assert sent.move("accept", "console-account", role="dispatcher").status == "accepted"
+
+
+def test_what_is_not_there_is_refused(sent: Scene) -> None:
+    assert refused(sent, "accept", "G17-01", ticket=99).reason == "unknown_ticket"
+    assert refused(sent, "explode", "G17-01").reason == "unknown_action"
+    assert refused(sent, "reassign", "DISP-1", team="T-99").reason == "unknown_responder"
+
+
+def test_a_return_goes_to_the_desk_which_sends_it_elsewhere(sent: Scene) -> None:
+    sent.move("accept", "G17-01")
+    assert refused(sent, "return", "G17-01").reason == "needs_opinion"
+    assert sent.move("return", "G17-01", opinion="not ours").status == "registered"
+    (returned,) = sent.tickets
+    assert (returned["accepted_by"], returned["team"], returned["accept_by"]) == (None, "T-G17", None)
+    assert [n["recipient"] for n in sent.notices if n["cause"] == "returned"] == ["DISP-1"]
+
+    sent.clock.advance(MINUTE)
+    assert sent.move("dispatch", "DISP-1", team="T-G18", station="ST2").status == "dispatched"
+    (again,) = sent.tickets
+    assert (again["team"], again["station"]) == ("T-G18", "ST2")
+    assert again["accept_by"] == sent.clock.now() + 5 * MINUTE
+    assert again["done_by"] == returned["done_by"], "a return buys no time"
+    assert again["assignment"]["reason"] == "chosen_by_dispatcher"
+    assert sent.move("accept", "G18-01").status == "accepted"
+
+
+def test_reassigning_takes_it_off_whoever_had_accepted(sent: Scene) -> None:
+    sent.move("accept", "G17-01")
+    assert sent.move("reassign", "DISP-1", station="ST2").status == "dispatched"
+    (ticket,) = sent.tickets
+    assert (ticket["team"], ticket["station"], ticket["accepted_by"]) == (None, "ST2", None)
+    assert refused(sent, "arrive", "ST2-01").reason == "not_from_here"
+
+
+def test_nobody_is_sent_where_there_is_nobody(scene: Scene) -> None:
+    scene.detect("OUTSIDE-1", rule="noise", severity=Severity.WARNING)
+    assert refused(scene, "dispatch", "DISP-1").reason == "nobody_to_send"
+
+
+def test_rework_goes_to_the_same_people(sent: Scene) -> None:
+    sent.handle()
+    assert sent.move("rework", "DISP-1", opinion="still smells").status == "accepted"
+    assert sent.tickets[0]["handled_at"] is None
+    assert "G17-01" in {notice["recipient"] for notice in sent.notices if notice["cause"] == "rework"}
+
+
+def test_closing_over_open_alerts_is_the_dispatchers_and_rearms_them(sent: Scene) -> None:
+    sent.handle()
+    sent.move("check", "LEAD-1")
+    assert refused(sent, "close", "LEAD-1").reason == "alerts_open"
+    moved = sent.move("close", "DISP-1")
+    assert moved.status == "closed"
+    assert moved.rearm == [Rearm("device", "PLANT-1", "gas.lel")]
+    assert (sent.alerts[0]["closed_how"], sent.tickets[0]["recovered_at"]) == ("by_hand", None)
+
+
+def test_closing_after_recovery_is_a_leaders_too_and_rearms_nothing(sent: Scene) -> None:
+    sent.detect("PLANT-1", Change.CLEARED)
+    sent.handle()
+    sent.move("check", "LEAD-1")
+    assert sent.move("close", "LEAD-1") == ("closed", [])
+
+
+def test_every_move_is_a_change_of_the_page(sent: Scene) -> None:
+    sent.finish()
+    told = [row["what"]["action"] for row in sent.rows(tables.change) if row["kind"] == "ticket"]
+    assert told == ["dispatch", *HUMAN_WAY]
+
+
+def test_two_who_accept_at_once_one_wins_and_the_other_hears_who(sent: Scene) -> None:
+    barrier = Barrier(2)
+    outcomes: list[str] = []
+
+    def accept(who: str) -> None:
+        barrier.wait()
+        try:
+            with writing(sent.engine) as connection:
+                move(connection, sent.town, 1, "accept", who, sent.clock.now())
+            outcomes.append("won")
+        except MoveRefused as late:
+            outcomes.append(late.reason)
+
+    threads = [Thread(target=accept, args=(who,)) for who in ("G17-01", "G17-02")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["already_accepted", "won"]
+    assert sent.log.count("accept") == 1
