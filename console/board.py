@@ -82,8 +82,8 @@ def figures(connection: Connection, rules: RuleSet, live: Mapping[str, float], n
 
 def _in_service(connection: Connection, now: int) -> int:
     """Devices in service, those whose maintenance is over counted in."""
-    states = select(device.c.state, func.count()).group_by(device.c.state)
-    counts: dict[str, int] = {state: count for state, count in connection.execute(states)}
+    states = select(device.c.state, func.count().label("number")).group_by(device.c.state)
+    counts = {row.state: int(row.number) for row in connection.execute(states)}
     over = select(func.count()).where(device.c.state == "maintenance", device.c.state_until <= now)
     back = (connection.scalar(over) or 0) if counts.get("maintenance") else 0
     return counts.get("in_service", 0) + back

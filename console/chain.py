@@ -1,4 +1,4 @@
-"""The chain of one ticket: every hop from the reading to the closing, with its time and the time since the hop before."""
+"""The chain of one ticket: every hop from the reading to the closing, with its time and the time it took."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple

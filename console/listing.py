@@ -45,9 +45,7 @@ def alerts_page(
 
 
 @router.get("/rejects")
-def rejects_page(
-    request: Request, services: Given, _: Dispatcher, before: Before = None
-) -> Response:
+def rejects_page(request: Request, services: Given, _: Dispatcher, before: Before = None) -> Response:
     """Dead letters, the newest first; read only."""
     query = select(dead_letter).order_by(dead_letter.c.id.desc()).limit(LIST)
     if before is not None:
@@ -68,15 +66,16 @@ def site_page(request: Request, services: Given, _: Dispatcher, code: str) -> Re
         if row is None:
             raise NotFound("error.no_site")
         devices = dossier.devices_at(connection, code)
-        context = {
+        series = dossier.series_at(connection, [each["code"] for each in devices])
+        context: dict[str, Any] = {
             "site": row,
             "grid": dossier.by_code(connection, grid, row["grid"]),
             "devices": devices,
             "alerts": dossier.open_alerts_at(connection, code),
             "tickets": dossier.recent_tickets_at(connection, code),
-            "series": dossier.series_at(connection, [each["code"] for each in devices]),
+            "series": series,
         }
-    context.update(_latest(services, context["series"]), rules=services.rules().rules, types=services.types)
+    context.update(_latest(services, series), rules=services.rules().rules, types=services.types)
     return pages_of(request).render(request, "site.html", **context)
 
 
@@ -87,15 +86,14 @@ def device_page(request: Request, services: Given, _: Dispatcher, code: str) -> 
         row = dossier.by_code(connection, device, code)
         if row is None:
             raise NotFound("error.no_device")
-        context = {
+        series = dossier.series_at(connection, [code])
+        context: dict[str, Any] = {
             "device": row,
             "site": dossier.by_code(connection, site, row["site"]),
             "gateway": dossier.gateway_of(connection, code),
-            "series": dossier.series_at(connection, [code]),
+            "series": series,
         }
-    context.update(
-        _latest(services, context["series"]), types=services.types, since=services.clock.now() - DAY
-    )
+    context.update(_latest(services, series), types=services.types, since=services.clock.now() - DAY)
     return pages_of(request).render(request, "device.html", **context)
 
 

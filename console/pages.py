@@ -5,7 +5,6 @@ import json
 from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
@@ -61,7 +60,7 @@ class Pages:
         """The address of a static file. Raises KeyError when there is no such file."""
         return f"/static/{path}?v={self._digests[path]}"
 
-    def render(self, request: Request, template: str, status: int = 200, **context: object) -> HTMLResponse:
+    def render(self, request: Request, template: str, status: int = 200, /, **context: object) -> HTMLResponse:
         """The page in the request's language."""
         language = language_of(request)
         services = services_of(request)

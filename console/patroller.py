@@ -112,8 +112,8 @@ def _linked(
         "cards": [shown],
         "post": post,
         "done": done,
+        "refused": refused,
         "reasons": RETURN_REASONS,
-        **_refusal(refused, row["number"]),
     }
     return pages_of(request).render(request, "linked.html", status, base=f"/t/{code}", **context)
 

@@ -31,7 +31,7 @@ class Filter(NamedTuple):
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """The SQL conditions that all must hold."""
-        wanted = [ticket.c.status.in_(TABS.get(self.tab, OPEN))]
+        wanted: list[ColumnElement[bool]] = [ticket.c.status.in_(TABS.get(self.tab, OPEN))]
         if self.severity:
             wanted.append(ticket.c.severity >= self.severity)
         if self.grid:
@@ -76,8 +76,8 @@ def _in_ids(ids: Sequence[int]) -> ColumnElement[bool]:
 
 def tab_counts(connection: Connection, wanted: Filter) -> dict[str, int]:
     """How many tickets each tab holds under the same filter."""
-    query = select(ticket.c.status, func.count()).where(*wanted._replace(tab="all").conditions())
-    counts: dict[str, int] = {status: count for status, count in connection.execute(query.group_by(ticket.c.status))}
+    query = select(ticket.c.status, func.count().label("number")).where(*wanted._replace(tab="all").conditions())
+    counts = {row.status: int(row.number) for row in connection.execute(query.group_by(ticket.c.status))}
     return {tab: sum(counts.get(status, 0) for status in statuses) for tab, statuses in TABS.items()}
 
 
