@@ -75,21 +75,21 @@ def claim(connection: Connection, channels: Mapping[str, Channel], owner: Owner,
     row = pick(connection, channels, now)
     if row is None:
         return None
-    started = insert(delivery).values(
-        notice=row["id"], channel=row["channel"], address=row["address"], started_at=now, outcome="sending"
-    )
-    attempt: int = connection.execute(started.returning(delivery.c.id)).scalar_one()
     taken = change_state(
         connection,
         notice.c.id == row["id"],
         "sending",
-        attempt=attempt,
         attempts=row["attempts"] + 1,
         claimed_by=str(owner),
         requested_at=row["requested_at"] or now,
     )
     if not taken:
         return None
+    started = insert(delivery).values(
+        notice=row["id"], channel=row["channel"], address=row["address"], started_at=now, outcome="sending"
+    )
+    attempt: int = connection.execute(started.returning(delivery.c.id)).scalar_one()
+    connection.execute(update(notice).where(notice.c.id == row["id"]).values(attempt=attempt))
     outgoing = outgoing_notice(row, now)
     if channels[row["channel"]].one_to_one and row["recipient_kind"] == "person":
         code = make_link(connection, row["recipient"], row["ticket"], now)

@@ -42,8 +42,8 @@ def enqueue(
 ) -> int:
     """Queue a notice for each recipient in the caller's transaction; how many were new.
 
-    The same ticket, cause, alert, severity, count of re-openings, recipient and channel make the same notice: it is
-    queued once, however often that is asked for. `due_at` may lie ahead (the morning digest).
+    The same ticket as dispatched then, cause, alert, severity, count of re-openings, recipient and channel make the
+    same notice: it is queued once, however often that is asked for. `due_at` may lie ahead (the morning digest).
     """
     facts = gather_facts(connection, ticket_row, alert_row, cause, rule)
     mobiles = _mobiles(connection, recipients) if facts.severity >= Severity.CRITICAL else {}
@@ -140,9 +140,10 @@ def facts_of(row: Row) -> Facts:
 
 
 def _subject_key(ticket_row: Row, alert_row: Row | None) -> str:
+    sent = ticket_row["dispatched_at"] or 0  # a ticket that was returned and is dispatched again is news
     if alert_row is None:
-        return f"-:{ticket_row['severity']}:0"
-    return f"{alert_row['id']}:{alert_row['severity']}:{alert_row['reopened']}"
+        return f"-:{ticket_row['severity']}:0:{sent}"
+    return f"{alert_row['id']}:{alert_row['severity']}:{alert_row['reopened']}:{sent}"
 
 
 def _insert(connection: Connection, common: dict[str, Any], key: str, to: Recipient, now: int, due_at: int) -> int:
@@ -162,7 +163,7 @@ def _insert(connection: Connection, common: dict[str, Any], key: str, to: Recipi
         "created_at": now,
     }
     added = insert_or(connection, notice).values(**row).on_conflict_do_nothing(index_elements=["key"])
-    return int(connection.execute(added).rowcount)
+    return len(connection.execute(added.returning(notice.c.id)).all())
 
 
 def _mobiles(connection: Connection, recipients: Sequence[Recipient]) -> dict[tuple[str, str, int], list[str]]:

@@ -153,7 +153,7 @@ def reference(notice: OutgoingNotice, language: Language) -> str:
     """Ticket and notice number, by which a message can be told from its repeat."""
     if language == "zh":
         return f"工单 {notice.facts.number} · 通知 {notice.id}"
-    return f"Ticket {notice.facts.number} · notice {notice.id}"
+    return f"Ticket {notice.facts.number}, notice {notice.id}"
 
 
 def _pick(words: Words, language: Language) -> str:

@@ -1,0 +1,96 @@
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alerts.texts import fit, headline, navigation_url, phone_text, robot_markdown, robot_text, shorten_bytes
+from core.clock import HOUR
+from tests.alerts.notices.notice_rows import NOW, outgoing
+
+URL = "https://town.example/tickets/7"
+ANY_TEXT = st.text(st.characters(), max_size=400)
+
+
+@given(ANY_TEXT, st.integers(0, 300))
+def test_shortening_keeps_to_the_limit_and_breaks_no_character(text: str, limit: int) -> None:
+    short = shorten_bytes(text, limit)
+    clean = text.encode(errors="replace").decode()
+    assert len(short.encode()) <= limit
+    assert short == clean or clean.startswith(short.removesuffix("…"))
+    assert (short == clean) == (len(clean.encode()) <= limit)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=300, max_size=400), st.integers(3, 300))
+def test_shortening_wastes_less_than_one_character(text: str, limit: int) -> None:
+    assert limit - len(shorten_bytes(text, limit).encode()) <= 3
+
+
+@given(ANY_TEXT, ANY_TEXT, st.integers(60, 2000))
+def test_number_and_link_are_never_cut(head: str, middle: str, limit: int) -> None:
+    tail = f"工单 20261123-0007\n{URL}"
+    text = fit(head, middle, tail, limit)
+    assert text.endswith(tail)
+    assert len(text.encode()) <= limit
+
+
+@given(place=ANY_TEXT, advice=ANY_TEXT, contact=ANY_TEXT, title=ANY_TEXT, limit=st.integers(500, 4096))
+def test_robot_messages_keep_number_and_link(place: str, advice: str, contact: str, title: str, limit: int) -> None:
+    notice = outgoing(place_zh=place * 5, advice_zh=advice * 5, contact=contact, hazard="other", title_zh=title)
+    for text in (robot_markdown(notice, URL, "zh", limit), robot_text(notice, URL, "zh", limit)):
+        assert len(text.encode()) <= limit
+        assert "20261123-0007" in text
+        assert URL in text
+
+
+def test_the_headline_says_hazard_value_and_limit() -> None:
+    assert headline(outgoing(), "zh") == "【紧急】可燃气体 52 %LEL（限值 25）"
+    assert headline(outgoing(), "en") == "[CRITICAL] Combustible gas 52 %LEL (limit 25)"
+
+
+def test_the_headline_marks_a_possible_repeat_and_what_is_new() -> None:
+    assert headline(outgoing(repeated=True, cause="raised"), "zh").endswith("〔等级上升〕〔可能重复〕")
+    assert "may be a repeat" in headline(outgoing(repeated=True), "en")
+    assert "可能重复" not in headline(outgoing(), "zh")
+
+
+def test_a_phone_message_says_what_a_patroller_needs() -> None:
+    text = phone_text(outgoing(age=2 * HOUR), "zh")
+    for part in (
+        "【紧急】可燃气体 52 %LEL（限值 25）",
+        "勿单独进入",
+        "示例化工0123厂",
+        "工单 20261123-0007",
+        "安全员 E0123 13900000123",
+        "09-21 22:13:20（数据迟到 2 小时）",
+        "https://uri.amap.com/marker",
+    ):
+        assert part in text
+
+
+def test_english_text_has_no_chinese_but_the_address() -> None:
+    text = phone_text(outgoing(address="", contact=""), "en")
+    assert text.isascii()
+
+
+def test_an_alert_without_a_unit_shows_no_measurement() -> None:
+    assert headline(outgoing(hazard="smoke", value=1.0, limit=1.0, unit=""), "zh") == "【紧急】烟雾火警"
+
+
+def test_navigation_is_in_wgs84_longitude_first() -> None:
+    query = parse_qs(urlsplit(navigation_url(outgoing().facts)).query)
+    assert query["position"] == ["120.435000,31.445000"]
+    assert query["coordinate"] == ["wgs84"]
+    assert query["name"] == ["示例化工0123厂"]
+    assert navigation_url(outgoing(lng=None).facts) == ""
+
+
+def test_names_cannot_forge_markdown() -> None:
+    text = robot_markdown(outgoing(place_zh="[点此](https://evil.example)<font>"), URL, "zh", 4096)
+    assert "](https://evil" not in text
+    assert text.count("<font") == 1
+
+
+@pytest.mark.parametrize("onset", [None, NOW])
+def test_a_line_without_a_fact_is_left_out(onset: int | None) -> None:
+    assert ("发生" in phone_text(outgoing(onset=onset), "zh")) == (onset is not None)
