@@ -103,6 +103,13 @@ def number_series(
     return numbers
 
 
+def complete_series(connection: Connection, types: Mapping[str, DeviceType]) -> list[int]:
+    """Number the series of all devices that have none yet: after an import, or when a type has gained a metric."""
+    lock_registry(connection)
+    enrolled = connection.execute(select(device.c.code, device.c.type).order_by(device.c.code))
+    return number_series(connection, types, [(code, kind) for code, kind in enrolled if kind in types])
+
+
 def set_state(connection: Connection, code: str, state: str, until: int | None, now: int) -> int:
     """Put a device into a state; returns the registry's new version.
 

@@ -92,11 +92,13 @@ def distance_m(lng: float, lat: float, to_lng: float, to_lat: float) -> float:
 
 
 class Grids:
-    """The town's grids, asked which one contains a point."""
+    """The town's grids, asked which one contains a point; `centre` is the middle of the box around them all."""
 
     def __init__(self, codes: Sequence[str], polygons: Sequence[Any]) -> None:
         self.codes = tuple(codes)
         self._tree = shapely.STRtree(polygons)
+        west, south, east, north = shapely.total_bounds(polygons).tolist()
+        self.centre: Position | None = ((west + east) / 2, (south + north) / 2) if self.codes else None
 
     @classmethod
     def of(cls, rows: Iterable[tuple[str, str | dict[str, Any]]]) -> Self:

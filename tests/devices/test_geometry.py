@@ -43,11 +43,6 @@ def test_bd09_there_and_back_is_within_a_tenth_of_a_metre(position: tuple[float,
     assert distance_m(*position, *bd09_to_wgs84(*baidu)) < 0.1
 
 
-@given(INLAND)
-def test_the_offset_is_some_hundred_metres_everywhere(position: tuple[float, float]) -> None:
-    assert 10 < distance_m(*position, *wgs84_to_gcj02(*position)) < 1500
-
-
 @given(ANYWHERE.filter(lambda position: not in_china(*position)))
 def test_outside_china_nothing_moves(position: tuple[float, float]) -> None:
     for convert in (wgs84_to_gcj02, gcj02_to_wgs84, gcj02_to_bd09, bd09_to_wgs84):
