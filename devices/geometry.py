@@ -97,8 +97,10 @@ class Grids:
     def __init__(self, codes: Sequence[str], polygons: Sequence[Any]) -> None:
         self.codes = tuple(codes)
         self._tree = shapely.STRtree(polygons)
-        west, south, east, north = shapely.total_bounds(polygons).tolist()
-        self.centre: Position | None = ((west + east) / 2, (south + north) / 2) if self.codes else None
+        self.centre: Position | None = None
+        if self.codes:
+            west, south, east, north = shapely.total_bounds(polygons).tolist()
+            self.centre = (west + east) / 2, (south + north) / 2
 
     @classmethod
     def of(cls, rows: Iterable[tuple[str, str | dict[str, Any]]]) -> Self:

@@ -283,9 +283,9 @@ def _beside(site: Record, polygon: Any, chance: random.Random) -> tuple[float, f
 
 
 def make_stations(polygons: dict[str, Any], phones: Phones, chance: random.Random) -> list[Record]:
-    """Four enforcement stations, one a quarter of the town; the first and the last have a checkpoint."""
+    """Four enforcement stations, one a quarter of the town; the first and the third have a checkpoint."""
     stations = []
-    for number, grid in enumerate(("G08", "G14", "G33", "G43"), 1):
+    for number, grid in enumerate(("G08", "G14", "G33", "G38"), 1):
         lng, lat = point_in(polygons[grid], chance)
         stations.append(
             {
@@ -294,7 +294,7 @@ def make_stations(polygons: dict[str, Any], phones: Phones, chance: random.Rando
                 "name_en": f"Demo Enforcement Station {number}",
                 "lng": lng,
                 "lat": lat,
-                "checkpoint": 1 if number in (1, 4) else 0,
+                "checkpoint": 1 if number in (1, 3) else 0,
                 "phone": phones.next(),
                 "service_grids": "",
             }
