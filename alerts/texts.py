@@ -42,6 +42,9 @@ _CAUSES = {
     "overdue": Words("已超时", "Overdue"),
     "recovered": Words("已恢复", "Recovered"),
     "returned": Words("已退回", "Returned"),
+    "rework": Words("返工", "Rework"),
+    "sent_back": Words("处置后再次报警", "Alert after it was handled"),
+    "unassigned": Words("无人可派，请调度", "Nobody to send: dispatcher to decide"),
 }
 _REPEATED = Words("可能重复", "may be a repeat")
 _TITLE_BYTES = 180

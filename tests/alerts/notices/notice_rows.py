@@ -205,8 +205,8 @@ def facts(**given: Any) -> Facts:
 
 def outgoing(to: str = "key-a", number: int = 41, **given: Any) -> OutgoingNotice:
     """A notice on its way out; keywords of `Facts` change its facts."""
-    own = {name: given.pop(name) for name in ("repeated", "link", "at") if name in given}
-    values: dict[str, Any] = {"at": NOW, **own}
+    values: dict[str, Any] = {"at": NOW}
+    values |= {name: given.pop(name) for name in ("at", "link", "repeated") if name in given}
     return OutgoingNotice(
         id=number,
         ticket=7,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from sqlalchemy import Engine, select
@@ -133,7 +133,7 @@ def test_hostile_texts_are_sent_whole_or_shortened(setup: Setup, text: str) -> N
 
 
 def test_a_notice_of_bare_facts_is_sent(setup: Setup) -> None:
-    bare = dict.fromkeys(("value", "limit", "onset", "lng", "lat"))
+    bare: dict[str, Any] = dict.fromkeys(("value", "limit", "onset", "lng", "lat"))
     assert setup.channel.send(outgoing(setup.address, hazard="unheard-of", severity=9, **bare)).state == "accepted"
 
 

@@ -62,7 +62,8 @@ def test_what_to_do_about_an_uncertain_notice(
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=80), st.integers(1, 20))
 def test_a_limit_holds_in_every_window(pauses: list[int], messages: int) -> None:
-    limit, sent, now = Limit(messages, 60), [], 0
+    limit, now = Limit(messages, 60), 0
+    sent: list[int] = []
     for pause in pauses:
         now = max(now + pause, limit.free_at(sent, now + pause))
         sent.append(now)

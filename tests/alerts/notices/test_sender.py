@@ -259,6 +259,7 @@ def test_a_result_that_the_database_did_not_take_is_recorded_later_and_not_sent_
             sender.step(clock.now())
     down[0] = False
     channel.during = lambda: None
+    assert sender.recover(clock.now()) == 0
     clock.advance(MINUTE)
     assert _send_all(sender, clock) == 0
     assert len(channel.sent) == 1
@@ -289,6 +290,6 @@ def test_the_enqueued_rule_reaches_the_text(engine: Engine, clock: ManualClock) 
     queue(engine, to_person())
     _send_all(_sender(engine, clock, PhonePage("phone", engine, "http://c")), clock)
     with reading(engine) as connection:
-        text = connection.scalar(select(phone_message.c.text))
+        text = connection.execute(select(phone_message.c.text)).scalar_one()
     assert Rule.advice_zh in text
     assert "52 %LEL" in text

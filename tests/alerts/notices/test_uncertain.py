@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, update
 
-from alerts.channels import Outcome
+from alerts.channels import Limit, Outcome
 from alerts.notices import acknowledge, enqueue
 from alerts.owners import LEASE, Owner
 from alerts.sender import RECOVER_EVERY, Sender
@@ -201,22 +201,16 @@ def test_a_late_result_of_a_robbed_sender_counts(engine: Engine, clock: ManualCl
     queue(engine, to_robot(), life_safety=False)
     slow = ScriptedChannel()
     robber = Sender(engine, [ScriptedChannel()], clock, owner(host="town-2"))
-    slow.during = lambda: robber.recover(clock.now() + LEASE) and None
+    robbed: list[int] = []
+    slow.during = lambda: robbed.append(robber.recover(clock.now() + LEASE))
     Sender(engine, [slow], clock, owner(role="elsewhere")).step(clock.now())
+    assert robbed == [1]
     assert (notices(engine)[0].state, deliveries(engine)[0].outcome) == ("accepted", "accepted")
 
 
-def test_two_senders_on_one_database_never_send_one_notice_twice(
-    engine: Engine, database_url: str, clock: ManualClock
-) -> None:
-    with writing(engine) as connection:
-        put_town(connection)
-        for number in range(30):
-            row = put_ticket(connection, number)
-            made = put_alert(connection, row, subject_id=f"GAS-{number}")
-            enqueue(connection, row, made, [to_robot(f"key-{number}")], "dispatched", clock.now(), clock.now())
-    channels = [ScriptedChannel(), ScriptedChannel()]
-    start = threading.Barrier(2)
+def _compete(database_url: str, clock: ManualClock, channels: list[ScriptedChannel]) -> list[int]:
+    """Let a sender for each channel send in its own thread until nothing is left; the ids that were requested."""
+    start = threading.Barrier(len(channels))
 
     def work(number: int) -> None:
         own = open_engine(database_url)
@@ -226,15 +220,38 @@ def test_two_senders_on_one_database_never_send_one_notice_twice(
             pass
         own.dispose()
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in (0, 1)]
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(len(channels))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    sent = sorted(notice.id for channel in channels for notice in channel.sent)
+    return sorted(notice.id for channel in channels for notice in channel.sent)
+
+
+def _queue_thirty(engine: Engine, clock: ManualClock, one_address: bool) -> None:
+    with writing(engine) as connection:
+        put_town(connection)
+        for number in range(30):
+            row = put_ticket(connection, number)
+            made = put_alert(connection, row, subject_id=f"GAS-{number}")
+            to = to_robot("key-a" if one_address else f"key-{number}")
+            enqueue(connection, row, made, [to], "dispatched", clock.now(), clock.now())
+
+
+def test_two_senders_on_one_database_never_send_one_notice_twice(
+    engine: Engine, database_url: str, clock: ManualClock
+) -> None:
+    _queue_thirty(engine, clock, one_address=False)
+    sent = _compete(database_url, clock, [ScriptedChannel(), ScriptedChannel()])
     assert sent == [row.id for row in notices(engine)]
     assert [row.state for row in notices(engine)] == ["accepted"] * 30
     assert len(deliveries(engine)) == 30
+
+
+def test_two_senders_together_keep_to_an_addresss_limit(engine: Engine, database_url: str, clock: ManualClock) -> None:
+    _queue_thirty(engine, clock, one_address=True)
+    limit = Limit(7, MINUTE)
+    assert len(_compete(database_url, clock, [ScriptedChannel(limit=limit), ScriptedChannel(limit=limit)])) == 7
 
 
 _PROCESS = """
