@@ -1,5 +1,6 @@
 """The patroller's pages on a phone: my tickets, a personal link's ticket, and the demo's phones."""
 
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
@@ -10,7 +11,7 @@ from alerts.facts import gather_facts
 from alerts.lifecycle import Role
 from alerts.links import resolve
 from alerts.moves import MoveRefused
-from alerts.tables import person, phone_message
+from alerts.tables import person, phone_message, station, team
 from console import board, dossier, worklist
 from console.access import Given, NotFound, Patroller
 from console.acting import FIELD_BUTTONS, RETURN_REASONS, Wish, act, moves_now, role_of_person
@@ -137,18 +138,30 @@ def linked_move(request: Request, services: Given, code: str, action: str, reaso
 
 @router.get("/phone")
 def phones(
-    request: Request, services: Given, who: Annotated[str, Query(alias="person", max_length=20)] = ""
+    request: Request,
+    services: Given,
+    who: Annotated[str, Query(alias="person", max_length=20)] = "",
+    seen: Annotated[int | None, Query()] = None,
 ) -> Response:
-    """The demo's phones: the messages that people would have received, the newest first. Only in a demo."""
+    """The demo's phones: the messages that people would have received, the newest first. Only in a demo.
+
+    204 when nothing came after the message `seen`.
+    """
     if not services.demo:
         raise NotFound("error.not_found")
     newest = select(phone_message).order_by(phone_message.c.sent_at.desc(), phone_message.c.notice.desc())
     with reading(services.engine) as connection:
         recent = dossier.rows(connection, newest.limit(PHONE_MESSAGES))
+        latest = recent[0]["notice"] if recent else 0
+        if seen == latest:
+            return Response(status_code=HTTPStatus.NO_CONTENT)
         owners = list(dict.fromkeys(row["person"] for row in recent))
         chosen = who or next(iter(owners), "")
         messages = dossier.rows(connection, newest.where(phone_message.c.person == chosen).limit(PHONE_MESSAGES))
-        names = board.names_of(connection, person, [*owners, chosen])
+        tables = (person, team, station)
+        names = {
+            code: name for each in tables for code, name in board.names_of(connection, each, [*owners, chosen]).items()
+        }
     last = {owner: next(row for row in recent if row["person"] == owner) for owner in owners}
-    context = {"owners": owners, "chosen": chosen, "messages": messages, "names": names, "last": last}
+    context = {"owners": owners, "chosen": chosen, "messages": messages, "names": names, "last": last, "newest": latest}
     return pages_of(request).render(request, "phone.html", **context)

@@ -24,9 +24,8 @@ const Shouwang = (() => {
     return parts.slice(0, 2).join(" ") || `0 ${text("unit.s")}`;
   }
 
-  const wall = new Intl.DateTimeFormat("sv-SE", {
-    timeZone: "Asia/Shanghai", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit",
-  });
+  const zone = 8 * 3600 * 1000; /* Asia/Shanghai, without summer time since 1991 */
+  const wall = (at) => new Date(at + zone).toISOString().slice(5, 19).replace("T", " ");
 
   function tick() {
     const at = now();
@@ -40,7 +39,7 @@ const Shouwang = (() => {
     for (const each of document.querySelectorAll("[data-since]")) {
       each.textContent = text("live.ago", { span: span((at - Number(each.dataset.since) / 1000) / 1000) });
     }
-    const shown = wall.format(at).replace(",", "");
+    const shown = wall(at);
     for (const each of document.querySelectorAll("[data-wall]")) {
       each.textContent = each.dataset.wall === "short" ? shown.slice(-8, -3) : shown;
     }
@@ -48,5 +47,5 @@ const Shouwang = (() => {
   setInterval(tick, 1000);
   document.addEventListener("htmx:afterSwap", tick);
   tick();
-  return { now, setNow, text, span, language: document.body.dataset.language };
+  return { now, setNow, text, span, wall, language: document.body.dataset.language };
 })();

@@ -38,6 +38,7 @@
       ctx.save();
       ctx.font = `${12 * ratio}px system-ui, sans-serif`;
       ctx.lineWidth = 1.5 * ratio;
+      ctx.textBaseline = "bottom";
       for (const mark of marks) {
         const y = Math.round(plot.valToPos(mark.at, "y", true));
         if (y < bbox.top || y > bbox.top + bbox.height) continue;
@@ -47,7 +48,8 @@
         ctx.moveTo(bbox.left, y);
         ctx.lineTo(bbox.left + bbox.width, y);
         ctx.stroke();
-        ctx.fillText(mark.word, bbox.left + 6 * ratio, y - 4 * ratio);
+        ctx.textAlign = mark.dash.length ? "right" : "left";
+        ctx.fillText(mark.word, mark.dash.length ? bbox.left + bbox.width - 6 * ratio : bbox.left + 6 * ratio, y - 2 * ratio);
       }
       ctx.restore();
     };
@@ -76,7 +78,7 @@
       scales: { x: { min: about.since / 1e6, max: about.until / 1e6 }, y: { range: bounds(marks) } },
       axes: [{ ...axis, values: times }, { ...axis, size: 56 }],
       series: [
-        { value: (_, at) => (at === null ? "—" : times(null, [at], null, null, 1)[0]) },
+        { label: text("curve.time"), value: (_, at) => (at === null ? "—" : times(null, [at], null, null, 1)[0]) },
         { label: title, stroke: "#7fc4ff", width: 1.6, points: { show: curve.at.length < 80, size: 4 }, value: (_, v) => (v === null ? "—" : +v.toFixed(3)) },
       ],
       hooks: { drawClear: [shade(about)], draw: [drawLines(marks)] },
@@ -85,9 +87,8 @@
     new ResizeObserver(() => plot.setSize({ width: box.clientWidth, height: HEIGHT })).observe(box);
   }
 
-  const clock = new Intl.DateTimeFormat("sv-SE", { timeZone: "Asia/Shanghai", hour: "2-digit", minute: "2-digit", second: "2-digit" });
   function times(_plot, splits, _axis, _space, step) {
-    return splits.map((at) => { const shown = clock.format(at * 1e3); return step >= 60 ? shown.slice(0, 5) : shown; });
+    return splits.map((at) => { const shown = Shouwang.wall(at * 1e3); return step >= 60 ? shown.slice(6, 11) : shown.slice(6); });
   }
 
   const drawAll = (root) => { for (const box of root.querySelectorAll("[data-curve]")) draw(box).catch(() => note(box, "curve.failed")); };

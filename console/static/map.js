@@ -2,10 +2,10 @@
 /* The town's own grids, sites and stations on a plain background; no tiles, nothing from elsewhere. */
 const ShouwangMap = (() => {
   const { text, language } = Shouwang;
-  const colours = ["#4b647c", "#7db8f7", "#f2cf55", "#ff9a45", "#ff5f66"];
-  const radii = [2.6, 6, 7, 8.5, 10];
+  const colours = ["#6c88a3", "#7db8f7", "#f2cf55", "#ff9a45", "#ff5f66"];
+  const radii = [2.4, 6, 7, 8.5, 10];
   const PULSE_MS = 9000;
-  const map = L.map("map", { preferCanvas: true, attributionControl: false, zoomSnap: 0.25, minZoom: 10, maxZoom: 19 });
+  const map = L.map("map", { preferCanvas: true, attributionControl: false, zoomSnap: 0.1, zoomDelta: 0.5, minZoom: 10, maxZoom: 19 });
   map.createPane("names").style.zIndex = 620;
   map.getPane("names").style.pointerEvents = "none";
   const quietLayer = L.canvas({ padding: 0.3 });
@@ -66,7 +66,7 @@ const ShouwangMap = (() => {
     const d = 0.0011;
     const diamond = [[lat + d, lng], [lat, lng + d * 1.17], [lat - d, lng], [lat, lng - d * 1.17]];
     L.polygon(diamond, { renderer: quietLayer, color: "#9fe3d6", weight: 1, fillColor: "#1d8f80", fillOpacity: 1 })
-      .bindTooltip(name(zh, en), { permanent: true, direction: "bottom", offset: [0, 8], className: "station-name", pane: "names" })
+      .bindTooltip(name(zh, en), { permanent: true, direction: "bottom", offset: [0, 10], className: "station-name", pane: "names" })
       .addTo(map);
   }
 

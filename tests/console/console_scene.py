@@ -88,7 +88,9 @@ def _fill_people(connection: Connection) -> None:
         for code, role, team, station in people
     ]
     _rows(connection, tables.person, rows)
-    owners = [{"owner_kind": "person", "owner": row["code"], "channel": "phone", "address": row["code"]} for row in rows]
+    owners = [
+        {"owner_kind": "person", "owner": row["code"], "channel": "phone", "address": row["code"]} for row in rows
+    ]
     _rows(connection, tables.contact, owners)
 
 
