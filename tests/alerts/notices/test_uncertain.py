@@ -9,7 +9,7 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, event, update
 
 from alerts.channels import Limit, Outcome
 from alerts.notices import acknowledge, enqueue
@@ -249,9 +249,26 @@ def test_two_senders_on_one_database_never_send_one_notice_twice(
 
 
 def test_two_senders_together_keep_to_an_addresss_limit(engine: Engine, database_url: str, clock: ManualClock) -> None:
+    """The second sender starts just when the first has counted what the address had."""
     _queue_thirty(engine, clock, one_address=True)
-    limit = Limit(7, MINUTE)
-    assert len(_compete(database_url, clock, [ScriptedChannel(limit=limit), ScriptedChannel(limit=limit)])) == 7
+    first, second = (ScriptedChannel(limit=Limit(1, MINUTE)) for _ in range(2))
+    own = open_engine(database_url)
+    rival = Sender(own, [second], clock, owner(thread="second"))
+    meanwhile = threading.Thread(target=lambda: rival.step(clock.now()))
+    counted: list[str] = []
+
+    @event.listens_for(engine, "after_cursor_execute")
+    def interfere(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM delivery" in statement:
+            counted.append(statement)
+            if len(counted) == 2:  # the first count only looked whether there is anything to do
+                meanwhile.start()
+                meanwhile.join(0.5)
+
+    Sender(engine, [first], clock, owner()).step(clock.now())
+    meanwhile.join()
+    own.dispose()
+    assert len(first.sent) + len(second.sent) == 1
 
 
 _PROCESS = """
