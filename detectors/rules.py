@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -56,6 +57,16 @@ class RuleSet:
     def digest(self) -> str:
         """SHA-256 of the content."""
         return hashlib.sha256(self.content.encode()).hexdigest()
+
+    def in_force(self, day: date) -> "RuleSet":
+        """The rules that hold on a local day."""
+        return RuleSet(self.version, {code: rule for code, rule in self.rules.items() if rule.in_force(day)})
+
+    def next_change(self, day: date) -> date | None:
+        """The first later day on which other rules hold; None when there is none."""
+        begins = [rule.effective_from for rule in self.rules.values() if rule.effective_from]
+        ends = [rule.effective_to + timedelta(days=1) for rule in self.rules.values() if rule.effective_to]
+        return min((change for change in (*begins, *ends) if change > day), default=None)
 
 
 def load_packs(extra: Sequence[Path] = (), types: Mapping[str, DeviceType] | None = None) -> RuleSet:

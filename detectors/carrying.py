@@ -1,0 +1,85 @@
+"""How state over series, devices and gateways becomes the columns of a snapshot and moves to another registry."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from detectors.columns import SERIES
+from detectors.events import EventEpisode, Key
+from detectors.hearing import Devices
+
+Columns = dict[str, npt.NDArray[Any]]
+_State = TypeVar("_State", bound=Devices)
+
+KEPT_OF_SERIES = tuple(name for name in SERIES.names or () if name not in ("device", "fill"))
+
+
+def moved(state: _State, codes: Sequence[str], index: Mapping[str, int]) -> _State:
+    """State over `codes` as state over a registry's `index`; what is new there is unheard of."""
+    new: _State = type(state).unheard(len(index))
+    to = np.array([index.get(code, -1) for code in codes], np.int64)
+    kept = to >= 0
+    for column in fields(state):
+        getattr(new, column.name)[to[kept]] = getattr(state, column.name)[kept]
+    return new
+
+
+def announced(state: Devices, codes: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """(code, onset) of every open episode."""
+    for place in np.flatnonzero(state.told).tolist():
+        yield codes[place], int(state.onset[place])
+
+
+def columns_of(name: str, state: Devices, codes: Sequence[str]) -> Columns:
+    """A snapshot's columns of `state`, each named `name.column`; the codes as bytes, a line each."""
+    columns: Columns = {f"{name}.{column.name}": getattr(state, column.name).copy() for column in fields(state)}
+    return {**columns, f"{name}.codes": lines(codes)}
+
+
+def state_of(name: str, kind: type[_State], columns: Columns) -> tuple[_State, list[str]]:
+    """The inverse of `columns_of`."""
+    state: _State = kind.unheard(len(columns[f"{name}.heard"]))
+    for column in fields(state):
+        getattr(state, column.name)[:] = columns[f"{name}.{column.name}"]
+    return state, texts(columns[f"{name}.codes"])
+
+
+def lines(codes: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """Codes as bytes, a line each.
+
+    >>> texts(lines(["GAS-0001", "GAS-0002"]))
+    ['GAS-0001', 'GAS-0002']
+    """
+    return np.frombuffer("\n".join(codes).encode(), np.uint8)
+
+
+def texts(column: npt.NDArray[np.uint8]) -> list[str]:
+    """The inverse of `lines`."""
+    return column.tobytes().decode().split("\n") if len(column) else []
+
+
+def series_columns(series: npt.NDArray[Any]) -> Columns:
+    """A snapshot's columns of the series."""
+    return {f"series.{name}": series[name].copy() for name in KEPT_OF_SERIES}
+
+
+def series_of(columns: Columns) -> npt.NDArray[Any]:
+    """The inverse of `series_columns`; the devices are the registry's to fill in."""
+    series = np.zeros(len(columns["series.last_at"]), SERIES)
+    for name in KEPT_OF_SERIES:
+        series[name] = columns[f"series.{name}"]
+    return series
+
+
+def packed(episodes: Mapping[Key, EventEpisode]) -> npt.NDArray[np.uint8]:
+    """Event episodes as bytes."""
+    return np.frombuffer(msgspec.msgpack.encode(list(episodes.items())), np.uint8)
+
+
+def unpacked(column: npt.NDArray[np.uint8]) -> dict[Key, EventEpisode]:
+    """The inverse of `packed`."""
+    return dict(msgspec.msgpack.decode(column.tobytes(), type=list[tuple[Key, EventEpisode]]))

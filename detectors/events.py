@@ -1,0 +1,147 @@
+"""Event rules: an alarm that a device reports itself opens at once and ends when the device says so."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from detectors.kernel import LONGEST_WAIT, SETTLED
+from detectors.rule import Rule
+from detectors.speech import Speech
+from detectors.words import Detection, Subject
+from ingest.words import Event, Quality
+
+Key = tuple[str, str]
+
+
+class EventEpisode(msgspec.Struct):
+    """What is remembered of one rule on one device, from its first event on. Times in µs UTC.
+
+    `momentary`: the event came without "active", so that nothing will end the episode but a person.
+    """
+
+    at: int
+    received_at: int
+    active: bool
+    momentary: bool = False
+    onset: int = 0
+    told: bool = False
+    paged: bool = False
+    aged_at: int = 0
+    waiting: bool = False
+
+
+@dataclass
+class Events:
+    """The event rules in force, with their episodes by (device, rule)."""
+
+    speech: Speech
+    episodes: dict[Key, EventEpisode] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        by_event: dict[tuple[str, str], list[Rule]] = {}
+        for rule in self.speech.rules.rules.values():
+            if rule.kind == "event":
+                for code in rule.device_types:
+                    by_event.setdefault((code, rule.event), []).append(rule)
+        self._rules: Mapping[tuple[str, str], list[Rule]] = by_event
+        self._waiting = {key for key, episode in self.episodes.items() if episode.waiting}
+
+    def apply(self, event: Event, device: int, active: bool) -> Iterator[Detection]:
+        """What an event of the device with this index says; `active`: the device pages people."""
+        registry = self.speech.registry
+        device_type, site = registry.type_code[device], registry.site[device]
+        for rule in self._rules.get((device_type, event.type), ()):
+            if rule.terms(device_type, site, event.id).enabled:
+                yield from self._apply(event, rule, active)
+
+    def _apply(self, event: Event, rule: Rule, active: bool) -> Iterator[Detection]:
+        key = (event.id, rule.id)
+        episode = self.episodes.get(key)
+        says = event.attributes.get("active", True) is not False
+        if episode is None:
+            episode = self.episodes[key] = EventEpisode(event.at, event.received_at, active=False)
+        elif event.at < episode.at or (event.at == episode.at and says == episode.active):
+            return
+        begins = says and not episode.active
+        episode.at, episode.received_at, episode.active = event.at, event.received_at, says
+        if begins:
+            episode.onset, episode.momentary = event.at, "active" not in event.attributes
+        if says:
+            yield from self._violated(key, rule, episode, active, aged=bool(event.quality & Quality.AGED))
+        elif episode.told:
+            episode.told = False
+            yield self._end(key, episode, event.at, event.received_at, "recovered")
+
+    def _violated(self, key: Key, rule: Rule, episode: EventEpisode, active: bool, aged: bool) -> Iterator[Detection]:
+        page = active and not aged
+        if episode.told and (episode.paged or not page):
+            return
+        reason = "fresh" if episode.told else "event" if page else "aged_recorded" if aged else "not_in_service"
+        yield self._say(key, rule, episode, (episode.at, episode.received_at), reason, page)
+        if aged and not page and rule.is_life_safety(rule.severity()):
+            episode.aged_at = episode.received_at
+            self._wait(key, episode)
+
+    def _say(
+        self, key: Key, rule: Rule, episode: EventEpisode, when: tuple[int, int], reason: str, page: bool, age: int = 0
+    ) -> Detection:
+        made = self.speech.opened(rule, Subject("device", key[0]), episode.onset, *when, reason, {"event": rule.event})
+        if episode.told:
+            made = self.speech.updated(made)
+        episode.told, episode.paged = True, episode.paged or page
+        return msgspec.structs.replace(made, page=page, age=age)
+
+    def _end(self, key: Key, episode: EventEpisode, at: int, received_at: int, reason: str) -> Detection:
+        paged, episode.paged, episode.aged_at = episode.paged, False, 0
+        return self.speech.cleared(key[1], Subject("device", key[0]), episode.onset, at, received_at, reason, paged)
+
+    def _wait(self, key: Key, episode: EventEpisode) -> None:
+        episode.waiting = True
+        self._waiting.add(key)
+
+    def tick(self, now: int, pages: Callable[[str], bool]) -> Iterator[Detection]:
+        """Aged alarms that still hold once their backlog has settled, and alarms to be announced anew.
+
+        `pages` tells whether a device pages people.
+        """
+        for key in sorted(self._waiting):
+            episode, rule = self.episodes[key], self.speech.rules.rules[key[1]]
+            settled = now - episode.received_at >= SETTLED or now - episode.aged_at >= LONGEST_WAIT
+            if episode.active and not episode.told:
+                yield self._say(key, rule, episode, (now, now), "event", page=pages(key[0]))
+            elif episode.active and not episode.paged:
+                if not (settled and pages(key[0])):
+                    continue
+                yield self._say(key, rule, episode, (now, now), "still_violated", True, now - episode.at)
+            episode.waiting = False
+            self._waiting.discard(key)
+
+    def rearm(self, device: str, rule: str) -> None:
+        """Forget that an episode was announced; a momentary one is over."""
+        episode = self.episodes.get((device, rule))
+        if episode is None or not episode.told:
+            return
+        episode.told = episode.paged = False
+        episode.aged_at = 0
+        if episode.momentary:
+            episode.active = False
+        else:
+            self._wait((device, rule), episode)
+
+    def carried(self, speech: Speech, gone: Mapping[str, str], now: int) -> tuple["Events", list[Detection]]:
+        """The episodes under other rules or another registry; those without one end. `gone`: device → reason."""
+        kept: dict[Key, EventEpisode] = {}
+        ended = []
+        for key, episode in self.episodes.items():
+            rule = speech.rules.rules.get(key[1])
+            reason = gone.get(key[0]) or ("rule_withdrawn" if rule is None or rule.kind != "event" else "")
+            if not reason:
+                kept[key] = episode
+            elif episode.told:
+                ended.append(self._end(key, episode, now, now, reason))
+        return Events(speech, kept), ended
+
+    def open_episodes(self) -> int:
+        """How many are announced."""
+        return sum(episode.told for episode in self.episodes.values())

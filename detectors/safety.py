@@ -1,0 +1,247 @@
+"""The safety detector: rules on readings and events, silence and device health, one journal record after another."""
+
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, time
+from typing import Any
+
+from core.clock import SHANGHAI, local, moment_of
+from core.journal import START, Offset, Record, RecordKind
+from detectors.carrying import (
+    Columns,
+    announced,
+    columns_of,
+    moved,
+    packed,
+    series_columns,
+    series_of,
+    state_of,
+    unpacked,
+)
+from detectors.checks import Rows, grown
+from detectors.columns import NEVER
+from detectors.events import Events
+from detectors.hearing import FOREVER, Devices, Gateways, Listening
+from detectors.rules import RuleSet
+from detectors.speech import Speech
+from detectors.watch import Watch, gateway_places, succeed
+from detectors.words import Detection, Subject
+from devices.registry import Registry
+from ingest.words import (
+    Block,
+    Connected,
+    Control,
+    Event,
+    Lost,
+    Rearm,
+    RegistryChanged,
+    RulesChanged,
+    decode_control,
+    decode_event,
+)
+
+FORMAT = 1
+"""Of a snapshot; raised when its meaning changes."""
+
+
+class SnapshotRefused(Exception):
+    """A snapshot that this detector can't go on from: replay from the start of the kept journal instead."""
+
+
+class SafetyDetector:
+    """Turns journal records into detections, the same ones at every replay.
+
+    `load_rules` and `load_registry` are asked when a control record says that there are others; without them the ones
+    given at construction stay. The clock is the records' time.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        rules: RuleSet,
+        load_rules: Callable[[int], RuleSet] | None = None,
+        load_registry: Callable[[], Registry] | None = None,
+    ) -> None:
+        self.offset: Offset = START
+        self.rules = rules
+        self._load_rules = load_rules
+        self._load_registry = load_registry
+        self._time = NEVER
+        self._owed: list[Detection] = []
+        self._listening = Listening()
+        self._watch = Watch.empty(registry, self._listening)
+        self._rules_due = NEVER  # no rule holds before the first record tells the day
+
+    @property
+    def registry(self) -> Registry:
+        """The registry in use."""
+        return self._watch.speech.registry
+
+    @property
+    def open_episodes(self) -> int:
+        """How many episodes are announced and not over."""
+        watch = self._watch
+        return watch.checks.open_episodes + watch.silence.open_episodes() + watch.events.open_episodes()
+
+    @property
+    def unknown_readings(self) -> int:
+        """Readings so far whose series the registry did not know."""
+        return int(self._watch.checks.arrays.counters[1])
+
+    def apply(self, record: Record) -> list[Detection]:
+        """What a record says, in order; records come in the journal's order."""
+        if self._time == NEVER:
+            self._listening.since = record.time
+        self._time = record.time
+        found, self._owed = self._owed, []
+        if record.time >= self._rules_due:
+            found += self._follow(self.rules, self.registry)
+        if record.time >= self._watch.states_due:
+            self._watch.refresh_states(record.time)
+        found += self._said(record)
+        self.offset = record.offset
+        return found
+
+    def _said(self, record: Record) -> Iterator[Detection]:
+        watch = self._watch
+        if record.kind == RecordKind.BLOCK:
+            yield from self._of_checks(watch.checks.read(Block.from_bytes(record.payload)))
+        elif record.kind == RecordKind.TICK:
+            yield from self._of_checks(watch.checks.tick(record.time))
+            yield from watch.events.tick(record.time, self._pages)
+            yield from watch.silence.tick(record.time)
+        elif record.kind == RecordKind.EVENT:
+            yield from self._event(decode_event(record.payload))
+        elif record.kind == RecordKind.CONTROL:
+            yield from self._control(decode_control(record.payload))
+
+    def _of_checks(self, emissions: Iterator[Any]) -> Iterator[Detection]:
+        compiled = self._watch.checks.compiled
+        for emission in emissions:
+            yield self._watch.speech.of_check(emission, compiled.plans[compiled.plan[emission["check"]]])
+
+    def _pages(self, device: str) -> bool:
+        return bool(self._watch.active[self.registry.device_index[device]])
+
+    def _event(self, event: Event) -> Iterator[Detection]:
+        watch = self._watch
+        if event.kind == "gateway":
+            row = self.registry.gateways.get(event.id)
+            if row is not None and event.type == "status":
+                watch.silence.gateways.status(row.index, event)
+            elif row is not None:
+                watch.silence.gateways.hear(row.index, event)
+        elif event.id in self.registry.device_index:
+            device = self.registry.device_index[event.id]
+            watch.silence.devices.hear(device, event)
+            yield from watch.events.apply(event, device, bool(watch.active[device]))
+
+    def _control(self, control: Control) -> Iterator[Detection]:
+        match control:
+            case Lost():
+                self._listening.lost = True
+            case Connected(at):
+                self._listening.lost, self._listening.connected_at = False, at
+            case RulesChanged(version) if self._load_rules is not None:
+                yield from self._follow(self._load_rules(version), self.registry)
+            case RegistryChanged() if self._load_registry is not None:
+                yield from self._follow(self.rules, self._load_registry())
+            case Rearm(kind, code, rule):
+                self._rearm(Subject(kind, code), rule)
+
+    def _rearm(self, subject: Subject, rule: str) -> None:
+        silence, its = self._watch.silence, self._watch.silence.rule_on(subject)
+        if its is not None and its.id == rule:
+            silence.forget(subject)
+        if subject.kind == "device":
+            self._watch.events.rearm(subject.id, rule)
+            self._watch.checks.rearm(list(self.registry.series_of.get(subject.id, {}).values()), rule)
+
+    def _follow(self, rules: RuleSet, registry: Registry) -> list[Detection]:
+        """Go on under these rules and this registry: what is still ruled keeps its state, the rest ends."""
+        first, before = self._rules_due == NEVER, self._watch.speech.rules.rules
+        day = local(self._time).date()
+        speech = Speech(rules.in_force(day), registry)
+        self._watch, ended = succeed(self._watch, speech, self._time)
+        self.rules, self._rules_due = rules, _start_of(rules.next_change(day))
+        if not first:
+            changed = [code for code, rule in speech.rules.rules.items() if before.get(code) != rule]
+            self._watch.checks.rejudge(changed)
+        return ended
+
+    def snapshot(self) -> tuple[dict[str, Any], Columns]:
+        """All state: a little JSON and columns of plain dtypes, free of the registry's present order of devices."""
+        watch, registry = self._watch, self.registry
+        rows = watch.checks.rows()
+        meta = {
+            "format": FORMAT,
+            "registry_id": registry.id,
+            "registry_version": registry.version,
+            "rules_version": self.rules.version,
+            "offset": list(self.offset),
+            "time": self._time,
+            "since": self._listening.since,
+            "connected_at": self._listening.connected_at,
+            "lost": self._listening.lost,
+            "unknown_readings": self.unknown_readings,
+            "rules": list(rows.rules),
+        }
+        arrays: Columns = {f"check.{name}": column for name, column in rows.columns.items()}
+        arrays |= {"check.series": rows.series, "check.rule": rows.rule, "events": packed(watch.events.episodes)}
+        arrays |= series_columns(watch.checks.arrays.series)
+        arrays |= columns_of("device", watch.silence.devices, registry.device_codes)
+        arrays |= columns_of("gateway", watch.silence.gateways, registry.gateway_codes)
+        return meta, arrays
+
+    def restore(self, meta: dict[str, Any], arrays: Columns) -> None:
+        """Go on exactly where the snapshot was taken, on the present registry, which may have grown since.
+
+        What ended by the growth (a device retired) is said with the next record. Raises SnapshotRefused.
+        """
+        self._refuse(meta, arrays)
+        if meta["rules_version"] != self.rules.version and self._load_rules is not None:
+            self.rules = self._load_rules(meta["rules_version"])
+        self.offset, self._time = Offset(*meta["offset"]), meta["time"]
+        self._listening = Listening(meta["since"], meta["connected_at"], meta["lost"])
+        registry = self.registry
+        if self._time == NEVER:
+            self._watch = Watch.empty(registry, self._listening)
+            return
+        day = local(self._time).date()
+        self._rules_due = _start_of(self.rules.next_change(day))
+        self._watch, self._owed = _restored(Speech(self.rules.in_force(day), registry), meta, arrays, self._listening)
+
+    def _refuse(self, meta: dict[str, Any], arrays: Columns) -> None:
+        registry = self.registry
+        if meta.get("format") != FORMAT:
+            raise SnapshotRefused(f"the snapshot has format {meta.get('format')}, this version reads format {FORMAT}")
+        if meta["registry_id"] != registry.id:
+            raise SnapshotRefused(f"the snapshot is of registry {meta['registry_id']}, not of {registry.id}")
+        if len(arrays["series.last_at"]) > len(registry.device):
+            raise SnapshotRefused("the snapshot has more series than the registry")
+        if meta["rules_version"] != self.rules.version and self._load_rules is None:
+            raise SnapshotRefused(f"the snapshot is of rules {meta['rules_version']}, not of {self.rules.version}")
+
+
+def _restored(
+    speech: Speech, meta: dict[str, Any], arrays: Columns, listening: Listening
+) -> tuple[Watch, list[Detection]]:
+    """The watch that a snapshot describes, on the speech's registry; the episodes that the registry's growth ends."""
+    registry, now = speech.registry, meta["time"]
+    devices, device_codes = state_of("device", Devices, arrays)
+    gateways, gateway_codes = state_of("gateway", Gateways, arrays)
+    told = {"device": list(announced(devices, device_codes)), "gateway": list(announced(gateways, gateway_codes))}
+    devices = moved(devices, device_codes, registry.device_index)
+    gateways = moved(gateways, gateway_codes, gateway_places(registry))
+    watch = Watch.assembled(speech, grown(series_of(arrays), registry.device), devices, gateways, listening)
+    watch.refresh_states(now)
+    watch.checks.arrays.counters[1] = meta["unknown_readings"]
+    named = {name.removeprefix("check."): column for name, column in arrays.items() if name.startswith("check.")}
+    ended = list(watch.implant(Rows(named.pop("series"), meta["rules"], named.pop("rule"), named), now))
+    for kind, announcements in told.items():
+        ended += watch.silences_over(speech, kind, announcements, now)
+    return watch, [*ended, *watch.take_events(Events(speech, unpacked(arrays["events"])), now)]
+
+
+def _start_of(day: date | None) -> int:
+    """The local midnight at which a day begins, µs; never for None."""
+    return FOREVER if day is None else moment_of(datetime.combine(day, time.min, SHANGHAI))
