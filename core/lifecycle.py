@@ -14,6 +14,10 @@ _log = structlog.get_logger()
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 
 
+class PartFailed(Exception):
+    """A part can't start; the text says why and what to do."""
+
+
 class Part(Protocol):
     """Something that is started once and stopped once."""
 
@@ -106,14 +110,29 @@ class Lifecycle:
             part.stop(self._drain / 2)
             _log.info("stopped", part=part.name)
 
-    def run(self, until: threading.Event | None = None) -> None:
-        """Start, wait for SIGTERM, SIGINT or `until`, and stop."""
-        ending = until or threading.Event()
+    def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Start, say that it is `ready`, wait for SIGTERM or SIGINT, and stop."""
+        ending = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ending.set())
         self.start()
         try:
+            ready()
             while not ending.wait(0.5):
                 pass
         finally:
             self.stop()
+
+
+class Group:
+    """A lifecycle as one part of another."""
+
+    def __init__(self, name: str, lifecycle: Lifecycle) -> None:
+        self.name = name
+        self._lifecycle = lifecycle
+
+    def start(self) -> None:
+        self._lifecycle.start()
+
+    def stop(self, timeout: float) -> None:  # noqa: ARG002 - the inner lifecycle has its own
+        self._lifecycle.stop()

@@ -58,6 +58,7 @@ class Metrics:
         )
         self.events = Counter("shouwang_events", "Events journalled", registry=registry)
         self.rejects = Counter("shouwang_rejects", "Messages or parts of them refused", ["reason"], registry=registry)
+        self.rejected_readings = Counter("shouwang_rejected_readings", "Readings refused", registry=registry)
         self.stored = Counter("shouwang_stored", "Readings stored", registry=registry)
         self.duplicates = Counter("shouwang_duplicates", "Readings stored before", registry=registry)
         self.detections = Counter("shouwang_detections", "Detections", ["change"], registry=registry)

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -27,7 +27,7 @@ _TIMED_QUALITIES = int(Quality.TIME_REPLACED | Quality.NO_TIME | Quality.AGED | 
 _log = structlog.get_logger()
 
 Publish = Callable[[str, bytes], None]
-Acknowledge = Callable[[Iterable[Receipt]], None]
+Acknowledge = Callable[[Sequence[Receipt]], None]
 
 
 class Pipeline:
@@ -145,6 +145,7 @@ class Pipeline:
         """Tell each gateway what was refused, a few a second; the rest is in the dead letters."""
         for reject in rejects:
             self._metrics.rejects.labels(reject.reason).inc()
+            self._metrics.rejected_readings.inc(reject.readings)
             self._notes[reject.gateway] += 1
             if reject.reason == "unknown_gateway" or self._notes[reject.gateway] > _REJECT_NOTES_PER_TICK:
                 continue

@@ -17,6 +17,7 @@ dead_letter = Table(
     Column("received_at", BigInteger, nullable=False),
     Column("readings", Integer, nullable=False, default=0),
     Column("retained", Boolean, nullable=False, default=False),
+    Column("replay_asked_at", BigInteger),
     Column("replayed_at", BigInteger),
     Index(None, "gateway", "reason", "received_at"),
 )

@@ -51,6 +51,12 @@ class ConsoleSettings(_Section):
     port: int = Field(default=8000, ge=0, le=65535)
     base_url: str = ""
 
+    @property
+    def address(self) -> str:
+        """What links begin with: the base URL, or this machine's own address."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.base_url or f"http://{host}:{self.port}"
+
     @field_validator("base_url")
     @classmethod
     def _is_web(cls, value: str) -> str:

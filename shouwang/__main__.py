@@ -1,0 +1,5 @@
+"""`python -m shouwang` is `shouwang`."""
+
+from shouwang.cli import app
+
+app()

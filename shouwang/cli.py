@@ -1,0 +1,101 @@
+"""The command line: `shouwang --help`."""
+
+import json
+import tempfile
+from datetime import time as TimeOfDay
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.panel import Panel
+
+from core.clock import SystemClock
+from shouwang import cli_operate, cli_rejects, cli_town
+from shouwang.demo import Demo, DemoOptions, prepare
+from shouwang.demo import run as run_demo
+from shouwang.demo_town import DISPATCHER, DemoError
+from shouwang.settings import ROLES, Role
+from shouwang.terminal import ConfigOption, fail, log_to_stderr, out, settings_from, telling_errors
+from shouwang.wiring import build
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="守望 Shouwang: readings in, alerts and dispatch tickets out, for a town.",
+)
+app.add_typer(cli_town.app, name="town")
+app.add_typer(cli_rejects.app, name="rejects")
+cli_operate.add_to(app)
+
+
+@app.command()
+@telling_errors
+def run(
+    config: ConfigOption = None,
+    roles: Annotated[str, typer.Option(help=f"Comma-separated: {','.join(ROLES)}.")] = ",".join(ROLES),
+) -> None:
+    """Run the platform, or some of its roles, until SIGTERM or Ctrl-C."""
+    log_to_stderr()
+    wanted = [role.strip() for role in roles.split(",") if role.strip()]
+    unknown = [role for role in wanted if role not in ROLES]
+    if unknown or not wanted:
+        raise fail(f"unknown role {', '.join(unknown) or '(none)'}: choose from {', '.join(ROLES)}")
+    platform = build(settings_from(config), SystemClock(), _roles(wanted))
+    platform.lifecycle.run()
+
+
+def _roles(wanted: list[str]) -> tuple[Role, ...]:
+    return tuple(role for role in ROLES if role in wanted)
+
+
+def _time_of_day(text: str) -> TimeOfDay:
+    try:
+        return TimeOfDay.fromisoformat(text)
+    except ValueError as error:
+        raise fail(f"--at {text!r} is no time of day, such as 10:00 or 22:30") from error
+
+
+@app.command()
+@telling_errors
+def demo(
+    seconds: Annotated[float | None, typer.Option("--for", min=1, help="Seconds to run, without a browser.")] = None,
+    report: Annotated[Path | None, typer.Option("--json", help="Write one JSON object here at the end.")] = None,
+    at: Annotated[str, typer.Option(help="The scripted local time, such as 22:30.")] = "10:00",
+    rate: Annotated[float, typer.Option(min=0, help="Messages a second; 0: the devices' own pace.")] = 0,
+    devices: Annotated[int, typer.Option(min=0, help="Devices in service; 0: the whole town.")] = 0,
+    state: Annotated[Path | None, typer.Option(help="An empty folder; a temporary one by default.")] = None,
+    port: Annotated[int, typer.Option(help="The console's port, if it is free.")] = 8000,
+) -> None:
+    """Show everything in one process: a synthetic town, simulated gateways, scripted incidents."""
+    log_to_stderr("warning")
+    with tempfile.TemporaryDirectory(prefix="shouwang-demo-", ignore_cleanup_errors=True) as temporary:
+        options = DemoOptions(state or Path(temporary), _time_of_day(at), seconds, rate, devices, port)
+        try:
+            found = run_demo(prepare(options), options, lambda made: _welcome(made, options))
+        except DemoError as error:
+            raise fail(str(error)) from error
+    if found is None:
+        return
+    text = json.dumps(found, indent=2, ensure_ascii=False)
+    if report:
+        report.write_text(text + "\n", encoding="utf-8")
+    else:
+        out.print_json(text)
+    if found["readings_lost"] or found["duplicate_alerts"]:
+        raise fail(f"{found['readings_lost']} readings lost, {found['duplicate_alerts']} alerts doubled")
+
+
+def _welcome(demo: Demo, options: DemoOptions) -> None:
+    """One address to open and how to sign in."""
+    if options.seconds is not None:
+        out.print(f"Running for {options.seconds:g} s at {options.at:%H:%M} local time …")
+        return
+    text = (
+        f"打开 Open        [bold]{demo.address}[/bold]\n"
+        f"登录 Sign in     [bold]{DISPATCHER}[/bold] / [bold]{demo.password}[/bold]\n"
+        f"手机 The phones  {demo.address}/phone\n\n"
+        f"场景时间 {options.at:%H:%M}。一分钟内：企业燃气泄漏、道路积水、井盖开启、网关离线、传感器卡死。\n"
+        "Within a minute: a gas leak, a flooded road, an open manhole, a dead gateway, a stuck sensor.\n"
+        "Ctrl-C 结束 ends it."
+    )
+    out.print(Panel(text, title="守望 Shouwang", expand=False))

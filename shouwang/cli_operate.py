@@ -1,0 +1,192 @@
+"""`shouwang init`, `status`, `doctor`, `config show` and `simulate`: what an operator does."""
+
+import json
+import secrets
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from sqlalchemy import func, select
+
+from alerts.tables import alert, notice, ticket
+from console.accounts import create_account
+from console.tables import account
+from core.clock import DAY, SystemClock, local
+from core.database import reading, writing
+from core.journal import Offset
+from devices.device_types import load_device_types
+from devices.registry import load_registry
+from ingest.dead_letters import totals
+from ingest.mqtt import BrokerAddress
+from shouwang.demo_town import DemoError, simulated_gateways
+from shouwang.diagnosis import Standing, diagnose
+from shouwang.incidents import Script
+from shouwang.settings import Settings, masked
+from shouwang.simulation import Fleet, Published
+from shouwang.terminal import DEFAULT_FILE, ConfigOption, fail, out, settings_from, telling_errors
+from shouwang.wiring import CONSUMERS, open_database, open_journal
+
+ADMIN = "admin"
+_GIGABYTE = 2**30
+_TEMPLATE = """\
+# Shouwang. Every key can also be set in the environment: SHOUWANG_STATE, SHOUWANG_CONSOLE__PORT, …
+# `shouwang config show` tells what is in effect.
+
+state = "{state}"                       # all files live here
+broker = "embedded://127.0.0.1:1883"    # for trying out; in service mqtts://USER:PASSWORD@HOST
+# database = "postgresql+psycopg://shouwang@localhost/shouwang"
+
+[console]
+host = "127.0.0.1"
+port = 8000
+# base_url = "https://shouwang.example"  # what links in messages begin with
+
+[journal]
+quota_gb = 8
+reserve_gb = 1
+
+# A channel's name is what the contacts of people, teams and stations refer to.
+[channels.phone]
+kind = "phone"
+
+# [channels.robot]
+# kind = "wecom_robot"
+
+# [channels.district]
+# kind = "webhook"
+# secret = "…"                           # better: SHOUWANG_CHANNELS__DISTRICT__SECRET
+"""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Hang these commands under the main one."""
+    for command in (init, status, doctor, simulate):
+        app.command()(telling_errors(command))
+    shown = typer.Typer(no_args_is_help=True, help="Settings.")
+    shown.command("show")(telling_errors(config_show))
+    app.add_typer(shown, name="config")
+
+
+def init(config: ConfigOption = None) -> None:
+    """Make the settings file, the state folder, the database and an administrator with a one-time password.
+
+    What is there already stays as it is.
+    """
+    file = config or DEFAULT_FILE
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(_TEMPLATE.format(state="state"), encoding="utf-8")
+        out.print(f"settings   {file}", highlight=False)
+    settings = settings_from(file)
+    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = open_database(settings)
+    with reading(engine) as connection:
+        known = connection.execute(select(account.c.username).where(account.c.role == ADMIN)).first()
+    out.print(f"state      {settings.state}", highlight=False)
+    if known:
+        out.print(f"administrator {known.username} is there already")
+        return
+    password = secrets.token_urlsafe(12)
+    with writing(engine) as connection:
+        create_account(connection, ADMIN, ADMIN, password, must_change=True, now=SystemClock().now())
+    out.print(f"sign in    {ADMIN} / {password}   (once: it must be changed)", highlight=False, markup=False)
+    out.print("next       shouwang town import FOLDER, then shouwang run")
+
+
+def config_show(config: ConfigOption = None) -> None:
+    """The settings in effect, secrets masked."""
+    out.print_json(json.dumps(masked(settings_from(config)), ensure_ascii=False))
+
+
+def status(config: ConfigOption = None) -> None:
+    """How far each consumer is, how full the journal is, and what is open."""
+    settings = settings_from(config)
+    engine, now = open_database(settings), SystemClock().now()
+    with reading(engine) as connection:
+        registry_id = load_registry(engine, load_device_types(settings.device_types)).id
+        open_alerts = connection.execute(
+            select(func.count()).select_from(alert).where(alert.c.state == "open")
+        ).scalar_one()
+        tickets = connection.execute(select(ticket.c.status, func.count()).group_by(ticket.c.status)).all()
+        recent = select(notice.c.state, func.count()).where(notice.c.created_at > now - DAY)
+        notices = connection.execute(recent.group_by(notice.c.state)).all()
+        refused = totals(connection, now - DAY)
+    journal = open_journal(settings, registry_id)
+    use, head = journal.use(), journal.head()
+    last = f"{local(journal.last_time()):%Y-%m-%d %H:%M:%S}" if journal.last_time() else "never"
+    lags = {name: _behind(head, journal.acknowledged(name)) for name in CONSUMERS}
+    journal.close()
+    table = Table(show_header=False)
+    table.add_row("journal", f"{use.bytes / _GIGABYTE:.2f} GB, {use.share:.0%} of its quota, {use.records} records")
+    table.add_row("last record", last)
+    table.add_row("behind (records)", ", ".join(f"{name} {lag}" for name, lag in lags.items()))
+    table.add_row("dropped readings", ", ".join(f"{n} {c}" for n, c in use.dropped_readings.items() if c) or "none")
+    table.add_row("open alerts", str(open_alerts))
+    table.add_row("tickets", _listed(tickets))
+    table.add_row("notices, 24 h", _listed(notices))
+    table.add_row("rejects, 24 h", ", ".join(f"{r.gateway} {r.reason} {r.messages}" for r in refused[:8]) or "none")
+    out.print(table)
+
+
+def _behind(head: Offset, offset: Offset) -> int:
+    return max(0, head.n - offset.n)
+
+
+def _listed(rows: object) -> str:
+    return ", ".join(f"{name} {count}" for name, count in rows) or "none"  # type: ignore[attr-defined]
+
+
+def doctor(config: ConfigOption = None) -> None:
+    """Check what the platform needs, and say what to do about each fault. Status 1 when something is broken."""
+    findings = diagnose(settings_from(config), SystemClock())
+    styles = {Standing.GOOD: "green", Standing.DOUBTFUL: "yellow", Standing.BROKEN: "red"}
+    for finding in findings:
+        out.print(f"{finding.standing.value:9}", style=styles[finding.standing], end="")
+        out.print(f"{finding.what}: {finding.text}", markup=False, highlight=False, soft_wrap=True)
+    if any(finding.standing is Standing.BROKEN for finding in findings):
+        raise typer.Exit(1)
+
+
+def simulate(
+    config: ConfigOption = None,
+    broker: Annotated[str, typer.Option(help="Where to publish.")] = "mqtt://127.0.0.1:1883",
+    passwords: Annotated[Path | None, typer.Option(help="gateway,password lines; see `town password --file`.")] = None,
+    seconds: Annotated[float | None, typer.Option("--for", min=1, help="Stop after so many seconds.")] = None,
+    rate: Annotated[float, typer.Option(min=0, help="Messages a second; 0: the devices' own pace.")] = 0,
+) -> None:
+    """Publish for every registered device in service, as its gateway would."""
+    settings = settings_from(config)
+    try:
+        address = BrokerAddress.parse(broker)
+        known = _read_passwords(passwords) if passwords else {}
+        fleet, published = _fleet(settings, address, known, rate)
+    except (ValueError, OSError, DemoError) as error:
+        raise fail(str(error)) from error
+    fleet.start()
+    try:
+        threading.Event().wait(seconds)
+    except KeyboardInterrupt:
+        out.print()
+    fleet.stop(15)
+    out.print(f"{published.messages} messages, {published.readings} readings acknowledged by the broker")
+
+
+def _fleet(
+    settings: Settings, address: BrokerAddress, passwords: dict[str, str], rate: float
+) -> tuple[Fleet, Published]:
+    registry = load_registry(open_database(settings), load_device_types(settings.device_types))
+    gateways = simulated_gateways(registry, Script({}, {}, {}), rate)
+    for gateway in gateways:
+        gateway.password = passwords.get(gateway.code, "")
+    published = Published()
+    return Fleet(address.host, address.port, gateways, {}, SystemClock(), published), published
+
+
+def _read_passwords(file: Path) -> dict[str, str]:
+    lines = [line.split(",", 1) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    wrong = [number for number, parts in enumerate(lines, 1) if len(parts) != 2]
+    if wrong:
+        raise ValueError(f"{file}, line {wrong[0]}: expected gateway,password")
+    return {code: password for code, password in lines}  # noqa: C416 - lists are no pairs to dict()

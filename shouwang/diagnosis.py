@@ -1,0 +1,186 @@
+"""What `shouwang doctor` looks at: each finding says what is, and what to do when it is not good."""
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from enum import Enum
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from sqlalchemy.exc import OperationalError
+
+from core.clock import MINUTE, Clock
+from core.database import open_engine
+from core.journal import JournalError
+from core.sqlite_journal import SqliteJournal
+from detectors.rules import RuleErrors, load_packs
+from devices.device_types import CatalogueError, DeviceType, load_device_types
+from devices.registry import Registry, RegistryError, load_registry
+from ingest.mqtt import BrokerAddress
+from shouwang.migrate import Standing as Schema
+from shouwang.migrate import schema_state
+from shouwang.settings import Settings
+from shouwang.wiring import open_journal
+
+_GIGABYTE = 2**30
+
+
+class Standing(Enum):
+    """How a finding stands."""
+
+    GOOD = "good"
+    DOUBTFUL = "doubtful"
+    BROKEN = "broken"
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at."""
+
+    what: str
+    standing: Standing
+    text: str
+
+
+def diagnose(settings: Settings, clock: Clock) -> list[Finding]:
+    """Look at everything; what depends on something broken is left out."""
+    findings = [_state(settings), _disk(settings), _broker(settings), *_channels(settings)]
+    types, finding = _types(settings)
+    findings += [finding, _rules(settings, types)] if types else [finding]
+    schema = _database(settings)
+    findings.append(schema)
+    if types and schema.standing is Standing.GOOD:
+        registry, finding = _registry(settings, types)
+        findings.append(finding)
+        if registry:
+            findings += _journal(settings, registry, clock)
+    return findings
+
+
+def _good(what: str, text: str) -> Finding:
+    return Finding(what, Standing.GOOD, text)
+
+
+def _state(settings: Settings) -> Finding:
+    folder = settings.state
+    if not folder.is_dir():
+        return Finding("state folder", Standing.BROKEN, f"{folder} is missing: run `shouwang init`")
+    if not os.access(folder, os.W_OK):
+        return Finding("state folder", Standing.BROKEN, f"{folder} is not writable for this user: mend its owner")
+    return _good("state folder", str(folder))
+
+
+def _disk(settings: Settings) -> Finding:
+    place = settings.state if settings.state.exists() else settings.state.absolute().parent
+    free = shutil.disk_usage(place).free
+    needed = settings.journal.quota_bytes + settings.journal.reserve_bytes
+    text = f"{free / _GIGABYTE:.1f} GB free"
+    if free < settings.journal.reserve_bytes:
+        return Finding("disk", Standing.BROKEN, f"{text}, less than journal.reserve_gb: free some")
+    if free < needed:
+        return Finding("disk", Standing.DOUBTFUL, f"{text}; the journal alone may grow to {needed / _GIGABYTE:.0f} GB")
+    return _good("disk", text)
+
+
+def _broker(settings: Settings) -> Finding:
+    url = settings.broker.get_secret_value()
+    if urlsplit(url).scheme == "embedded":
+        return Finding("broker", Standing.DOUBTFUL, "embedded: for trying out; in service use Mosquitto or EMQX")
+    try:
+        address = BrokerAddress.parse(url)
+        with socket.create_connection((address.host, address.port), timeout=3):
+            pass
+    except ValueError as error:
+        return Finding("broker", Standing.BROKEN, str(error))
+    except OSError as error:
+        return Finding("broker", Standing.BROKEN, f"{address.host}:{address.port} does not answer: {error}")
+    if not address.tls and address.host not in ("127.0.0.1", "localhost", "::1"):
+        return Finding("broker", Standing.DOUBTFUL, f"{address.host}: passwords cross the network in clear; use mqtts")
+    return _good("broker", f"{address.host}:{address.port} answers")
+
+
+def _channels(settings: Settings) -> Iterator[Finding]:
+    if not settings.channels:
+        yield Finding("channels", Standing.BROKEN, "none: nobody would be told; add one under [channels.NAME]")
+    for name, channel in settings.channels.items():
+        if channel.kind == "webhook" and not channel.secret.get_secret_value():
+            yield Finding(f"channel {name}", Standing.BROKEN, "a webhook needs a secret to sign with")
+        elif channel.kind == "phone" and not settings.demo:
+            text = "shows messages on a page of the console only: add wecom_robot or webhook for service"
+            yield Finding(f"channel {name}", Standing.DOUBTFUL, text)
+        else:
+            yield _good(f"channel {name}", channel.kind)
+
+
+def _types(settings: Settings) -> tuple[dict[str, DeviceType], Finding]:
+    try:
+        types = load_device_types(settings.device_types)
+    except CatalogueError as error:
+        return {}, Finding("device types", Standing.BROKEN, str(error))
+    return types, _good("device types", ", ".join(sorted(types)))
+
+
+def _rules(settings: Settings, types: dict[str, DeviceType]) -> Finding:
+    try:
+        return _good("rules", f"{len(load_packs(settings.rules, types).rules)} rules")
+    except RuleErrors as error:
+        return Finding("rules", Standing.BROKEN, str(error))
+
+
+def _database(settings: Settings) -> Finding:
+    if settings.database_url.startswith("sqlite") and not (settings.state / "shouwang.db").exists():
+        return Finding("database", Standing.BROKEN, "there is none yet: run `shouwang init`")
+    engine = open_engine(settings.database_url)
+    try:
+        schema = schema_state(engine)
+    except OperationalError as error:
+        return Finding("database", Standing.BROKEN, f"does not answer: {error.orig}")
+    finally:
+        engine.dispose()
+    if schema.standing is Schema.CURRENT:
+        return _good("database", f"{engine.dialect.name}, schema {schema.revision}")
+    text = f"schema {schema.revision} is {schema.standing.value}, this program's is {schema.wanted}"
+    return Finding("database", Standing.BROKEN, text)
+
+
+def _registry(settings: Settings, types: dict[str, DeviceType]) -> tuple[Registry | None, Finding]:
+    engine = open_engine(settings.database_url)
+    try:
+        registry = load_registry(engine, types)
+    except RegistryError as error:
+        return None, Finding("town", Standing.BROKEN, str(error))
+    finally:
+        engine.dispose()
+    text = f"{len(registry.gateway_codes)} gateways, {len(registry.device_codes)} devices"
+    if not registry.device_codes:
+        return registry, Finding("town", Standing.DOUBTFUL, f"{text}: `shouwang town import FOLDER`")
+    locked = sum(not gateway.password_hash for gateway in registry.gateways.values())
+    if locked:
+        text += f"; {locked} gateways have no password and can't connect: `shouwang town password GATEWAY`"
+        return registry, Finding("town", Standing.DOUBTFUL, text)
+    return registry, _good("town", text)
+
+
+def _journal(settings: Settings, registry: Registry, clock: Clock) -> Iterator[Finding]:
+    try:
+        journal = open_journal(settings, registry.id)
+    except JournalError as error:
+        yield Finding("journal", Standing.BROKEN, str(error))
+        return
+    yield from _looked_at(journal, clock)
+    journal.close()
+
+
+def _looked_at(journal: SqliteJournal, clock: Clock) -> Iterator[Finding]:
+    use, last, now = journal.use(), journal.last_time(), clock.now()
+    standing = Standing.DOUBTFUL if use.share >= 0.8 else Standing.GOOD
+    yield Finding("journal", standing, f"{use.share:.0%} of its quota")
+    if last > now + MINUTE:
+        yield Finding("clock", Standing.BROKEN, "the journal was written later than now: the machine's clock went back")
+    elif last and now - last > MINUTE:
+        yield Finding(
+            "platform", Standing.DOUBTFUL, f"nothing was journalled for {(now - last) // MINUTE} min: is it running?"
+        )
+    dropped = {name: count for name, count in use.dropped_readings.items() if count}
+    if dropped:
+        yield Finding("journal", Standing.DOUBTFUL, f"readings dropped at the quota: {dropped}")

@@ -1,0 +1,64 @@
+"""What is done every few seconds: trim the journal, measure lag and use, retire what is past its keeping."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from sqlalchemy import Engine, func, select
+
+from alerts.tables import alert, notice
+from core.clock import DAY, MILLISECOND, SECOND, Clock
+from core.database import reading
+from core.metrics import Metrics
+from core.sqlite_journal import TRIM_INTERVAL, SqliteJournal
+
+_INTERVAL = 1.0  # s
+_RATE_SPAN = 10  # samples
+
+
+class Housekeeping:
+    """Keeps the journal small and the gauges true; `detected` tells the time (µs) up to which detection has come."""
+
+    def __init__(
+        self, journal: SqliteJournal, engine: Engine, clock: Clock, metrics: Metrics, detected: Callable[[], int]
+    ) -> None:
+        self._journal, self._engine, self._clock, self._metrics = journal, engine, clock, metrics
+        self._detected = detected
+        self._samples: deque[tuple[int, float]] = deque(maxlen=_RATE_SPAN)
+
+    def run(self, ending: threading.Event) -> None:
+        """Once a second until `ending`."""
+        next_trim = 0
+        while not ending.wait(_INTERVAL):
+            now = self._clock.now()
+            if now >= next_trim:
+                self._journal.trim(now)
+                self._measure(now)
+                next_trim = now + TRIM_INTERVAL
+            self._samples.append((now, self._metrics.registry.get_sample_value("shouwang_readings_total") or 0.0))
+
+    def figures(self) -> Mapping[str, float]:
+        """`readings_per_s` over the last ten seconds and `lag_ms` that detection is behind the journal."""
+        if len(self._samples) < 2:
+            return {}
+        (first, before), (last, after) = self._samples[0], self._samples[-1]
+        rate = (after - before) * SECOND / max(1, last - first)
+        lag = max(0, self._journal.last_time() - self._detected())
+        return {"readings_per_s": round(rate, 1), "lag_ms": lag / MILLISECOND}
+
+    def _measure(self, now: int) -> None:
+        use, head = self._journal.use(), self._journal.head()
+        metrics = self._metrics
+        metrics.journal_bytes.set(use.bytes)
+        metrics.journal_share.set(use.share)
+        for consumer, dropped in use.dropped_readings.items():
+            metrics.journal_dropped.labels(consumer).set(dropped)
+            metrics.lag.labels(consumer).set(head.n - self._journal.acknowledged(consumer).n)
+        with reading(self._engine) as connection:
+            open_alerts = select(func.count()).select_from(alert).where(alert.c.state == "open")
+            metrics.open_alerts.set(connection.execute(open_alerts).scalar_one())
+            states = (
+                select(notice.c.state, func.count()).where(notice.c.created_at > now - DAY).group_by(notice.c.state)
+            )
+            for state, count in connection.execute(states):
+                metrics.notices.labels(state).set(count)

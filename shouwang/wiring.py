@@ -1,0 +1,291 @@
+"""The one composition root: settings in, a platform of started and stopped parts out, in a straight line."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Event as Signal
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection, Engine, select
+
+from alerts.channels import Channel, Limit
+from alerts.channels.phone_page import PhonePage
+from alerts.channels.signed_webhook import SignedWebhook
+from alerts.channels.transport import open_client
+from alerts.channels.wecom_robot import BASE_URL as WECOM_URL
+from alerts.channels.wecom_robot import WecomRobot
+from alerts.owners import this_process
+from alerts.sender import Sender
+from alerts.texts import Language
+from alerts.town_view import TownView, load_town_view
+from console.app import create_app
+from console.services import Services
+from core.clock import HOUR, MINUTE, Clock
+from core.database import open_engine, reading, writing
+from core.journal import Entry, RecordKind
+from core.lifecycle import Cleanup, Lifecycle, Part, Worker
+from core.metrics import Metrics
+from core.sqlite_journal import Quota, SqliteJournal
+from detectors.rules import RuleSet, load_packs, load_version, newest_version, record_version
+from devices.device_types import DeviceType, load_device_types
+from devices.enrolment import ensure_registry
+from devices.registry import Registry, load_registry
+from devices.tables import registry as registry_table
+from ingest.dead_letter_writer import DeadLetterWriter, Replays
+from ingest.duckdb_store import DuckDbStore
+from ingest.embedded_broker import Check
+from ingest.formats import FORMATS
+from ingest.gate import Gate
+from ingest.mqtt import BrokerAddress, BrokerSession, Inbox, Receipt
+from ingest.pipeline import Pipeline
+from ingest.words import Control, RegistryChanged, RulesChanged, encode
+from ingest.writer import StoreWriter
+from shouwang.embedded import EmbeddedBrokerPart
+from shouwang.housekeeping import Housekeeping
+from shouwang.migrate import migrate
+from shouwang.settings import ROLES, ChannelSettings, Role, Settings
+from shouwang.watch import SafetyWatch
+from shouwang.web import WebServer
+
+CONSUMERS = (Pipeline.consumer, StoreWriter.consumer, SafetyWatch.consumer, DeadLetterWriter.consumer)
+"""Whom the journal keeps records for."""
+
+_IDLE = 0.1  # s between two looks of an idle sender
+
+
+@dataclass
+class Platform:
+    """Everything that was put together. `lifecycle` starts and stops it; the rest is there to be looked at."""
+
+    settings: Settings
+    clock: Clock
+    metrics: Metrics
+    engine: Engine
+    journal: SqliteJournal
+    types: Mapping[str, DeviceType]
+    lifecycle: Lifecycle
+    store: DuckDbStore | None = None
+    session: BrokerSession | None = None
+    web: WebServer | None = None
+    watch: SafetyWatch | None = None
+
+    def control(self, control: Control) -> None:
+        """Journal a control record."""
+        append_control(self.journal, control, self.clock)
+
+
+def open_database(settings: Settings) -> Engine:
+    """The database, brought to this program's schema, with its registry. Raises SchemaRefused."""
+    settings.state.mkdir(parents=True, exist_ok=True)
+    engine = open_engine(settings.database_url)
+    migrate(engine)
+    with writing(engine) as connection:
+        ensure_registry(connection)
+    return engine
+
+
+def open_journal(settings: Settings, registry_id: str) -> SqliteJournal:
+    """The journal of the state folder. Raises RegistryMismatch."""
+    kept = settings.journal
+    quota = Quota(kept.quota_bytes, kept.reserve_bytes, int(kept.replay_hours * HOUR))
+    return SqliteJournal(settings.state / "journal.db", registry_id, CONSUMERS, quota)
+
+
+def append_control(journal: SqliteJournal, control: Control, clock: Clock) -> None:
+    """Write one control record."""
+    journal.append([Entry(RecordKind.CONTROL, encode(control))], clock.now())
+
+
+def registry_version(connection: Connection) -> int:
+    """The version of the registry now."""
+    return int(connection.execute(select(registry_table.c.version)).scalar_one())
+
+
+def build(settings: Settings, clock: Clock, roles: Collection[Role] = ROLES, gateways: Check | None = None) -> Platform:
+    """Put a platform together for these roles; nothing runs until its lifecycle starts.
+
+    `gateways` checks credentials at the embedded broker instead of the registered ones.
+    """
+    types = load_device_types(settings.device_types)
+    engine = open_database(settings)
+    metrics = Metrics()
+    registry = load_registry(engine, types)
+    journal = open_journal(settings, registry.id)
+    version = put_rules_in_force(engine, settings, types, clock)
+    parts: list[Part] = [Cleanup("database", engine.dispose), Cleanup("journal", journal.close)]
+    platform = Platform(settings, clock, metrics, engine, journal, types, Lifecycle(parts))
+    wire = _Wiring(platform, parts, lambda: load_registry(engine, types), gateways)
+    wire.announce(registry, version)
+    if "store" in roles or "console" in roles:
+        wire.open_store()
+    if "detect" in roles:
+        wire.detect()
+    if "store" in roles:
+        wire.write_store()
+    if "dispatch" in roles:
+        wire.dispatch()
+    wire.keep_house()
+    if "console" in roles:
+        wire.serve_console()
+    if "ingest" in roles:
+        wire.ingest(registry)
+    return platform
+
+
+def put_rules_in_force(engine: Engine, settings: Settings, types: Mapping[str, DeviceType], clock: Clock) -> int:
+    """Record the packs' present content as a version, if it changed. Raises RuleErrors."""
+    packs = load_packs(settings.rules, types)
+    with writing(engine) as connection:
+        return record_version(connection, packs, "platform", "packs as installed", clock.now())
+
+
+@dataclass
+class _Wiring:
+    """One step a role; each adds its parts in the order in which they start."""
+
+    platform: Platform
+    parts: list[Part]
+    registry: Callable[[], Registry]
+    gateways: Check | None
+
+    def _work(self, name: str, work: Callable[[Signal], None]) -> None:
+        failures = self.platform.metrics.task_failures
+        self.parts.append(Worker(name, work, lambda task: failures.labels(task).inc()))
+
+    def announce(self, registry: Registry, rules: int) -> None:
+        """Journal the versions this process starts with, so that a replay finds them."""
+        self.platform.control(RegistryChanged(registry.version))
+        self.platform.control(RulesChanged(rules))
+
+    def open_store(self) -> None:
+        store = DuckDbStore(self.platform.settings.store_file)
+        self.platform.store = store
+        self.parts.append(Cleanup("readings store", store.close))
+
+    def detect(self) -> None:
+        p = self.platform
+        p.watch = SafetyWatch(
+            p.journal, p.engine, p.clock, p.metrics, p.settings.state / "safety.snapshot", self.registry
+        )
+        self._work("safety", p.watch.run)
+        self._work("dead letters", DeadLetterWriter(p.journal, p.engine, p.clock).run)
+
+    def write_store(self) -> None:
+        p = self.platform
+        if p.store:
+            self._work("store", StoreWriter(p.journal, p.store, p.clock, p.metrics).run)
+
+    def dispatch(self) -> None:
+        """One sender a channel, so that a slow provider holds up no other."""
+        p = self.platform
+        for name, channel in p.settings.channels.items():
+            adapter = make_channel(name, channel, p.engine, p.settings.console.address, p.settings.language)
+            owner = this_process("dispatch", p.clock.now(), name)
+            self._work(f"channel {name}", _sending(Sender(p.engine, [adapter], p.clock, owner), p.clock))
+
+    def keep_house(self) -> None:
+        p = self.platform
+        self.house = Housekeeping(p.journal, p.engine, p.clock, p.metrics, self._detected)
+        self._work("housekeeping", self.house.run)
+
+    def _detected(self) -> int:
+        watch = self.platform.watch
+        return watch.reached if watch else self.platform.journal.last_time()
+
+    def serve_console(self) -> None:
+        p = self.platform
+        services = Services(
+            engine=p.engine,
+            store=p.store,
+            clock=p.clock,
+            types=p.types,
+            town=_town_of(p.engine),
+            rules=_rules_of(p.engine),
+            journal_control=p.control,
+            counters=self.house.figures,
+            demo=p.settings.demo,
+            base_url=p.settings.console.address,
+            metrics=p.metrics.registry,
+        )
+        p.web = WebServer(create_app(services), p.settings.console.host, p.settings.console.port)
+        self.parts.append(p.web)
+
+    def ingest(self, registry: Registry) -> None:
+        p = self.platform
+        url = p.settings.broker.get_secret_value()
+        if urlsplit(url).scheme == "embedded":
+            broker = EmbeddedBrokerPart(url, p.settings.state, self.registry, self.gateways)
+            self.parts.append(broker)
+            url = broker.url
+        inbox = Inbox()
+        session = BrokerSession(BrokerAddress.parse(url), topics_of(registry), inbox, p.clock)
+        replays = Replays(p.engine, inbox, p.clock)
+
+        def acknowledge(receipts: Sequence[Receipt]) -> None:
+            session.acknowledge(receipts)
+            replays.acknowledge(receipts)
+
+        state = p.settings.state / "gate.snapshot"
+        pipeline = Pipeline(
+            inbox, Gate(registry), p.journal, p.clock, p.metrics, state, acknowledge, session.publish, self.registry
+        )
+        pipeline.resume()
+        p.session = session
+        self._work("pipeline", pipeline.run)
+        self._work("replays", replays.run)
+        self.parts.append(session)
+
+
+def topics_of(registry: Registry) -> list[str]:
+    """The topic filters of the formats that the registered gateways speak."""
+    formats = {gateway.format for gateway in registry.gateways.values()} | {"v1"}
+    return sorted({topic for name in formats for topic in FORMATS[name].subscriptions})
+
+
+def make_channel(name: str, settings: ChannelSettings, engine: Engine, console_url: str, language: Language) -> Channel:
+    """The adapter that a channel's settings name."""
+    match settings.kind:
+        case "phone":
+            return PhonePage(name, engine, console_url, language)
+        case "wecom_robot":
+            return WecomRobot(name, open_client(), console_url, settings.url or WECOM_URL, language)
+        case "webhook":
+            secret = settings.secret.get_secret_value().encode()
+            limit = Limit(settings.per_minute, MINUTE) if settings.per_minute else None
+            return SignedWebhook(name, open_client(), console_url, secret, settings.deduplicates, limit, language)
+
+
+def _sending(sender: Sender, clock: Clock) -> Callable[[Signal], None]:
+    def work(ending: Signal) -> None:
+        while not ending.is_set():
+            if not sender.step(clock.now()):
+                ending.wait(_IDLE)
+
+    return work
+
+
+def _town_of(engine: Engine) -> Callable[[], TownView]:
+    """The town for a console that runs without the detect role: read again when the registry's version moved."""
+    kept: list[TownView] = []
+
+    def town() -> TownView:
+        with reading(engine) as connection:
+            version = registry_version(connection)
+            if not kept or kept[0].version != version:
+                kept[:] = [load_town_view(connection)]
+        return kept[0]
+
+    return town
+
+
+def _rules_of(engine: Engine) -> Callable[[], RuleSet]:
+    """The newest recorded rules, read again when there are newer ones."""
+    kept: list[RuleSet] = []
+
+    def rules() -> RuleSet:
+        with reading(engine) as connection:
+            version = newest_version(connection) or 0
+            if not kept or kept[0].version != version:
+                kept[:] = [load_version(connection, version)]
+        return kept[0]
+
+    return rules
