@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from alerts import tables
 from detectors.words import Subject
+from devices.geometry import Grids
 from devices.tables import device, gateway, grid, registry, site, village
 
 
@@ -43,7 +44,7 @@ class GridPlace(NamedTuple):
 
 
 class DevicePlace(NamedTuple):
-    """Where a device stands; without a position of its own, where its site is. WGS84 degrees."""
+    """Where a device stands: its own position and the grid that contains it, else its site's. WGS84 degrees."""
 
     code: str
     name: str
@@ -52,6 +53,7 @@ class DevicePlace(NamedTuple):
     gateway: str
     lng: float
     lat: float
+    grid: str | None
 
 
 class GatewayPlace(NamedTuple):
@@ -135,7 +137,8 @@ class TownView:
     def place(self, subject: Subject) -> Place:
         """Where a subject is: a device's own position, else its site's; a gateway's and a site's is the site's."""
         if subject.kind == "device" and (found := self.devices.get(subject.id)):
-            return self._at(found.site)._replace(lng=found.lng, lat=found.lat)
+            village_of = self.grids[found.grid].village if found.grid else None
+            return self._at(found.site)._replace(lng=found.lng, lat=found.lat, grid=found.grid, village=village_of)
         if subject.kind == "gateway" and (speaker := self.gateways.get(subject.id)):
             return self._at(speaker.site)._replace(devices=speaker.devices)
         return self._at(subject.id if subject.kind == "site" else None)
@@ -163,7 +166,7 @@ def load_town_view(connection: Connection) -> TownView:
         version=connection.execute(select(registry.c.version)).scalar() or 0,
         sites={row.code: Site(*row) for row in connection.execute(_sites())},
         grids={row.code: GridPlace(*row) for row in connection.execute(_grids())},
-        devices={row.code: DevicePlace(*row) for row in connection.execute(_devices())},
+        devices=_devices(connection),
         gateways={row.code: GatewayPlace(*row) for row in connection.execute(_gateways())},
         stations={row.code: _station(row) for row in connection.execute(_kept(tables.station))},
         teams={row.code: Team(row.code, row.name, row.grid) for row in connection.execute(_kept(tables.team))},
@@ -184,10 +187,20 @@ def _grids() -> Select[Any]:
     )
 
 
-def _devices() -> Select[Any]:
-    position = func.coalesce(device.c.lng, site.c.lng), func.coalesce(device.c.lat, site.c.lat)
+def _devices(connection: Connection) -> dict[str, DevicePlace]:
     names = device.c.code, device.c.name, device.c.type, device.c.site, device.c.gateway
-    return select(*names, *position).join(site, site.c.code == device.c.site)
+    at_site = select(*names, site.c.lng, site.c.lat, site.c.grid).join(site, site.c.code == device.c.site)
+    found = {row.code: DevicePlace(*row) for row in connection.execute(at_site)}
+    own = select(device.c.code, device.c.lng, device.c.lat).where(device.c.lng.is_not(None), device.c.lat.is_not(None))
+    positions = connection.execute(own).all()
+    if positions:
+        codes, lng, lat = zip(*positions, strict=True)
+        kept = select(grid.c.code, grid.c.polygon).where(grid.c.retired == 0)
+        grids = Grids.of((row.code, row.polygon) for row in connection.execute(kept))
+        contained = grids.containing_each(lng, lat)
+        for code, at_lng, at_lat, containing in zip(codes, lng, lat, contained, strict=True):
+            found[code] = found[code]._replace(lng=at_lng, lat=at_lat, grid=containing)
+    return found
 
 
 def _gateways() -> Select[Any]:

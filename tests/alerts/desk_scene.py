@@ -1,5 +1,6 @@
 """A small town with a desk, for tests: two grids, two stations, three sites, a road, somebody of every role."""
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -67,7 +68,22 @@ def _rows(connection: Connection, table: Table, *rows: dict[str, Any]) -> None:
 
 
 def _site(code: str, metres: float, grid: str | None, kind: str = "enterprise") -> dict[str, Any]:
-    return {"code": code, "kind": kind, "name": f"{code}号", "lng": LNG, "lat": LAT + metres * METRE_NORTH, "grid": grid}
+    return {
+        "code": code,
+        "kind": kind,
+        "name": f"{code}号",
+        "lng": LNG,
+        "lat": LAT + metres * METRE_NORTH,
+        "grid": grid,
+    }
+
+
+def _grid(code: str, metres: float) -> dict[str, Any]:
+    """A grid of 2 km by 1 km whose southern edge lies `metres` north of the plant."""
+    south, north = LAT + metres * METRE_NORTH, LAT + (metres + 1000) * METRE_NORTH
+    ring = [[LNG - 0.01, south], [LNG + 0.01, south], [LNG + 0.01, north], [LNG - 0.01, north], [LNG - 0.01, south]]
+    polygon = json.dumps({"type": "Polygon", "coordinates": [ring]})
+    return {"code": code, "village": "V1", "name": code, "polygon": polygon}
 
 
 def _person(code: str, role: str, shift: str, team: str | None = None, station: str | None = None) -> dict[str, Any]:
@@ -81,7 +97,7 @@ def _device(code: str, site: str) -> dict[str, Any]:
 def fill_town(connection: Connection) -> None:
     _rows(connection, town.registry, {"one": 1, "id": "r", "version": 3, "next_series": 0})
     _rows(connection, town.village, {"code": "V1", "name": "村"})
-    _rows(connection, town.grid, *({"code": c, "village": "V1", "name": c, "polygon": "{}"} for c in ("G17", "G18")))
+    _rows(connection, town.grid, _grid("G17", -500), _grid("G18", 500))
     _rows(
         connection,
         town.site,
@@ -103,7 +119,10 @@ def fill_town(connection: Connection) -> None:
         {"code": "ST2", "name": "二站", "lng": LNG, "lat": LAT + 4000 * METRE_NORTH, "checkpoint": True},
     )
     people = [
-        *(_person(f"G17-0{n}", "patroller", shift, "T-G17") for n, shift in enumerate(("day", "day", "day", "night"), 1)),
+        *(
+            _person(f"G17-0{n}", "patroller", shift, "T-G17")
+            for n, shift in enumerate(("day", "day", "day", "night"), 1)
+        ),
         _person("G18-01", "patroller", "day", "T-G18"),
         _person("ST1-01", "officer", "all", station="ST1"),
         _person("ST2-01", "officer", "all", station="ST2"),
@@ -175,7 +194,7 @@ class Scene:
 
     def rows(self, table: Table) -> list[dict[str, Any]]:
         with reading(self.engine) as connection:
-            key = list(table.primary_key.columns)[0]
+            key = next(iter(table.primary_key.columns))
             return [dict(row._mapping) for row in connection.execute(select(table).order_by(key))]
 
     @property

@@ -1,6 +1,7 @@
 """Detections become alerts, tickets and notices: once, together, on both databases."""
 
 from collections import Counter
+from threading import Barrier, Thread
 
 import pytest
 from sqlalchemy import Engine, insert
@@ -57,6 +58,26 @@ def test_consumers_have_offsets_of_their_own(scene: Scene) -> None:
     assert (other.replayed, other.noted) == (0, 1)
 
 
+def test_two_consumers_at_once_make_one_ticket_of_one_incident(scene: Scene) -> None:
+    found = {
+        "safety": scene.found(scene.detection("PLANT-1")),
+        "anomaly": scene.found(scene.detection("PLANT-2", rule="gas.co")),
+    }
+    barrier = Barrier(2)
+
+    def apply(consumer: str) -> None:
+        barrier.wait()
+        scene.apply(found[consumer], consumer)
+
+    threads = [Thread(target=apply, args=(consumer,)) for consumer in found]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(scene.alerts) == 2
+    assert [ticket["number"] for ticket in scene.tickets] == ["20260921-0001"]
+
+
 def test_an_offset_never_goes_back(scene: Scene) -> None:
     scene.n = 9
     scene.apply([])
@@ -67,16 +88,15 @@ def test_an_offset_never_goes_back(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("breaks_at", ["alert_changed", "ticket_changed", "notify", "finish"])
-def test_what_breaks_midway_leaves_nothing(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, breaks_at: str
-) -> None:
+def test_what_breaks_midway_leaves_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch, breaks_at: str) -> None:
     def die(*_anything: object) -> None:
         raise KeyboardInterrupt
 
     found = scene.found(scene.detection("PLANT-1"))
-    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as broken:
         broken.setattr(DeskWork, breaks_at, die)
-        scene.apply(found)
+        with pytest.raises(KeyboardInterrupt):
+            scene.apply(found)
     assert not any((scene.alerts, scene.tickets, scene.notices, scene.log, scene.rows(tables.ticket_number)))
 
     scene.apply(found)

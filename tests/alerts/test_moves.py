@@ -1,6 +1,6 @@
 """Every status × action × role, double taps, refusals, and two people at once."""
 
-from itertools import product
+from itertools import pairwise, product
 from threading import Barrier, Thread
 from typing import Any, get_args
 
@@ -41,7 +41,9 @@ def judged(row: dict[str, Any], action: str, role: Role, **more: Any) -> str:
 def test_the_whole_matrix_is_the_table_and_nothing_else(status: Status, action: str) -> None:
     transition = TRANSITIONS.get((status, action))
     for role in ROLES:
-        expected = "not_from_here" if transition is None else transition.to if role in transition.roles else "not_allowed"
+        expected = (
+            "not_from_here" if transition is None else transition.to if role in transition.roles else "not_allowed"
+        )
         assert judged(ticket_row(status), action, role) == expected
 
 
@@ -52,7 +54,9 @@ def test_what_has_ended_stays_ended() -> None:
 def test_every_live_status_has_a_way_to_the_end_for_a_dispatcher() -> None:
     reached = {Status.CLOSED}
     for _ in Status:
-        reached |= {source for (source, _), way in TRANSITIONS.items() if way.to in reached and "dispatcher" in way.roles}
+        reached |= {
+            source for (source, _), way in TRANSITIONS.items() if way.to in reached and "dispatcher" in way.roles
+        }
     assert reached >= LIVE
 
 
@@ -107,7 +111,7 @@ def test_the_way_of_a_ticket_stamps_who_and_when_and_logs_each_step(sent: Scene)
         sent.move(action, "DISP-1" if action in ("check", "close") else "G17-01", opinion="done")
     (ticket,) = sent.tickets
     stamps = ("dispatched_at", "accepted_at", "on_scene_at", "handled_at", "checked_at", "closed_at")
-    gaps = [ticket[later] - ticket[earlier] for earlier, later in zip(stamps, stamps[1:], strict=False)]
+    gaps = [ticket[later] - ticket[earlier] for earlier, later in pairwise(stamps)]
     assert gaps == [MINUTE] * 5
     assert (ticket["accepted_by"], ticket["handled_by"], ticket["result"]) == ("G17-01", "G17-01", "handled")
     log = [row for row in sent.rows(tables.ticket_log) if row["who"] != "platform"]
