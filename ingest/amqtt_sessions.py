@@ -87,9 +87,13 @@ class _Connection(BrokerProtocolHandler):
             await self._send_packet(packet)
             app_message.publish_packet = packet
             app_message.puback_packet = await acknowledged
-            self.session.inflight_out.pop(number, None)
         finally:
             self._puback_waiters.pop(number, None)
+
+    async def handle_puback(self, puback: Any) -> None:
+        """What is acknowledged never comes again, even when the connection ends in the same moment."""
+        self.session.inflight_out.pop(puback.variable_header.packet_id, None)
+        await super().handle_puback(puback)
 
     async def _take(self, message: Any) -> bool:
         """Route a message; one that breaks the protocol ends the connection."""
@@ -120,7 +124,8 @@ class SessionBroker(Broker):
         listener = {"type": "tcp", "bind": f"{host}:{port}"}
         super().__init__({"listeners": {"default": listener}, "plugins": {}})
         self._access = access
-        self._serving: dict[str, asyncio.Task[Any] | None] = {}
+        self._serving: dict[str, asyncio.Task[Any]] = {}
+        self._connections: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
         self._behind: set[str] = set()
         self._room = asyncio.Event()
         self._room.set()
@@ -129,6 +134,18 @@ class SessionBroker(Broker):
     def listening_port(self) -> int:
         """The TCP port, known after `start`."""
         return int(self._servers["default"].instance.sockets[0].getsockname()[1])
+
+    async def stream_connected(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
+    ) -> None:
+        """Serve a connection and close its socket, which amqtt leaves open when it is interrupted while closing."""
+        task = _this_task()
+        self._connections[task] = writer
+        try:
+            await super().stream_connected(reader, writer, listener_name)
+        finally:
+            writer.close()
+            del self._connections[task]
 
     async def _initialize_client_session(
         self, reader: Any, writer: Any, remote_address: str, remote_port: int
@@ -165,7 +182,7 @@ class SessionBroker(Broker):
         while older := self._serving.get(number):
             older.cancel()
             await asyncio.wait([older])
-        self._serving[number] = asyncio.current_task()
+        self._serving[number] = _this_task()
         session = await self._resume(client_session)
         handler.attach(session, reader, writer)
         self._sessions[number] = (session, handler)
@@ -262,12 +279,19 @@ class SessionBroker(Broker):
 
     async def shutdown(self) -> None:
         """End every connection, then the broker."""
-        connections = [task for task in self._serving.values() if task]
-        for connection in connections:
-            connection.cancel()
+        connections = dict(self._connections)
+        for task, writer in connections.items():
+            writer.transport.abort()
+            task.cancel()
         if connections:
             await asyncio.wait(connections)
         await super().shutdown()
+
+
+def _this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
 
 
 def _done(result: Any) -> asyncio.Future[Any]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, insert, select, update
@@ -194,8 +194,9 @@ def _count(connection: Connection, key: _Key, messages: int, readings: int, know
 
 
 def _letters(payload: ColumnElement[bytes]) -> Select[Any]:
-    columns = [column for column in dead_letter.c if column.name not in {"payload", "journal_n"}]
-    return select(*columns, payload, func.length(dead_letter.c.payload).label("size"))
+    size = func.length(dead_letter.c.payload).label("size")
+    plain = [dead_letter.c[field.name] for field in fields(DeadLetter) if field.name not in {"payload", "size"}]
+    return select(*plain, payload, size)
 
 
 def _letter(row: RowMapping) -> DeadLetter:

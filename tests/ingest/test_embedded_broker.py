@@ -64,9 +64,9 @@ class Subscriber:
         self.subscribed.set()
 
     def note_message(self, client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
-        self.seen.append((message.topic, message.payload, message.retain, message.dup))
         if self.acknowledging:
             client.ack(message.mid, message.qos)
+        self.seen.append((message.topic, message.payload, message.retain, message.dup))
 
     def vanish(self) -> None:
         """The connection breaks without DISCONNECT."""
