@@ -39,9 +39,12 @@ class DeskWork:
         )
 
     def notify(self, ticket: Row, alert: Row | None, recipients: Sequence[Recipient], cause: str, due_at: int) -> None:
-        """Put notices into the outbox."""
+        """Put notices into the outbox; one without an alert is of a person's move, which may be made again."""
         rule = self.rules.get(alert["rule"]) if alert else None
-        added = enqueue(self.connection, ticket, alert, recipients, cause, self.now, due_at, rule=rule)
+        occasion = 0 if alert else self.now
+        added = enqueue(
+            self.connection, ticket, alert, recipients, cause, self.now, due_at, rule=rule, occasion=occasion
+        )
         self.done["notices"] += added
 
     def finish(self) -> None:

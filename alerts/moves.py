@@ -25,9 +25,10 @@ __all__ = ["MoveRefused", "Moved", "clear_alert_by_hand", "move"]
 
 
 class Moved(NamedTuple):
-    """The ticket's status afterwards, and what the caller must journal once its transaction is committed.
+    """The ticket's status afterwards, and what the caller must journal just before it commits.
 
-    Each `rearm` is of an alert closed by hand: a rule that is still violated then announces itself again.
+    Each `rearm` is of an alert closed by hand: a rule that is still violated then announces itself again. Journalled
+    before the commit none is lost by a kill; one without its commit only repeats an opening that is known.
     """
 
     status: str
@@ -81,7 +82,7 @@ def move(
 def clear_alert_by_hand(
     connection: Connection, alert: int, who: str, now: int, town: TownView, settings: DeskSettings = DEFAULTS
 ) -> Rearm:
-    """Close an alert that still stands; the caller journals the Rearm. Raises AlertUnknown.
+    """Close an alert that still stands; the caller journals the Rearm before it commits. Raises AlertUnknown.
 
     Clearing one that is closed already changes nothing and re-arms again.
     """

@@ -39,11 +39,13 @@ def enqueue(
     due_at: int,
     *,
     rule: RuleText | None = None,
+    occasion: int = 0,
 ) -> int:
     """Queue a notice for each recipient in the caller's transaction; how many were new.
 
     The same ticket as dispatched then, cause, alert, severity, count of re-openings, recipient and channel make the
-    same notice: it is queued once, however often that is asked for. `due_at` may lie ahead (the morning digest).
+    same notice: it is queued once, however often that is asked for. `occasion` tells apart what can happen to a ticket
+    again (a rework). `due_at` may lie ahead (the morning digest).
     """
     facts = gather_facts(connection, ticket_row, alert_row, cause, rule)
     mobiles = _mobiles(connection, recipients) if facts.severity >= Severity.CRITICAL else {}
@@ -58,7 +60,7 @@ def enqueue(
     added = 0
     for to in recipients:
         named = msgspec.structs.replace(facts, mobiles=mobiles.get((to.kind, to.code, to.step), []))
-        key = f"{ticket_row['id']}:{cause}:{subject}"
+        key = f"{ticket_row['id']}:{cause}:{subject}:{occasion}"
         added += _insert(connection, common | {"body": msgspec.to_builtins(named)}, key, to, now, due_at)
     return added
 

@@ -206,7 +206,12 @@ def test_rework_goes_to_the_same_people(sent: Scene) -> None:
     sent.handle()
     assert sent.move("rework", "DISP-1", opinion="still smells").status == "accepted"
     assert sent.tickets[0]["handled_at"] is None
-    assert "G17-01" in {notice["recipient"] for notice in sent.notices if notice["cause"] == "rework"}
+    told = [notice["recipient"] for notice in sent.notices if notice["cause"] == "rework"]
+    assert "G17-01" in told
+    sent.clock.advance(MINUTE)
+    sent.move("handle", "G17-01")
+    sent.move("rework", "DISP-1", opinion="still")
+    assert [n["recipient"] for n in sent.notices if n["cause"] == "rework"] == told * 2
 
 
 def test_closing_over_open_alerts_is_the_dispatchers_and_rearms_them(sent: Scene) -> None:
