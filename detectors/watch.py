@@ -22,7 +22,7 @@ from devices.registry import Registry
 
 @dataclass
 class Watch:
-    """Checks, silence and events under one speech. `states_due` (µs): when a device next changes its state by itself."""
+    """Checks, silence and events under one speech. `states_due` (µs): a device's state changes by itself."""
 
     speech: Speech
     checks: Checks
