@@ -2,6 +2,7 @@
 
 import json
 import sys
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -112,8 +113,9 @@ def _devices(
         "SELECT code, gateway, type, site, state, COALESCE(state_until, 0), in_service_at,"
         " CAST(attributes AS TEXT) FROM device ORDER BY code"
     )
-    columns: tuple[list[Any], ...] = ([], [], [], [], [], [], [])
-    codes, gateway, type_code, site, state, until, since = columns
+    columns: tuple[list[str], ...] = ([], [], [], [])
+    codes, type_code, site, state = columns
+    gateway, until, since = array("i"), array("q"), array("q")
     attributes: dict[str, dict[str, Any]] = {}
     shared: dict[str, str] = {}
     for code, its_gateway, its_type, its_site, its_state, its_until, its_since, its_attributes in _rows(
@@ -176,10 +178,14 @@ def _series(
     device, metric = np.full(count, -1, np.int32), np.full(count, -1, np.int32)
     series_of: dict[str, dict[str, int]] = {code: {} for code in codes}
     metric_index: dict[str, int] = {}
-    numbers, owners, kinds = [], [], []
+    numbers, owners, kinds = array("i"), array("i"), array("i")
+    last, index = "", -1
+    own: dict[str, int] = {}
     for number, code, name in _rows(connection, "SELECT number, device, metric FROM series ORDER BY number"):
-        index = device_index[code]
-        series_of[codes[index]][sys.intern(name)] = number
+        if code != last:  # a device's numbers mostly follow each other
+            last, index = code, device_index[code]
+            own = series_of[code]
+        own[sys.intern(name)] = number
         numbers.append(number)
         owners.append(index)
         kinds.append(metric_index.setdefault(name, len(metric_index)))
