@@ -20,7 +20,7 @@ from ingest.formats.items import Measured
 _ENTRIES = 50
 _KEEPALIVE = 20  # s
 _EXCEPTION_INTERVAL = SECOND
-_LEAD = 2 * SECOND
+_AFTER = 2 * SECOND
 _log = structlog.get_logger()
 
 
@@ -151,10 +151,14 @@ class Fleet:
         return due
 
     def _next(self, device: SimulatedDevice, at: int, interval: int, now: int) -> int:
+        """When a device reports next: after its interval; while something happens to it, at once and every second."""
+        following = at + interval
         for incident in self._incidents.get(device.code, ()):
-            if incident.start - _LEAD <= now < incident.start + incident.span + _LEAD:
-                interval = min(interval, _EXCEPTION_INTERVAL)
-        return max(at + interval, now)
+            if incident.start <= now < incident.start + incident.span + _AFTER:
+                following = min(following, at + _EXCEPTION_INTERVAL)
+            elif incident.start > now:
+                following = min(following, incident.start)
+        return max(following, now)
 
     async def _send(self, client: aiomqtt.Client, gateway: str, devices: Iterable[SimulatedDevice]) -> None:
         now = self._clock.now() // MILLISECOND * MILLISECOND
