@@ -80,6 +80,7 @@ class Feed:
         A follower that has seen more than there is (the database was restored) is told to read everything again.
         Once a minute `allowed` (blocking) tells whether it may go on.
         """
+        checked = self._clock.now()
         last = await asyncio.to_thread(self._last_id)
         place = last if after is None else min(after, last)
         if not self._followers:
@@ -91,7 +92,6 @@ class Feed:
             yield self._heartbeat()
             if after is not None and after > last:
                 yield _written("reset", {"id": last}, last)
-            checked = self._clock.now()
             while not self._closed:
                 if self._clock.now() - checked >= RECHECK:
                     checked = self._clock.now()

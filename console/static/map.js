@@ -44,14 +44,24 @@ const ShouwangMap = (() => {
   function labelGrid(feature, layer) {
     const { code, zh, en } = feature.properties;
     gridShapes.set(code, layer);
-    layer.bindTooltip(name(zh, en), { permanent: true, direction: "center", className: "grid-name", pane: "names", interactive: false });
+    layer.bindTooltip(code, { permanent: true, direction: "center", className: "grid-name", pane: "names", interactive: false });
+    layer.fullName = name(zh, en);
     layer.on("dblclick", (event) => { L.DomEvent.stop(event); choose(code); });
   }
   const choose = (code) => document.dispatchEvent(new CustomEvent("shouwang:grid", { detail: wanted.grid === code ? "" : code }));
 
   function showNames() {
     const pane = map.getPane("names");
-    const show = () => { pane.style.visibility = map.getZoom() >= 12.5 ? "visible" : "hidden"; };
+    const pen = document.createElement("canvas").getContext("2d");
+    pen.font = "12px sans-serif";
+    const show = () => {
+      pane.style.visibility = map.getZoom() >= 12 ? "visible" : "hidden";
+      for (const [code, layer] of gridShapes) {
+        const box = layer.getBounds();
+        const width = map.latLngToLayerPoint(box.getNorthEast()).x - map.latLngToLayerPoint(box.getSouthWest()).x;
+        layer.setTooltipContent(pen.measureText(layer.fullName).width < width * 0.8 ? layer.fullName : code);
+      }
+    };
     map.on("zoomend", show);
     show();
   }

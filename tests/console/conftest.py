@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from core.clock import SystemClock
 from core.database import open_engine
-from tests.console.console_scene import Town, console_on
+from tests.console.console_scene import Town, Visit, console_on
 
 
 @pytest.fixture
@@ -26,3 +26,11 @@ def url(town: Town) -> Iterator[str]:
     """The address of a console running over `town`, as a demo."""
     with console_on(town) as address:
         yield address
+
+
+@pytest.fixture
+def visit(url: str) -> Iterator[Visit]:
+    """Makes clients of the running console: `visit()` a stranger, `visit("disp")` somebody signed in."""
+    made = Visit(url)
+    yield made
+    made.close()

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import httpx
@@ -18,15 +19,16 @@ from alerts.desk import apply_detections
 from alerts.owners import Owner
 from alerts.sender import Sender
 from alerts.town_view import load_town_view
-from console.accounts import create_account
 from console.app import create_app
 from console.services import Services
-from core.clock import MINUTE, SECOND, Clock
+from console.tables import account
+from core.clock import SECOND, Clock
 from core.database import reading, writing
 from core.journal import Offset
 from detectors.rules import RuleSet, load_packs, load_version, record_version
 from detectors.words import Change, Detection, Found, Severity, Subject
 from devices import tables as town
+from devices.credentials import hash_password
 from devices.device_types import load_device_types
 from devices.enrolment import NewDevice, enrol
 from ingest.store import ReadingStore
@@ -96,11 +98,20 @@ def _fill_people(connection: Connection) -> None:
 
 def fill_accounts(connection: Connection, now: int) -> None:
     """disp and root with the password, g01 for the patroller G01-01, fresh with a one-time password."""
-    create_account(connection, "disp", "dispatcher", PASSWORD, now=now)
-    create_account(connection, "root", "admin", PASSWORD, now=now)
-    create_account(connection, "g01", "patroller", PASSWORD, person="G01-01", now=now)
-    create_account(connection, "g02", "patroller", PASSWORD, person="G01-02", now=now)
-    create_account(connection, "fresh", "dispatcher", PASSWORD, must_change=True, now=now)
+    same = {"password_hash": _hash(), "locale": "zh", "created_at": now}
+    accounts = [("disp", "dispatcher", None), ("root", "admin", None), ("fresh", "dispatcher", None)]
+    accounts += [("g01", "patroller", "G01-01"), ("g02", "patroller", "G01-02")]
+    rows = [
+        {"username": name, "role": role, "person": person, "must_change": name == "fresh", **same}
+        for name, role, person in accounts
+    ]
+    _rows(connection, account, rows)
+
+
+@cache
+def _hash() -> str:
+    """Hashing is slow on purpose: once is enough."""
+    return hash_password(PASSWORD)
 
 
 class Town:
@@ -206,17 +217,25 @@ def console_on(scene: Town, demo: bool = True) -> Iterator[str]:
         yield url
 
 
-def browser(url: str) -> httpx.Client:
-    """A client that behaves as a browser's forms do: it names its origin, keeps cookies, follows no redirect."""
-    return httpx.Client(base_url=url, headers={"Origin": url}, timeout=20)
+class Visit:
+    """Makes clients that behave as a browser's forms do: they name their origin, keep cookies, follow no redirect.
 
+    Called with a username it signs in first. Close it at the end.
+    """
 
-def signed_in(url: str, username: str, password: str = PASSWORD) -> httpx.Client:
-    """A client with a session."""
-    client = browser(url)
-    answer = client.post("/signin", data={"username": username, "password": password})
-    assert answer.status_code == 303, answer.text
-    return client
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._clients: list[httpx.Client] = []
 
+    def __call__(self, username: str = "") -> httpx.Client:
+        client = httpx.Client(base_url=self.url, headers={"Origin": self.url}, timeout=20)
+        self._clients.append(client)
+        if username:
+            answer = client.post("/signin", data={"username": username, "password": PASSWORD})
+            assert answer.status_code == 303, answer.text
+        return client
 
-__all__ = ["MINUTE", "PASSWORD", "TYPES", "Town", "browser", "console_on", "signed_in"]
+    def close(self) -> None:
+        """Close every client's connections."""
+        for client in self._clients:
+            client.close()

@@ -1,0 +1,90 @@
+"""Both languages say everything, and templates say nothing by themselves."""
+
+import re
+from html.parser import HTMLParser
+from importlib.resources import files
+from itertools import chain
+from string import Formatter
+
+import pytest
+
+from alerts.lifecycle import ACTION_WORDS, STATUS_WORDS
+from console.acting import BUTTONS, FALSE_CAUSES, RETURN_REASONS
+from console.chain import STEPS
+from console.language import LANGUAGES, named, texts
+from detectors.rules import load_packs
+from detectors.words import Severity
+
+TEMPLATES = sorted((path for path in (files("console") / "templates").iterdir()), key=lambda path: path.name)
+SPOKEN = {"alt", "aria-label", "title", "placeholder", "value"}
+WORD = re.compile(r"[^\W\d_]{2,}")
+
+
+class Spoken(HTMLParser):
+    """Collects what a reader would see or hear of a template that came from the template itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.hidden = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        spoken = SPOKEN - {"value"} if tag != "button" or "name" in given else SPOKEN
+        self.found += [text or "" for name, text in attrs if name in spoken]
+
+    def handle_data(self, data: str) -> None:
+        self.found.append(data)
+
+
+def places(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+def test_both_languages_have_the_same_texts_with_the_same_places() -> None:
+    chinese, english = (texts(language) for language in LANGUAGES)
+    assert chinese.keys() == english.keys()
+    assert {key for key in chinese if places(chinese[key]) != places(english[key])} == set()
+    assert all(text.strip() for text in chain(chinese.values(), english.values()))
+
+
+def test_english_texts_hold_no_chinese() -> None:
+    allowed = {"language.zh"}
+    assert {key for key, text in texts("en").items() if re.search(r"[一-鿿]", text)} <= allowed
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_a_template_uses_no_literal_text(template) -> None:  # type: ignore[no-untyped-def]
+    said = re.sub(
+        r"\{% block (?:body_class|main_class|scheme) %\}[\w-]*\{% endblock %\}", "", template.read_text("utf-8")
+    )
+    source = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", "", said, flags=re.DOTALL)
+    parser = Spoken()
+    parser.feed(source)
+    assert [text for text in parser.found if WORD.search(text)] == []
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_every_text_that_a_template_names_exists(template) -> None:  # type: ignore[no-untyped-def]
+    named_keys = re.findall(r"""\bt\("([a-z_]+(?:\.[a-z_]+)+)"\s*[,)]""", template.read_text("utf-8"))
+    assert set(named_keys) <= texts("zh").keys()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_code_that_pages_show_has_a_name(language: str) -> None:
+    rules = load_packs().rules.values()
+    codes = {
+        "action": (*ACTION_WORDS, *BUTTONS),
+        "status": (*STATUS_WORDS, *STEPS),
+        "severity": [int(level) for level in Severity if level],
+        "hazard": [rule.hazard for rule in rules],
+        "category": [rule.category for rule in rules],
+        "reason": RETURN_REASONS,
+        "cause_of": FALSE_CAUSES,
+    }
+    missing = [f"{family}.{code}" for family, given in codes.items() for code in given]
+    assert [key for key in missing if key not in texts(language)] == []
+
+
+def test_an_unknown_code_is_shown_as_it_is() -> None:
+    assert named("en", "hazard", "volcano") == "volcano"
