@@ -16,7 +16,18 @@ from core.metrics import Metrics
 from devices.registry import Registry
 from ingest.gate import Gate, Judged
 from ingest.mqtt import Arrival, Inbox, Receipt
-from ingest.words import Block, Control, Lost, Message, Quality, RegistryChanged, Reject, decode_control, encode
+from ingest.words import (
+    Block,
+    Connected,
+    Control,
+    Lost,
+    Message,
+    Quality,
+    RegistryChanged,
+    Reject,
+    decode_control,
+    encode,
+)
 
 TICK = SECOND
 _BATCH = 2_000
@@ -99,6 +110,7 @@ class Pipeline:
     def _commit(self, controls: Sequence[Control], messages: Sequence[Message], now: int) -> None:
         for control in controls:
             self._gate.control(control)
+            self._metrics.broker_connected.set(isinstance(control, Connected))
         judged = self._gate.judge(messages)
         entries = [Entry(RecordKind.CONTROL, encode(control)) for control in controls] + _entries(judged)
         if now >= self._next_tick:

@@ -1,4 +1,4 @@
-"""What is done every few seconds: trim the journal, measure lag and use, retire what is past its keeping."""
+"""What is done every few seconds or once a day: trim the journal, measure lag and use, let old readings go."""
 
 import threading
 from collections import deque
@@ -11,30 +11,45 @@ from core.clock import DAY, MILLISECOND, SECOND, Clock
 from core.database import reading
 from core.metrics import Metrics
 from core.sqlite_journal import TRIM_INTERVAL, SqliteJournal
+from ingest.store import ReadingStore
 
 _INTERVAL = 1.0  # s
 _RATE_SPAN = 10  # samples
 
 
 class Housekeeping:
-    """Keeps the journal small and the gauges true; `detected` tells the time (µs) up to which detection has come."""
+    """Keeps the journal small, the gauges true and readings for `keep` µs.
+
+    `detected` tells the time (µs) up to which detection has come; `store` is None where another process owns it.
+    """
 
     def __init__(
-        self, journal: SqliteJournal, engine: Engine, clock: Clock, metrics: Metrics, detected: Callable[[], int]
+        self,
+        journal: SqliteJournal,
+        engine: Engine,
+        store: ReadingStore | None,
+        clock: Clock,
+        metrics: Metrics,
+        detected: Callable[[], int],
+        keep: int,
     ) -> None:
-        self._journal, self._engine, self._clock, self._metrics = journal, engine, clock, metrics
+        self._journal, self._engine, self._store = journal, engine, store
+        self._clock, self._metrics, self._keep = clock, metrics, keep
         self._detected = detected
         self._samples: deque[tuple[int, float]] = deque(maxlen=_RATE_SPAN)
 
     def run(self, ending: threading.Event) -> None:
         """Once a second until `ending`."""
-        next_trim = 0
+        next_trim = next_retain = 0
         while not ending.wait(_INTERVAL):
             now = self._clock.now()
             if now >= next_trim:
                 self._journal.trim(now)
                 self._measure(now)
                 next_trim = now + TRIM_INTERVAL
+            if self._store and now >= next_retain:
+                self._store.retain(now - self._keep)
+                next_retain = now + DAY
             self._samples.append((now, self._metrics.registry.get_sample_value("shouwang_readings_total") or 0.0))
 
     def figures(self) -> Mapping[str, float]:

@@ -80,7 +80,10 @@ ROLES: tuple[Role, ...] = ("ingest", "store", "detect", "dispatch", "console")
 
 
 class Settings(BaseSettings):
-    """Everything an operator decides. `state` is the folder of all files; URLs choose the adapters."""
+    """Everything an operator decides.
+
+    `state` is the folder of all files; URLs choose the adapters; readings stay `keep_days`.
+    """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid")
 
@@ -88,6 +91,7 @@ class Settings(BaseSettings):
     database: str = ""
     broker: SecretStr = SecretStr("embedded://127.0.0.1:1883")
     store: SecretStr = SecretStr("")
+    keep_days: int = Field(default=730, gt=0)
     device_types: list[Path] = []
     rules: list[Path] = []
     journal: JournalSettings = JournalSettings()

@@ -184,5 +184,5 @@ class Fleet:
 def _drop(client: aiomqtt.Client) -> None:
     """Cut the connection without a goodbye."""
     connection = client._client.socket()
-    if connection:
+    if isinstance(connection, socket.socket):
         connection.shutdown(socket.SHUT_RDWR)

@@ -19,7 +19,7 @@ from alerts.texts import Language
 from alerts.town_view import TownView, load_town_view
 from console.app import create_app
 from console.services import Services
-from core.clock import HOUR, MINUTE, Clock
+from core.clock import DAY, HOUR, MINUTE, Clock
 from core.database import open_engine, reading, writing
 from core.journal import Entry, RecordKind
 from core.lifecycle import Cleanup, Lifecycle, Part, Worker
@@ -158,6 +158,7 @@ class _Wiring:
 
     def open_store(self) -> None:
         store = DuckDbStore(self.platform.settings.store_file)
+        store.open()
         self.platform.store = store
         self.parts.append(Cleanup("readings store", store.close))
 
@@ -184,7 +185,8 @@ class _Wiring:
 
     def keep_house(self) -> None:
         p = self.platform
-        self.house = Housekeeping(p.journal, p.engine, p.clock, p.metrics, self._detected)
+        keep = p.settings.keep_days * DAY
+        self.house = Housekeeping(p.journal, p.engine, p.store, p.clock, p.metrics, self._detected, keep)
         self._work("housekeeping", self.house.run)
 
     def _detected(self) -> int:
