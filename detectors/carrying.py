@@ -15,7 +15,7 @@ from detectors.hearing import Devices
 Columns = dict[str, npt.NDArray[Any]]
 _State = TypeVar("_State", bound=Devices)
 
-KEPT_OF_SERIES = tuple(name for name in SERIES.names or () if name not in ("device", "fill"))
+KEPT_OF_SERIES = tuple(name for name in SERIES.names or () if name not in ("device", "profile", "busy"))
 
 
 def moved(state: _State, codes: Sequence[str], index: Mapping[str, int]) -> _State:

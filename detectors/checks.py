@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from detectors.columns import BUCKETS, CHECK, EMISSION, NEVER, THRESHOLD, Arrays, empty_series
+from detectors.columns import CHECK, EMISSION, RATE_WINDOW, Arrays, empty_series
 from detectors.compile import Compiled
-from detectors.kernel import read, tick
+from detectors.kernel import NEVER, THRESHOLD, read, tick
 from ingest.words import Block
 
-_KEPT = ("onset", "aged_at", "level", "told", "paged", "running", "noted")
+_KEPT = ("onset", "aged_at", "since", "level", "told", "paged", "running", "noted")
 _ROOM = 4_096
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -22,8 +22,8 @@ Columns = dict[str, npt.NDArray[Any]]
 class Rows:
     """The checks that have something to remember, each known by its series number and rule id.
 
-    `columns` holds the CHECK fields and `since`; rates come with `bucket`, `lowest` and `window` (µs), others with
-    empty rows of these.
+    `columns` holds the CHECK fields, and `window` (µs) of each one's plan; `rated` lists the rows that are rates, to
+    which `bucket` and `lowest` belong.
     """
 
     series: npt.NDArray[np.int32]
@@ -61,34 +61,26 @@ class Checks:
         rates = np.flatnonzero(compiled.is_rate)
         check["rate"] = -1
         check["rate"][rates] = np.arange(len(rates))
-        arrays = Arrays(
-            series,
-            compiled.start,
-            check,
-            np.zeros((count, 4), np.int64),
-            np.full((len(rates), BUCKETS), NEVER // 2, np.int64),
-            np.zeros((len(rates), BUCKETS)),
-            heard,
-            heard_at,
-            active,
-            silence,
-            np.zeros(count, np.int32),
-            np.zeros(2, np.int64),
-        )
+        rate = np.zeros(len(rates) + 1, RATE_WINDOW)
+        rate["bucket"] = NEVER // 2
+        listed, counters = np.zeros(count, np.int32), np.zeros(2, np.int64)
+        series["profile"], series["busy"] = compiled.profile, 0
+        of_rules = (compiled.columns, compiled.profiles, series, compiled.start, check, compiled.owner, rate)
+        arrays = Arrays(*of_rules, heard, heard_at, active, silence, listed, counters)
         return cls(compiled, arrays)
 
     def read(self, block: Block) -> Iterator[Any]:
         """The emissions of a block's readings, in order; each is valid until the next is asked for."""
         first, columns = 0, (block.series, block.at, block.received_at, block.value, block.quality)
         while first < len(block):
-            first, written = read(self.compiled.columns, self.arrays, *columns, first, self._out)
+            first, written = read(tuple(self.arrays), *columns, first, self._out)
             yield from self._out[:written]
 
     def tick(self, now: int) -> Iterator[Any]:
         """The emissions of the checks that waited for time to pass."""
         waiting = int(self.arrays.counters[0])
         out = self._out if waiting <= len(self._out) else np.zeros(waiting, EMISSION)
-        yield from out[: tick(self.compiled.columns, self.arrays, self.compiled.owner, now, out)]
+        yield from out[: tick(tuple(self.arrays), now, out)]
 
     @property
     def open_episodes(self) -> int:
@@ -98,7 +90,7 @@ class Checks:
         """Have the next tick judge these rules anew with each series' last value."""
         places = [index for index, rule_id in enumerate(self.compiled.rule_ids) if rule_id in set(rule_ids)]
         compiled = self.compiled
-        threshold = compiled.columns.kind[compiled.plan] == THRESHOLD
+        threshold = compiled.columns["kind"][compiled.plan] == THRESHOLD
         concerned = np.isin(compiled.rule_of[compiled.plan], places) & threshold
         self._note(np.flatnonzero(concerned & (self.arrays.check["noted"] == 0)))
 
@@ -124,12 +116,11 @@ class Checks:
         busy = (check["level"] != 0) | (check["told"] != 0) | (check["running"] != 0) | (check["noted"] != 0)
         places = np.flatnonzero(busy | compiled.is_rate)
         columns: Columns = {name: check[name][places] for name in _KEPT}
-        columns["since"] = arrays.since[places]
         rated = check["rate"][places] >= 0
         columns["rated"] = np.flatnonzero(rated)
-        rates = check["rate"][places][rated]
-        columns["bucket"], columns["lowest"] = arrays.bucket[rates], arrays.lowest[rates]
-        columns["window"] = compiled.columns.window[check["plan"][places]]
+        rates = arrays.rate[check["rate"][places][rated]]
+        columns["bucket"], columns["lowest"] = rates["bucket"].copy(), rates["lowest"].copy()
+        columns["window"] = compiled.columns["window"][check["plan"][places]]
         rule = compiled.rule_of[compiled.plan[places]].astype(np.int32)
         return Rows(compiled.owner[places], compiled.rule_ids, rule, columns)
 
@@ -139,12 +130,13 @@ class Checks:
         check, columns = self.arrays.check, rows.columns
         for name in _KEPT:
             check[name][to[found]] = columns[name][found]
-        self.arrays.since[to[found]] = columns["since"][found]
+        self.arrays.series["busy"][rows.series[found]] = 1
         rated = columns["rated"]
         same = found[rated]
-        same[same] = self.compiled.columns.window[check["plan"][to[rated][same]]] == columns["window"][rated][same]
+        same[same] = self.compiled.columns["window"][check["plan"][to[rated][same]]] == columns["window"][rated][same]
         into = check["rate"][to[rated][same]]
-        self.arrays.bucket[into], self.arrays.lowest[into] = columns["bucket"][same], columns["lowest"][same]
+        for name in ("bucket", "lowest"):
+            self.arrays.rate[name][into] = columns[name][same]
         noted = np.flatnonzero(check["noted"])
         self.arrays.attention[: len(noted)] = noted
         self.arrays.counters[0] = len(noted)

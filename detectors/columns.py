@@ -9,38 +9,40 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-LEVELS = 5
-"""Severities NONE..CRITICAL."""
-BUCKETS = 10
-"""A rate's window is this many buckets, of each of which only the minimum is kept."""
+from detectors.kernel import BUCKETS, FROZEN, LEVELS, NEVER, OUT_OF_RANGE, RATE, THRESHOLD
 
-THRESHOLD, RATE, FROZEN, OUT_OF_RANGE = range(4)
 KINDS = {"threshold": THRESHOLD, "rate": RATE, "frozen": FROZEN, "out_of_range": OUT_OF_RANGE}
 
-NEVER = np.iinfo(np.int64).min
-"""A time before all others."""
+PLAN = np.dtype(
+    [
+        ("limit", np.float64, LEVELS),
+        ("floor", np.float64, LEVELS),  # below it a level is left
+        ("sign", np.float64),
+        ("ignore", np.float64),
+        ("rest", np.float64),
+        ("dwell", np.int64),
+        ("window", np.int64),
+        ("least", np.int32),  # readings that a frozen value needs
+        ("kind", np.int8),
+        ("over", np.int8),  # severity of an over-range reading, 0 none
+        ("life", np.int8),  # lowest life-safety severity
+        ("fill", np.int8),
+    ]
+)
+"""A plan: spans in µs; column 0 of `limit` and `floor` is the lowest of the row; what there is none of is NaN, which
+nothing reaches."""
 
-
-class Plans(NamedTuple):
-    """One row a plan: int8 kind, over (severity of an over-range reading, 0 none), life (lowest life-safety severity).
-
-    `limit` and `floor` (below it a level is left) are [plan, LEVELS], column 0 the lowest of the row; spans are µs;
-    whatever there is none of is NaN,
-    which nothing reaches. `least` is how many readings a frozen one needs.
-    """
-
-    kind: npt.NDArray[np.int8]
-    over: npt.NDArray[np.int8]
-    life: npt.NDArray[np.int8]
-    sign: npt.NDArray[np.float64]
-    limit: npt.NDArray[np.float64]
-    floor: npt.NDArray[np.float64]
-    dwell: npt.NDArray[np.int64]
-    window: npt.NDArray[np.int64]
-    least: npt.NDArray[np.int32]
-    ignore: npt.NDArray[np.float64]
-    rest: npt.NDArray[np.float64]
-
+PROFILE = np.dtype(
+    [
+        ("lower", np.float64),
+        ("upper", np.float64),
+        ("rest", np.float64),
+        ("least", np.int32),
+        ("rated", np.int32),  # whether there is a rate, which wants every reading
+    ]
+)
+"""What series with the same plans share: a value between `lower` and `upper` reaches no limit; one at `rest`, or that
+was the same for fewer than `least` readings, is not frozen."""
 
 SERIES = np.dtype(
     [
@@ -51,10 +53,11 @@ SERIES = np.dtype(
         ("out_start", np.int64),  # since when readings are out of range
         ("out_at", np.int64),
         ("run_count", np.int32),
-        ("out_count", np.int32),
         ("device", np.int32),
         ("quality", np.uint16),
-        ("fill", np.uint16),
+        ("out_count", np.uint16),
+        ("profile", np.uint16),
+        ("busy", np.uint16),  # whether one of its checks has a level or a dwell that runs
     ]
 )
 """64 bytes, one cache line a series. `last_…` are of the newest reading that feeds rules."""
@@ -63,8 +66,9 @@ CHECK = np.dtype(
     [
         ("onset", np.int64),
         ("aged_at", np.int64),  # when an episode was recorded unpaged because it is aged, else 0
+        ("since", np.int64, 4),  # from when level 1..4 is violated
         ("plan", np.int32),
-        ("rate", np.int32),  # row of the rate's buckets, -1 none
+        ("rate", np.int32),  # row of the rate's buckets, -1 (the last, nobody's) for none
         ("level", np.int8),  # confirmed by dwell
         ("told", np.int8),  # the level announced last
         ("paged", np.int8),  # the highest level announced with page
@@ -73,7 +77,10 @@ CHECK = np.dtype(
         ("fill", np.int8, 3),
     ]
 )
-"""32 bytes a check."""
+"""64 bytes, one cache line a check."""
+
+RATE_WINDOW = np.dtype([("bucket", np.int64, BUCKETS), ("lowest", np.float64, BUCKETS)])
+"""The numbers of the buckets that a rate keeps, and the lowest value in each."""
 
 EMISSION = np.dtype(
     [
@@ -107,25 +114,26 @@ REASONS = (
     "fresh",
     "still_violated",
 )
-"""Names of an emission's `reason`; the first four are those of the kinds."""
-OVER_RANGE, HELD, RECOVERED, EASED, AGED_RECORDED, NOT_IN_SERVICE, FRESH, STILL_VIOLATED = range(4, 12)
+"""Names of an emission's `reason`, in the order of the kernel's numbers; the first four are those of the kinds."""
 
 
 class Arrays(NamedTuple):
-    """All that the kernels read and write. `start` is the CSR index of checks over series (length series + 1).
+    """All that the kernels read and write.
 
-    Over checks: `check`, `since` [check, 4] (µs, level j in column j - 1). Over rates: `bucket`, `lowest` [rate,
-    BUCKETS]. Over devices: `heard` and `heard_at` (receipt and own time of the last thing heard, NEVER before it),
-    `active` (pages people), `silence` (µs). `attention` lists the checks that a tick must judge; `counters` is
-    [length of attention, readings of unknown series].
+    `plan` is PLAN, `profile` PROFILE, `series` SERIES, `check` CHECK, `rate` RATE_WINDOW (its last row is nobody's).
+    `start` is the CSR index of checks over series (length series + 1), `owner` the series of each check. Over devices:
+    `heard` and `heard_at` (receipt and own time of
+    the last thing heard, NEVER before it), `active` (pages people), `silence` (µs). `attention` lists the checks that a
+    tick must judge; `counters` is [length of attention, readings of unknown series].
     """
 
+    plan: npt.NDArray[Any]
+    profile: npt.NDArray[Any]
     series: npt.NDArray[Any]
     start: npt.NDArray[np.int64]
     check: npt.NDArray[Any]
-    since: npt.NDArray[np.int64]
-    bucket: npt.NDArray[np.int64]
-    lowest: npt.NDArray[np.float64]
+    owner: npt.NDArray[np.int32]
+    rate: npt.NDArray[Any]
     heard: npt.NDArray[np.int64]
     heard_at: npt.NDArray[np.int64]
     active: npt.NDArray[np.bool_]

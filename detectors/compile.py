@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from core.clock import SECOND
-from detectors.columns import KINDS, LEVELS, RATE, Plans
+from detectors.columns import KINDS, PLAN, PROFILE
+from detectors.kernel import FROZEN, LEVELS, RATE, THRESHOLD
 from detectors.rule import Rule, Terms
 from detectors.rules import RuleSet
 from detectors.words import Severity
@@ -30,21 +32,24 @@ class Plan:
 class Compiled:
     """What the kernels need of rules and registry. `plan` and `owner` are over checks, ordered by series, then rule id.
 
-    `rule_of` gives a plan's place in `rule_ids`; `rates` counts the checks that need buckets.
+    `columns` is PLAN over plans, `rule_of` a plan's place in `rule_ids`, `start` the CSR index over series,
+    `profile` the row of `profiles` (PROFILE) of each series.
     """
 
     plans: list[Plan]
-    columns: Plans
+    columns: npt.NDArray[Any]
     rule_ids: list[str]
     rule_of: npt.NDArray[np.int64]
     start: npt.NDArray[np.int64]
     plan: npt.NDArray[np.int32]
     owner: npt.NDArray[np.int32]
+    profiles: npt.NDArray[Any]
+    profile: npt.NDArray[np.uint16]
 
     @property
     def is_rate(self) -> npt.NDArray[np.bool_]:
         """Over checks: whether it is a rate."""
-        return np.equal(self.columns.kind[self.plan], RATE)
+        return np.asarray(self.columns["kind"][self.plan] == RATE)
 
     @property
     def keys(self) -> npt.NDArray[np.int64]:
@@ -70,7 +75,41 @@ def compile_rules(rules: RuleSet, registry: Registry) -> Compiled:
     start = np.zeros(len(registry.device) + 1, np.int64)
     np.cumsum(np.bincount(owner, minlength=len(registry.device)), out=start[1:])
     columns = _columns(plans)
-    return Compiled(plans, columns, ids, np.array(rule_of, np.int64), start, plan_of[order], owner[order])
+    owner, plan_of = owner[order], plan_of[order]
+    profiles, profile = _profiles(columns, start, owner, plan_of)
+    return Compiled(plans, columns, ids, np.array(rule_of, np.int64), start, plan_of, owner, profiles, profile)
+
+
+def _profiles(
+    plans: npt.NDArray[Any],
+    start: npt.NDArray[np.int64],
+    owner: npt.NDArray[np.int32],
+    plan_of: npt.NDArray[np.int32],
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint16]]:
+    """One profile for each set of plans that some series has; the last row, for those beyond 65,535, is never calm."""
+    mark = np.random.default_rng(0).integers(0, 2**63, len(plans) + 1, np.uint64)
+    marks = np.zeros(len(start) - 1, np.uint64)
+    np.add.at(marks, owner, mark[plan_of])
+    _, first, profile = np.unique(marks, return_index=True, return_inverse=True)
+    first = first[: 2**16 - 1]
+    profiles = np.zeros(len(first) + 1, PROFILE)
+    profiles["lower"] = np.inf
+    for row, series in enumerate(first.tolist()):
+        profiles[row] = _profile(plans[plan_of[start[series] : start[series + 1]]])
+    return profiles, np.minimum(profile, len(first)).astype(np.uint16)
+
+
+def _profile(plans: npt.NDArray[Any]) -> tuple[float, float, float, int, int]:
+    limits = plans[plans["kind"] == THRESHOLD]
+    above = limits["sign"] > 0
+    frozen = plans[plans["kind"] == FROZEN]
+    return (
+        max((-limits["limit"][~above, 0]).tolist(), default=-np.inf),
+        min(limits["limit"][above, 0].tolist(), default=np.inf),
+        frozen["rest"][0] if len(frozen) else np.nan,
+        min(frozen["least"].tolist(), default=2**31 - 1),
+        int((plans["kind"] == RATE).any()),
+    )
 
 
 @dataclass(frozen=True)
@@ -131,26 +170,18 @@ def _groups(
     return groups
 
 
-def _columns(plans: list[Plan]) -> Plans:
-    count = len(plans)
-    limit, floor = np.full((count, LEVELS), np.nan), np.full((count, LEVELS), np.nan)
-    for row, plan in enumerate(plans):
-        limit[row], floor[row] = levels(plan)
-    rules = [plan.rule for plan in plans]
-    nothing = float("nan")
-    return Plans(
-        kind=np.array([KINDS[rule.kind] for rule in rules], np.int8),
-        over=np.array([rule.over_range or 0 for rule in rules], np.int8),
-        life=np.array([rule.life_safety_from or LEVELS for rule in rules], np.int8),
-        sign=np.array([1.0 if rule.direction == "above" else -1.0 for rule in rules], np.float64),
-        limit=limit,
-        floor=floor,
-        dwell=np.array([plan.terms.dwell for plan in plans], np.int64),
-        window=np.array([_window(plan) for plan in plans], np.int64),
-        least=np.array([plan.metric.frozen_count for plan in plans], np.int32),
-        ignore=np.array([nothing if rule.ignore is None else rule.ignore for rule in rules], np.float64),
-        rest=np.array([nothing if p.metric.rest is None else p.metric.rest for p in plans], np.float64),
-    )
+def _columns(plans: list[Plan]) -> npt.NDArray[Any]:
+    columns = np.zeros(len(plans), PLAN)
+    for row, plan in zip(columns, plans, strict=True):
+        rule, rest = plan.rule, plan.metric.rest
+        row["limit"], row["floor"] = levels(plan)
+        row["sign"] = 1.0 if rule.direction == "above" else -1.0
+        row["ignore"] = np.nan if rule.ignore is None else rule.ignore
+        row["rest"] = np.nan if rest is None else rest
+        row["dwell"], row["window"], row["least"] = plan.terms.dwell, _window(plan), plan.metric.frozen_count
+        row["kind"], row["over"] = KINDS[rule.kind], rule.over_range or 0
+        row["life"] = rule.life_safety_from or LEVELS
+    return columns
 
 
 def _window(plan: Plan) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.clock import SECOND
-from detectors.columns import NEVER
+from detectors.kernel import NEVER
 from ingest.words import Event
 
 GRACE = 15 * SECOND

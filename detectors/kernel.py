@@ -2,6 +2,7 @@
 
 State machine of a check: a reading's measure sets `running`, the level that it violates, and from when (`since`); a
 level whose dwell has passed becomes `level`; `level` falls only below the level's floor; what changed is emitted.
+Helpers take rows (records) of the arrays, never the arrays: passing those counts references at every call.
 """
 
 from typing import Any
@@ -9,136 +10,116 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from detectors.columns import (
-    AGED_RECORDED,
-    BUCKETS,
-    EASED,
-    FRESH,
-    FROZEN,
-    HELD,
-    LEVELS,
-    NEVER,
-    NOT_IN_SERVICE,
-    OUT_OF_RANGE,
-    OVER_RANGE,
-    RATE,
-    RECOVERED,
-    STILL_VIOLATED,
-    THRESHOLD,
-    Arrays,
-    Plans,
-)
 from detectors.jit import compiled
 
-_OUT = 1
-_DISORDERED = 2
-_AGED = 4
+# What the machine code depends on stands in this file, because numba's cache knows a change only by this file's age.
+LEVELS = 5
+"""Severities NONE..CRITICAL."""
+BUCKETS = 10
+"""A rate's window is this many buckets, of each of which only the minimum is kept."""
+NEVER = -(2**63)
+"""A time before all others."""
 SETTLED = 5_000_000
 """µs without a newer reading after which a backlog counts as settled."""
 LONGEST_WAIT = 30_000_000
 """µs after which an aged episode is decided even while its backlog still comes."""
+THRESHOLD, RATE, FROZEN, OUT_OF_RANGE = 0, 1, 2, 3
+OVER_RANGE, HELD, RECOVERED, EASED, AGED_RECORDED, NOT_IN_SERVICE, FRESH, STILL_VIOLATED = 4, 5, 6, 7, 8, 9, 10, 11
+_OUT, _DISORDERED, _AGED = 1, 2, 4
+_MANY = 60_000
+
+Tables = tuple[Any, ...]
+"""A plain tuple of columns.Arrays: a class of ours in a cached signature would break the cache when it changes."""
 
 
 @compiled
-def violated(plans: Plans, plan: int, measure: float) -> int:
+def violated(plan: Any, measure: float) -> int:
     """The highest level whose limit the measure reaches, 0 for none."""
+    if not measure >= plan.limit[0]:
+        return 0
     for level in range(LEVELS - 1, 0, -1):
-        if measure >= plans.limit[plan, level]:
+        if measure >= plan.limit[level]:
             return level
     return 0
 
 
 @compiled
-def saturates(plans: Plans, arrays: Arrays, number: int, value: float) -> bool:
-    """Whether an out-of-range reading counts as over-range for one of the series' rules."""
-    for place in range(arrays.start[number], arrays.start[number + 1]):
-        plan = int(arrays.check[place].plan)
-        if plans.over[plan] > 0 and violated(plans, plan, plans.sign[plan] * value) > 0:
-            return True
-    return False
+def saturates(plan: Any, value: float) -> bool:
+    """Whether a reading that is out of range counts as over-range."""
+    return bool(plan.over > 0 and plan.sign * value >= plan.limit[0])
 
 
 @compiled
-def rise(arrays: Arrays, row: int, value: float, at: int, window: int) -> float:
+def rise(rate: Any, value: float, at: int, window: int) -> float:
     """Enter a value into its bucket; by how much it exceeds the lowest value within the window."""
     now = at // max(window // BUCKETS, 1)
     slot = now % BUCKETS
-    if arrays.bucket[row, slot] != now:
-        arrays.bucket[row, slot] = now
-        arrays.lowest[row, slot] = value
-    elif value < arrays.lowest[row, slot]:
-        arrays.lowest[row, slot] = value
+    if rate.bucket[slot] != now:
+        rate.bucket[slot] = now
+        rate.lowest[slot] = value
+    elif value < rate.lowest[slot]:
+        rate.lowest[slot] = value
     least = value
     for other in range(BUCKETS):
-        if arrays.bucket[row, other] > now - BUCKETS and arrays.lowest[row, other] < least:
-            least = arrays.lowest[row, other]
+        if rate.bucket[other] > now - BUCKETS and rate.lowest[other] < least:
+            least = rate.lowest[other]
     return value - least
 
 
 @compiled
-def measured(plans: Plans, arrays: Arrays, number: int, place: int) -> tuple[float, int]:
-    """What the series' newest reading means to a check: its measure, and since when that holds (µs)."""
-    series = arrays.series[number]
-    check = arrays.check[place]
-    plan = check.plan
-    kind = plans.kind[plan]
-    value = series.last_value
-    if kind == THRESHOLD:
-        if value == plans.ignore[plan]:
-            return -np.inf, series.last_at
-        if plans.over[plan] > 0 and series.quality & _OUT and violated(plans, plan, plans.sign[plan] * value) > 0:
-            return np.inf, series.last_at
-        return plans.sign[plan] * value, series.last_at
-    if kind == RATE:
-        return rise(arrays, check.rate, plans.sign[plan] * value, series.last_at, plans.window[plan]), series.last_at
-    if kind == OUT_OF_RANGE:
-        return float(series.out_count), series.out_start
-    stuck = series.run_count >= plans.least[plan] and series.last_at - series.run_start >= plans.window[plan]
-    return (1.0 if stuck and value != plans.rest[plan] else 0.0), series.run_start
+def measured(plan: Any, series: Any) -> float:
+    """What the series' newest reading means to a rule that is no rate."""
+    if plan.kind == THRESHOLD:
+        value = series.last_value
+        if value == plan.ignore:
+            return -np.inf
+        if series.quality & _OUT and saturates(plan, value):
+            return np.inf
+        return float(plan.sign * value)
+    if plan.kind == OUT_OF_RANGE:
+        return float(series.out_count)
+    stuck = series.run_count >= plan.least and series.last_at - series.run_start >= plan.window
+    return 1.0 if stuck and series.last_value != plan.rest else 0.0
 
 
 @compiled
-def confirmed(plans: Plans, arrays: Arrays, place: int, measure: float, since: int, at: int, held: int) -> int:
-    """Move a check by one measure at time `at`, held for `held` µs since; its level by dwell and recovery limit."""
-    check = arrays.check[place]
-    plan = check.plan
-    reached = violated(plans, plan, measure)
-    if measure == np.inf and plans.over[plan] > reached:
-        reached = plans.over[plan]
+def began(plan: Any, series: Any) -> int:
+    """From when the newest reading's measure holds, µs."""
+    if plan.kind == OUT_OF_RANGE:
+        return series.out_start  # type: ignore[no-any-return]
+    if plan.kind == FROZEN:
+        return series.run_start  # type: ignore[no-any-return]
+    return series.last_at  # type: ignore[no-any-return]
+
+
+@compiled
+def confirm(plan: Any, check: Any, measure: float, since: int, at: int, held: int) -> None:
+    """Move a check by one measure at time `at`, held for `held` µs since, to the level of its dwell and recovery."""
+    reached = violated(plan, measure)
+    if measure == np.inf and plan.over > reached:
+        reached = plan.over
     for level in range(check.running + 1, reached + 1):
-        arrays.since[place, level - 1] = since
+        check.since[level - 1] = since
     check.running = reached
     level = check.level
-    while level > 0 and not measure >= plans.floor[plan, level]:
+    while level > 0 and not measure >= plan.floor[level]:
         level -= 1
     for higher in range(reached, level, -1):
-        if at - arrays.since[place, higher - 1] + held >= plans.dwell[plan]:
+        if at - check.since[higher - 1] + held >= plan.dwell:
             level = higher
             break
     if check.level == 0 and level > 0:
-        check.onset = arrays.since[place, 0]
+        check.onset = check.since[0]
     if check.told == 0 and reached == 0:  # announced anew only while it is really violated
         level = 0
     check.level = level
-    return level
 
 
 @compiled
-def waits(plans: Plans, check: Any) -> bool:
+def waits(plan: Any, check: Any) -> bool:
     """Whether a tick must look at the check: dwell runs, it is to be announced anew, or an aged episode is open."""
-    life = plans.life[check.plan]
-    undecided = check.aged_at > 0 and check.level >= life and check.level > check.paged
+    undecided = check.aged_at > 0 and check.level >= plan.life and check.level > check.paged
     return bool(check.running > check.level or (check.level > 0 and check.told == 0) or undecided)
-
-
-@compiled
-def note(plans: Plans, arrays: Arrays, place: int) -> None:
-    """List a check for the next tick if it waits for one."""
-    check = arrays.check[place]
-    if check.noted == 0 and waits(plans, check):
-        check.noted = 1
-        arrays.attention[arrays.counters[0]] = place
-        arrays.counters[0] += 1
 
 
 @compiled
@@ -167,25 +148,21 @@ def named(kind: int, level: int, told: int, page: bool, late: bool, tick: bool, 
 
 @compiled
 def announce(
-    plans: Plans, arrays: Arrays, number: int, place: int, measure: float, tick: int, at: int, now: int, out: Any
+    plan: Any, series: Any, check: Any, active: bool, measure: float, tick: int, at: int, now: int, out: Any
 ) -> bool:
     """Write what changed of a check into `out`; False when nothing did. `tick` is 0 for a reading, else its time."""
-    check = arrays.check[place]
-    series = arrays.series[number]
     level, told = check.level, check.told
     aged = series.quality & _AGED != 0
-    active = arrays.active[series.device]
     may = active and not aged
-    if tick and aged and active and check.aged_at > 0 and min(level, check.running) >= plans.life[check.plan]:
+    if tick and aged and active and check.aged_at > 0 and min(level, check.running) >= plan.life:
         may = tick - series.last_received >= SETTLED or tick - check.aged_at >= LONGEST_WAIT
     if level == told and not (may and level > check.paged):
         return False
     page = pages(level, told, check.paged, may)
     late = page and min(level, told) > check.paged
-    over = measure == np.inf and plans.over[check.plan] > 0
-    out.check, out.series = place, number
+    over = measure == np.inf and plan.over > 0
     out.level, out.told, out.page = level, told, page
-    out.reason = named(plans.kind[check.plan], level, told, page, late, tick > 0, over, aged)
+    out.reason = named(plan.kind, level, told, page, late, tick > 0, over, aged)
     out.measure, out.value = measure, series.last_value
     out.onset, out.at, out.received_at = check.onset, at, now
     out.age = tick - series.last_at if out.reason == STILL_VIOLATED else 0
@@ -197,19 +174,6 @@ def announce(
     elif aged and check.aged_at == 0:
         check.aged_at = now
     return True
-
-
-@compiled
-def judge(plans: Plans, arrays: Arrays, number: int, place: int, at: int, now: int, out: Any) -> bool:
-    """One check against the series' newest reading; whether something was written into `out`."""
-    measure, since = measured(plans, arrays, number, place)
-    check = arrays.check[place]
-    if check.level == 0 and check.running == 0 and not measure >= plans.limit[check.plan, 0]:
-        return False
-    confirmed(plans, arrays, place, measure, since, at, 0)
-    said = announce(plans, arrays, number, place, measure, 0, at, now, out)
-    note(plans, arrays, place)
-    return said
 
 
 @compiled
@@ -232,14 +196,48 @@ def take_out(series: Any, at: int) -> bool:
     if series.out_count == 0:
         series.out_start = at
     series.out_at = at
-    series.out_count += 1
+    series.out_count = min(series.out_count + 1, _MANY)
+    return True
+
+
+@compiled
+def calm(profile: Any, series: Any, value: float) -> bool:
+    """Whether no check of the series has anything to say to a reading in range: the common case, told apart fast."""
+    moves = series.run_count < profile.least or value == profile.rest
+    return bool(series.busy == 0 and profile.rated == 0 and moves and profile.lower < value < profile.upper)
+
+
+@compiled
+def judged(
+    plan: Any, series: Any, check: Any, rate: Any, active: bool, at: int, now: int, tick: int, held: int, out: Any
+) -> bool:
+    """A check against the series' newest reading, at `at` and held since; whether something was written into `out`."""
+    if plan.kind == RATE:
+        measure = rise(rate, plan.sign * series.last_value, at, plan.window)
+    else:
+        measure = measured(plan, series)
+    if check.level == 0 and check.running == 0 and not measure >= plan.limit[0]:
+        return False
+    confirm(plan, check, measure, began(plan, series), at, held)
+    return announce(plan, series, check, active, measure, tick, at if tick == 0 else now, now, out)
+
+
+@compiled
+def admitted(series: Any, at: int, received_at: int, value: float, quality: int, excluded: bool) -> bool:
+    """Whether a reading is for rules: newer than what is known and no redelivery; if so it is taken."""
+    if quality & _DISORDERED or at < series.last_at or at < series.out_at:
+        return False
+    if excluded:
+        return take_out(series, at)
+    if at == series.last_at and value == series.last_value:
+        return False
+    take(series, at, received_at, value, quality)
     return True
 
 
 @compiled
 def read(
-    plans: Plans,
-    arrays: Arrays,
+    tables: Tables,
     number: npt.NDArray[np.int32],
     at: npt.NDArray[np.int64],
     received_at: npt.NDArray[np.int64],
@@ -252,68 +250,70 @@ def read(
 
     Returns the row to go on with and how many emissions were written.
     """
+    plans, profiles, every, start, checks, _, rates, heard, heard_at, active, _, attention, counters = tables
     written = 0
     for row in range(first, len(number)):
         s = number[row]
-        if s < 0 or s >= len(arrays.series) or arrays.series[s].device < 0:
-            arrays.counters[1] += 1
+        if s < 0 or s >= len(every) or every[s].device < 0:
+            counters[1] += 1
             continue
-        begin, end = arrays.start[s], arrays.start[s + 1]
+        begin, end = start[s], start[s + 1]
         if written + end - begin > len(out):
             return row, written
-        series = arrays.series[s]
-        device, when, received, v = series.device, at[row], received_at[row], value[row]
-        heard = arrays.heard[device]
-        if received > heard or (received == heard and when > arrays.heard_at[device]):
-            arrays.heard[device], arrays.heard_at[device] = received, when
-        if quality[row] & _DISORDERED or when < series.last_at or when < series.out_at or v != v:  # noqa: PLR0124
+        series, v = every[s], value[row]
+        device, when, received, flags = series.device, at[row], received_at[row], quality[row]
+        if received > heard[device] or (received == heard[device] and when > heard_at[device]):
+            heard[device], heard_at[device] = received, when
+        excluded = flags & _OUT != 0
+        if excluded:
+            for place in range(begin, end):
+                excluded = excluded and not saturates(plans[checks[place].plan], v)
+        if np.isnan(v) or not admitted(series, when, received, v, flags, excluded):
             continue
-        out_only = quality[row] & _OUT and not saturates(plans, arrays, s, v)
-        if out_only:
-            if not take_out(series, when):
-                continue
-        elif when == series.last_at and v == series.last_value:
+        if flags & _OUT == 0 and calm(profiles[series.profile], series, v):
             continue
-        else:
-            take(series, when, received, v, quality[row])
+        busy = 0
         for place in range(begin, end):
-            is_out = plans.kind[arrays.check[place].plan] == OUT_OF_RANGE
-            if (not out_only or is_out) and judge(plans, arrays, s, place, when, received, out[written]):
+            check = checks[place]
+            plan, rate = plans[check.plan], rates[check.rate]
+            concerned = not excluded or plan.kind == OUT_OF_RANGE
+            if concerned and judged(plan, series, check, rate, active[device], when, received, 0, 0, out[written]):
+                out[written].check, out[written].series = place, s
                 written += 1
+            busy |= check.level | check.running
+            if check.noted == 0 and waits(plan, check):
+                check.noted = 1
+                attention[counters[0]] = place
+                counters[0] += 1
+        series.busy = busy
     return len(number), written
 
 
 @compiled
-def tick(
-    plans: Plans,
-    arrays: Arrays,
-    owner: npt.NDArray[np.int32],
-    now: int,
-    out: npt.NDArray[Any],
-) -> int:
+def tick(tables: Tables, now: int, out: npt.NDArray[Any]) -> int:
     """Judge every check that waits, holding each series' last value until `now`; how many emissions were written.
 
-    `owner` is the series number of each check; `out` is at least as long as `attention`.
+    `out` is at least as long as the list of attention.
     """
-    waiting = np.sort(arrays.attention[: arrays.counters[0]])
+    plans, _, every, _, checks, owner, rates, _, _, active, silence, attention, counters = tables
     written, kept = 0, 0
-    for place in waiting:
-        number = owner[place]
-        series = arrays.series[number]
-        check = arrays.check[place]
-        kind = plans.kind[check.plan]
-        if series.last_at != NEVER or kind == OUT_OF_RANGE:
-            measure, since = measured(plans, arrays, number, place)
-            held = now - series.last_received if kind == THRESHOLD else 0
-            held = max(min(held, arrays.silence[series.device]), 0)
-            latest = max(series.last_at, series.out_at) if kind in (OUT_OF_RANGE, FROZEN) else series.last_at
-            confirmed(plans, arrays, place, measure, since, latest, held)
-            if announce(plans, arrays, number, place, measure, now, now, now, out[written]):
-                written += 1
+    for place in np.sort(attention[: counters[0]]):
+        series, check = every[owner[place]], checks[place]
+        plan, rate = plans[check.plan], rates[check.rate]
+        latest, held = series.last_at, 0
+        if plan.kind == THRESHOLD:
+            held = max(min(now - series.last_received, silence[series.device]), 0)
+        elif plan.kind == OUT_OF_RANGE:
+            latest = max(series.last_at, series.out_at)
+        known = latest != NEVER
+        if known and judged(plan, series, check, rate, active[series.device], latest, now, now, held, out[written]):
+            out[written].check, out[written].series = place, owner[place]
+            written += 1
         check.noted = 0
-        if waits(plans, check):
+        series.busy |= check.level | check.running
+        if waits(plan, check):
             check.noted = 1
-            arrays.attention[kept] = place
+            attention[kept] = place
             kept += 1
-    arrays.counters[0] = kept
+    counters[0] = kept
     return written

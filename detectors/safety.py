@@ -18,9 +18,9 @@ from detectors.carrying import (
     unpacked,
 )
 from detectors.checks import Rows, grown
-from detectors.columns import NEVER
 from detectors.events import Events
 from detectors.hearing import FOREVER, Devices, Gateways, Listening
+from detectors.kernel import NEVER
 from detectors.rules import RuleSet
 from detectors.speech import Speech
 from detectors.watch import Watch, gateway_places, succeed

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from core.clock import SECOND
-from detectors.columns import NEVER
 from detectors.compile import RETIRED
 from detectors.hearing import FOREVER, GRACE, Devices, Flags, Gateways, Listening, Times
+from detectors.kernel import NEVER
 from detectors.rules import Rule, Terms
 from detectors.speech import Speech
 from detectors.words import Detection, Subject

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from core.clock import SECOND
-from detectors.columns import HELD, REASONS
+from detectors.columns import REASONS
 from detectors.compile import Plan
+from detectors.kernel import HELD
 from detectors.rules import Rule, RuleSet
 from detectors.words import Change, Detection, Severity, Subject
 from devices.registry import Registry

@@ -1,0 +1,86 @@
+"""The kernel says what the plain reference says, for any stream."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.clock import SECOND
+from detectors.checks import Checks
+from detectors.columns import REASONS, empty_series
+from detectors.compile import Compiled, compile_rules
+from detectors.hearing import Devices
+from detectors.reference import Reference, Step
+from ingest.words import Block
+from tests.detectors.stage import START
+from tests.detectors.streams import BRISK, TICKS, TOWN, block_at, moves, readings
+
+COMPILED = compile_rules(BRISK, TOWN)
+ACTIVE = [state == "in_service" for state in TOWN.state]
+
+
+def fresh() -> tuple[Checks, Reference]:
+    devices = Devices.unheard(len(TOWN.device_codes))
+    active = np.array(ACTIVE)
+    kernel = Checks.fresh(COMPILED, empty_series(TOWN.device), devices.heard, devices.heard_at, active, TOWN.silence)
+    return kernel, Reference(COMPILED, TOWN.device.tolist(), ACTIVE, TOWN.silence.tolist())
+
+
+def step_of(emission: Any, compiled: Compiled) -> Step:
+    plan = compiled.plans[compiled.plan[emission["check"]]]
+    told, level, page = int(emission["told"]), int(emission["level"]), bool(emission["page"])
+    times = (int(emission[name]) for name in ("onset", "at", "received_at", "age"))
+    return Step(int(emission["series"]), plan.rule.id, told, level, page, REASONS[emission["reason"]], *times)
+
+
+def compared(checks: Checks, reference: Reference, block: Block | None, now: int) -> set[str]:
+    """Feed both the same; the reasons of the steps that they agreed on."""
+    emissions = checks.tick(now) if block is None else checks.read(block)
+    said = [step_of(emission, COMPILED) for emission in emissions]
+    expected = list(reference.tick(now) if block is None else reference.read(block))
+    assert [dataclasses.astuple(step) for step in said] == [dataclasses.astuple(step) for step in expected]
+    return {step.reason for step in said}
+
+
+@settings(max_examples=300, deadline=None)
+@given(moves(readings(), readings(), TICKS))
+def test_the_kernel_agrees_with_the_reference(stream: list[tuple[int, tuple[str, Any]]]) -> None:
+    checks, reference = fresh()
+    now = START
+    for passed, (kind, what) in stream:
+        now += passed * SECOND
+        compared(checks, reference, block_at(now, what) if kind == "read" else None, now)
+
+
+@settings(max_examples=50, deadline=None)
+@given(moves(readings(st.floats(allow_nan=True, allow_infinity=True)), TICKS))
+def test_the_kernel_agrees_on_any_float(stream: list[tuple[int, tuple[str, Any]]]) -> None:
+    checks, reference = fresh()
+    now = START
+    for passed, (kind, what) in stream:
+        now += passed * SECOND
+        compared(checks, reference, block_at(now, what) if kind == "read" else None, now)
+
+
+def test_the_kernel_agrees_on_long_streams_that_say_everything() -> None:
+    said: set[str] = set()
+    for seed in range(4):
+        said |= long_stream(np.random.default_rng(seed))
+    assert said == set(REASONS)
+
+
+def long_stream(random: np.random.Generator) -> set[str]:
+    """Values that wander, with pauses and backlogs; the reasons that were said."""
+    checks, reference = fresh()
+    now, said, walk = START, set(), random.uniform(0, 60, len(TOWN.device))
+    for step in range(400):
+        now += int(random.integers(1, 9)) * SECOND
+        walk += random.normal(0, 9, len(walk)) * (random.random(len(walk)) < 0.5) * (step % 100 < 70)
+        rows = np.flatnonzero(random.random(len(walk)) < (0.1 if step % 20 > 15 else 0.8))
+        quality = random.choice([0, 0, 0, 1, 4] if step % 40 < 30 else [4], len(rows))
+        times = [now] * len(rows)
+        said |= compared(checks, reference, Block.of(rows, times, times, np.round(walk[rows]), quality), now)
+        said |= compared(checks, reference, None, now + SECOND // 2)
+    return said
