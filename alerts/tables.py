@@ -143,6 +143,14 @@ alert = Table(
         sqlite_where=text("state = 'open'"),
         postgresql_where=text("state = 'open'"),
     ),
+    Index(
+        "ix_alert_open",  # holds all that the map of open alerts reads
+        "site",
+        "level",
+        "hazard",
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
     Index(None, "site", "state"),
     Index(None, "ticket"),
 )
@@ -197,6 +205,10 @@ ticket = Table(
     Column("updated_at", BigInteger, nullable=False),
     Index(None, "status", "done_by"),
     Index(None, "site", "hazard", "status"),
+    Index(  # holds all that sorting and filtering the queue reads, without the wide rows
+        "ix_ticket_queue",
+        *("status", "severity", "grid", "hazard", "team", "station", "accept_by", "arrive_by", "done_by"),
+    ),
 )
 
 ticket_log = Table(

@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -32,28 +33,26 @@ def answer(content: Any, headers: dict[str, str] | None = None) -> Response:
 
 
 class Remembered:
-    """An answer made anew at most once in a span; while one thread makes it, the others get the last one."""
+    """An answer made anew when its token differs; while one thread makes it, the others get the last one."""
 
-    def __init__(self, fresh: int) -> None:
-        self._fresh = fresh
-        self._made_at = 0
-        self._content: Any = None
+    def __init__(self) -> None:
+        self._known: tuple[object, Any] | None = None
         self._making = threading.Lock()
 
-    def get(self, now: int, make: Any) -> Any:
-        """What `make()` returned not long before `now`."""
-        if self._content is not None and (now - self._made_at < self._fresh or self._making.locked()):
-            return self._content
+    def get(self, token: object, make: Callable[[], Any]) -> Any:
+        """What `make()` returned under this token, or just before."""
+        known = self._known
+        if known is not None and (known[0] == token or self._making.locked()):
+            return known[1]
         with self._making:
-            if self._content is None or now - self._made_at >= self._fresh:
-                self._content = make()
-                self._made_at = now
-        return self._content
+            if self._known is None or self._known[0] != token:
+                self._known = (token, make())
+            return self._known[1]
 
 
-def _remembered(request: Request, name: str, fresh: int) -> Remembered:
+def _remembered(request: Request, name: str) -> Remembered:
     kept: dict[str, Remembered] = request.app.state.remembered
-    return kept.setdefault(name, Remembered(fresh))
+    return kept.setdefault(name, Remembered())
 
 
 @router.get("/shapes")
@@ -67,7 +66,7 @@ def shapes(
             body = msgspec.json.encode(board.town_shapes(connection))
         return f'W/"{hashlib.sha256(body).hexdigest()[:16]}"', body
 
-    tag, body = _remembered(request, "shapes", SHAPES_FRESH).get(services.clock.now(), make)
+    tag, body = _remembered(request, "shapes").get(services.clock.now() // SHAPES_FRESH, make)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if if_none_match == tag:
         return Response(status_code=304, headers=headers)
@@ -82,11 +81,17 @@ def state(request: Request, services: Given, _: Dispatcher) -> Response:
         with reading(services.engine) as connection:
             return board.figures(connection, services.rules(), services.counters(), services.clock.now())
 
-    counted = _remembered(request, "figures", FIGURES_FRESH).get(services.clock.now(), figures)
+    def sites() -> tuple[int, msgspec.Raw]:
+        with reading(services.engine) as connection:
+            seen = last_change(connection)
+            return seen, msgspec.Raw(msgspec.json.encode(board.open_alerts_by_site(connection)))
+
+    now = services.clock.now()
+    counted = _remembered(request, "figures").get(now // FIGURES_FRESH, figures)
     with reading(services.engine) as connection:
-        change = last_change(connection)
-        sites = board.open_alerts_by_site(connection)
-    return answer({"now": services.clock.now(), "change": change, "figures": counted, "sites": sites})
+        newest = last_change(connection)
+    change, by_site = _remembered(request, "sites").get(newest, sites)
+    return answer({"now": now, "change": change, "figures": counted, "sites": by_site})
 
 
 @router.get("/tickets")

@@ -70,6 +70,14 @@ def _alert() -> None:
             "subject_kind", "subject_id", "rule", "onset", name=op.f("uq_alert_subject_kind_subject_id_rule_onset")
         ),
     )
+    op.create_index(
+        "ix_alert_open",
+        "alert",
+        ["site", "level", "hazard"],
+        unique=False,
+        sqlite_where=sa.text("state = 'open'"),
+        postgresql_where=sa.text("state = 'open'"),
+    )
     op.create_index(op.f("ix_alert_site_state"), "alert", ["site", "state"], unique=False)
     op.create_index(op.f("ix_alert_ticket"), "alert", ["ticket"], unique=False)
     op.create_index(
@@ -191,6 +199,12 @@ def _ticket() -> None:
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ticket")),
         sa.UniqueConstraint("number", name=op.f("uq_ticket_number")),
+    )
+    op.create_index(
+        "ix_ticket_queue",
+        "ticket",
+        ["status", "severity", "grid", "hazard", "team", "station", "accept_by", "arrive_by", "done_by"],
+        unique=False,
     )
     op.create_index(op.f("ix_ticket_site_hazard_status"), "ticket", ["site", "hazard", "status"], unique=False)
     op.create_index(op.f("ix_ticket_status_done_by"), "ticket", ["status", "done_by"], unique=False)
