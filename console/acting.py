@@ -13,17 +13,8 @@ from console.services import Services
 from core.database import writing
 
 BUTTONS = (
-    "accept",
-    "arrive",
-    "handle",
-    "check",
-    "close",
-    "rework",
-    "return",
-    "false_alarm",
-    "void",
-    "verify",
-    "register",
+    *("check", "close", "accept", "arrive", "handle", "verify", "register", "dispatch"),
+    *("reassign", "rework", "return", "false_alarm", "void"),
 )
 """The actions that pages offer, in the order of their buttons."""
 FIELD_BUTTONS = ("accept", "arrive", "handle", "return")
