@@ -79,6 +79,8 @@ class Silence:
         self._gateway_dwell = np.array([term.dwell for term in gateway_terms], np.int64)
         self._gateway_ruled = np.array([term.enabled for term in gateway_terms], np.bool_)
         self._held = registry.gateway >= 0
+        self._by_gateway = np.argsort(registry.gateway, kind="stable")
+        self._starts = np.searchsorted(registry.gateway[self._by_gateway], np.arange(len(gateway_terms) + 1))
         until = np.where([state == "maintenance" for state in registry.state], registry.state_until, NEVER)
         self._begun = np.maximum(registry.in_service_at, until)
 
@@ -127,24 +129,24 @@ class Silence:
     def _gateway_dead(self, rule: Rule, now: int, index: int, alive: _Alive) -> Detection:
         gateways = self.gateways
         offline, heard = bool(alive.offline[index]), int(alive.heard[index])
-        mine = self._held & (self.registry.gateway == index)
+        mine = self._by_gateway[self._starts[index] : self._starts[index + 1]]
         onset = int(gateways.offline_at[index]) if offline else self._last_at(index, mine, heard)
         gateways.told[index], gateways.onset[index], gateways.known[index] = rule.severity(), onset, heard
         evidence = {
             "last_received": None if heard == NEVER else heard,
-            "inhibited": int(np.count_nonzero(mine & self.active & (self.devices.told == 0))),
+            "inhibited": int(np.count_nonzero(self.active[mine] & (self.devices.told[mine] == 0))),
             "shortest_interval_s": int(alive.shortest[index]) / SECOND,
         }
         reason = "gateway_offline" if offline else "gateway_silence"
         subject = Subject("gateway", self.registry.gateway_codes[index])
         return self.speech.opened(rule, subject, onset, now, now, reason, evidence)
 
-    def _last_at(self, index: int, mine: Flags, heard: int) -> int:
+    def _last_at(self, index: int, mine: npt.NDArray[np.intp], heard: int) -> int:
         """The own time of the last thing heard from a gateway; when it came into service if nothing was."""
         if heard == NEVER:
             return int(self._gateway_since[index])
         own = [int(self.gateways.heard_at[index])] if self.gateways.heard[index] == heard else []
-        return int(max([*self.devices.heard_at[mine & (self.devices.heard == heard)].tolist(), *own]))
+        return int(max([*self.devices.heard_at[mine][self.devices.heard[mine] == heard].tolist(), *own]))
 
     def _devices(self, now: int, alive: _Alive) -> Iterator[Detection]:
         devices, registry = self.devices, self.registry
