@@ -77,6 +77,10 @@ class Gate:
             if registry.state[index] != "retired":
                 self._admitted[registry.gateway_codes[registry.gateway[index]]][code] = metrics
 
+    def prepare(self) -> None:
+        """Compile the kernel, so that the first message does not wait for it."""
+        self._set_flags(Block.of([], [], [], []))
+
     def judge(self, messages: Sequence[Message]) -> Judged:
         """Decode and judge a batch in order of arrival."""
         batch = _Batch()
@@ -179,13 +183,16 @@ class Gate:
         strange = implausible(block.at, block.received_at)
         if strange.any():
             _replace_times(block, batch.runs, strange)
+        self._set_flags(block)
+        return block
+
+    def _set_flags(self, block: Block) -> None:
         starts, ends = self.outages.spans()
         registry = self._registry
         judge(
             block.series, block.at, block.received_at, block.value, block.quality, self._newest,
             registry.low, registry.high, registry.late, starts, ends,
         )  # fmt: skip
-        return block
 
     def _without_infinite(self, messages: Sequence[Message], batch: _Batch, block: Block) -> Block:
         """Refuse values that are no numbers; a row that goes leaves the runs' places to those that stay."""

@@ -73,6 +73,7 @@ class Pipeline:
 
     def resume(self) -> None:
         """Take up the gate's state from its snapshot and the journal behind it; journal that we heard nothing since."""
+        self._gate.prepare()
         offset = self._gate.restore(self._state) or self._journal.tail()
         self._seen = offset
         while records := self._journal.read(self._seen, 500):

@@ -1,0 +1,183 @@
+"""What the kill test is made of: a town of gas detectors, a publisher that knows the truth, and the real processes."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from sqlalchemy import delete, select, update
+
+from alerts.responder_sheets import RESPONDER_SHEETS
+from alerts.tables import contact
+from core.clock import MILLISECOND, SystemClock
+from core.database import writing
+from devices.device_types import load_device_types
+from devices.enrolment import raise_version
+from devices.tables import device, site
+from devices.town import import_town
+from devices.town_sheets import TOWN_SHEETS
+from shouwang.settings import Settings
+from shouwang.wiring import open_database
+from tests.servers import free_port
+
+ROOT = Path(__file__).parents[2]
+LEAKING, QUIET = 12, 20
+_PACE = 0.1  # s between two rounds of readings
+_LEAK_ROUNDS, _CALM_ROUNDS = 90, 60
+
+
+@dataclass(frozen=True)
+class Meter:
+    """A gas detector and the gateway it speaks through."""
+
+    code: str
+    gateway: str
+
+
+def make_town(state: Path) -> tuple[list[Meter], list[Meter]]:
+    """The example town with only some gas detectors in service: one in each of twelve grids will leak, others won't.
+
+    Teams and stations are told by their robots alone.
+    """
+    engine = open_database(Settings(state=state))
+    now = SystemClock().now()
+    import_town(engine, ROOT / "examples" / "wangting", (*TOWN_SHEETS, *RESPONDER_SHEETS), load_device_types(), now)
+    with writing(engine) as connection:
+        chosen = select(device.c.code, device.c.gateway, site.c.grid).join(site, site.c.code == device.c.site)
+        rows = connection.execute(chosen.where(device.c.type == "gas").order_by(device.c.code)).all()
+        grids: dict[str, Meter] = {}
+        rest = []
+        for row in rows:
+            meter = Meter(row.code, row.gateway)
+            if row.grid in grids or len(grids) == LEAKING:
+                rest.append((row.grid, meter))
+            else:
+                grids[row.grid] = meter
+        quiet = [meter for grid, meter in rest if grid not in grids][:QUIET]
+        served = [meter.code for meter in (*grids.values(), *quiet)]
+        connection.execute(update(device).where(device.c.code.not_in(served)).values(state="commissioning"))
+        connection.execute(delete(contact).where(contact.c.channel != "robot"))
+        raise_version(connection)
+    engine.dispose()
+    return list(grids.values()), quiet
+
+
+@dataclass
+class Publisher:
+    """Publishes every detector's level ten times a second, QoS 1, and remembers what the broker took.
+
+    A leak lasts nine seconds at 60 %LEL and is followed by six seconds of calm; the leaks begin one after the other.
+    `taken` are the (device, t in ms) → value that were acknowledged, `leaks` the (device, t of the first high reading)
+    of those whose readings all were.
+    """
+
+    port: int
+    leaking: list[Meter]
+    quiet: list[Meter]
+    taken: dict[tuple[str, int], float] = field(default_factory=dict)
+    leaks: set[tuple[str, int]] = field(default_factory=set)
+
+    def start(self) -> None:
+        """Connect and publish in a thread of its own."""
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="publisher", clean_session=False)
+        self._client.max_inflight_messages_set(1000)
+        self._client.on_publish = self._on_publish
+        self._sent: dict[int, tuple[str, int, float]] = {}
+        self._client.connect("127.0.0.1", self.port)
+        self._client.loop_start()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the leaks that are under way, then wait until the broker has answered for everything."""
+        self._ending.set()
+        self._thread.join()
+        until = time.monotonic() + 20
+        while self._sent and time.monotonic() < until:
+            time.sleep(0.05)
+        assert not self._sent, "the broker did not acknowledge everything"
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _on_publish(self, _client: object, _data: object, mid: int, *_rest: object) -> None:
+        code, t, value = self._sent.pop(mid)
+        self.taken[code, t] = value
+
+    def _run(self) -> None:
+        cycle = _LEAK_ROUNDS + _CALM_ROUNDS
+        clock, turn = SystemClock(), 0
+        leaking_since: dict[str, int] = {}
+        while not self._ending.is_set() or leaking_since:
+            began = time.monotonic()
+            for place, meter in enumerate(self.leaking):
+                phase = (turn + place * cycle // len(self.leaking)) % cycle
+                t = clock.now() // MILLISECOND
+                starts = phase == 0 and turn and not self._ending.is_set()
+                if starts:
+                    leaking_since[meter.code] = t
+                if phase >= _LEAK_ROUNDS and meter.code in leaking_since:
+                    self.leaks.add((meter.code, leaking_since.pop(meter.code)))
+                self._publish(meter, t, 60.0 if meter.code in leaking_since else 1.0)
+            for meter in self.quiet:
+                self._publish(meter, clock.now() // MILLISECOND, 1.0 + turn % 7 / 10)
+            turn += 1
+            time.sleep(max(0.0, began + _PACE - time.monotonic()))
+
+    def _publish(self, meter: Meter, t: int, value: float) -> None:
+        body = json.dumps({"t": t, "values": {"gas_lel": value}})
+        topic = f"sw/v1/{meter.gateway}/{meter.code}/telemetry"
+        with self._client._out_message_mutex:  # on_publish must not come before the message is noted
+            sent = self._client.publish(topic, body, qos=1)
+            self._sent[sent.mid] = (meter.code, t, value)
+
+
+class PlatformProcess:
+    """`shouwang run` with a robot, on a state folder that outlives its deaths."""
+
+    def __init__(self, state: Path, broker_port: int, robot_port: int) -> None:
+        channels = {"robot": {"kind": "wecom_robot", "url": f"http://127.0.0.1:{robot_port}"}}
+        self._environment = {
+            **os.environ,
+            "SHOUWANG_STATE": str(state),
+            "SHOUWANG_BROKER": f"mqtt://127.0.0.1:{broker_port}",
+            "SHOUWANG_CONSOLE__PORT": str(free_port()),
+            "SHOUWANG_CHANNELS": json.dumps(channels),
+            "PYTHONWARNINGS": "default",
+        }
+        self._log = state / "run.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "shouwang", "run"]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self._environment, cwd=ROOT)
+
+    def kill(self) -> None:
+        """SIGKILL: no chance to finish anything."""
+        assert self._process
+        assert self._process.poll() is None, "the platform ended by itself"
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> float:
+        """SIGTERM; the seconds it took to drain and end."""
+        assert self._process
+        began = time.monotonic()
+        self._process.send_signal(signal.SIGTERM)
+        assert self._process.wait(20) == 0
+        return time.monotonic() - began
+
+    def live_and_die(self, chance: random.Random) -> None:
+        """Run for a random while, often too short to come up at all, and be killed."""
+        self.start()
+        time.sleep(chance.choice([chance.uniform(0.3, 2.5), chance.uniform(2.5, 5.0)]))
+        self.kill()
