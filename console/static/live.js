@@ -83,7 +83,7 @@
   }
 
   /* announcements */
-  const said = { create: "live.opened", page: "live.opened", reopen: "live.reopened", raise: "live.raised" };
+  const said = { opened: "live.opened", paged: "live.opened", reopened: "live.reopened", raised: "live.raised" };
   let silent = null;
   function tell(change) {
     const about = change.alert;

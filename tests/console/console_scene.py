@@ -2,14 +2,12 @@
 
 import json
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import httpx
-import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import Connection, Engine, Table, insert
 
@@ -33,6 +31,7 @@ from devices.device_types import load_device_types
 from devices.enrolment import NewDevice, enrol
 from ingest.store import ReadingStore
 from ingest.words import Control
+from shouwang.web import WebServer
 
 PASSWORD = "a-long-password"
 LNG, LAT, SIDE = 120.42, 31.43, 0.01
@@ -189,23 +188,13 @@ def free_port() -> int:
 
 @contextmanager
 def serving(app: FastAPI, port: int) -> Iterator[None]:
-    """The application under uvicorn in a thread of its own; stopped, with its streams, at the end."""
-    config = uvicorn.Config(app, "127.0.0.1", port, log_level="warning", timeout_graceful_shutdown=2, ws="none")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, name="console")
-    thread.start()
+    """The application under the platform's own web server; stopped, with its streams, at the end."""
+    server = WebServer(app, "127.0.0.1", port)
+    server.start()
     try:
-        _wait_until_up(port)
         yield
     finally:
-        server.should_exit = True
-        thread.join(10)
-
-
-def _wait_until_up(port: int) -> None:
-    transport = httpx.HTTPTransport(retries=50)
-    with httpx.Client(transport=transport, base_url=f"http://127.0.0.1:{port}") as client:
-        client.get("/healthz").raise_for_status()
+        server.stop(10)
 
 
 @contextmanager

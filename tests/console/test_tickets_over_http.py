@@ -40,6 +40,7 @@ def test_a_ticket_is_carried_from_dispatch_to_closing(town: Town, visit: Visit) 
         ("handle", "G01-01"),
         ("check", "disp"),
         ("close", "disp"),
+        ("alert_closed", "disp"),
     ]
 
 
