@@ -145,9 +145,7 @@ alert = Table(
     ),
     Index(
         "ix_alert_open",  # holds all that the map of open alerts reads
-        "site",
-        "level",
-        "hazard",
+        *("site", "level", "hazard", "state"),
         sqlite_where=text("state = 'open'"),
         postgresql_where=text("state = 'open'"),
     ),

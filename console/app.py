@@ -40,7 +40,8 @@ def create_app(services: Services) -> FastAPI:
     folder = static_folder()
     app.state.services = services
     app.state.pages = Pages(folder)
-    app.state.throttle = Throttle()
+    app.state.by_name = Throttle()
+    app.state.by_address = Throttle(free=50)
     app.state.feed = _feed(services)
     app.state.remembered = {}
     for part in (signing, hall, ticket_pages, listing, patroller, api, health):

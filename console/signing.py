@@ -53,22 +53,31 @@ def sign_in(
     next_: Annotated[str, Form(alias="next")] = "/",
 ) -> Response:
     """Open a session, or say that name and password don't fit; after some failures only slowly."""
-    throttle: Throttle = request.app.state.throttle
     now = services.clock.now()
-    keys = (f"name {username.lower()}", f"address {request.client.host if request.client else ''}")
-    wait = max(throttle.wait(key, now) for key in keys)
+    guarded = _guarded(request, username)
+    wait = max(throttle.wait(key, now) for throttle, key in guarded)
     with reading(services.engine) as connection:
         who = None if wait else accounts.authenticate(connection, username, password)
     if who is None:
         if not wait:
-            for key in keys:
+            for throttle, key in guarded:
                 throttle.failed(key, now)
         status, failed = (429, "signin.slow") if wait else (401, "signin.wrong")
         context = {"next": safe_next(next_), "failed": failed, "username": username, "wait": -(-wait // SECOND)}
         return pages_of(request).render(request, "signin.html", status, **context)
-    for key in keys:
+    for throttle, key in guarded:
         throttle.passed(key)
     return _enter(request, services, who, "/password" if who.must_change else safe_next(next_))
+
+
+def _guarded(request: Request, username: str) -> list[tuple[Throttle, str]]:
+    """What slows a sign-in down: guesses at one name from an address, and many from one address at any names.
+
+    A name alone would let a stranger lock the dispatcher out.
+    """
+    address = request.client.host if request.client else ""
+    state = request.app.state
+    return [(state.by_name, f"{address} {username.lower()}"), (state.by_address, address)]
 
 
 def _enter(request: Request, services: Services, who: Account, place: str) -> Response:

@@ -5,13 +5,14 @@ from collections import OrderedDict
 
 from core.clock import MINUTE, SECOND
 
-FREE_TRIES = 5
 LONGEST = 15 * MINUTE
 REMEMBERED = 10_000
 
 
 class Throttle:
-    """Counts failures by key in memory; the least recently failed of 10,000 keys is forgotten first.
+    """Counts failures by key in memory; `free` of them cost nothing.
+
+    The least recently failed of 10,000 keys is forgotten first.
 
     >>> throttle = Throttle()
     >>> for second in range(6):
@@ -20,7 +21,8 @@ class Throttle:
     2
     """
 
-    def __init__(self) -> None:
+    def __init__(self, free: int = 5) -> None:
+        self._free = free
         self._lock = threading.Lock()
         self._failures: OrderedDict[str, tuple[int, int]] = OrderedDict()
 
@@ -28,9 +30,9 @@ class Throttle:
         """How long `key` must still wait, µs; 0 when it may try."""
         with self._lock:
             count, last = self._failures.get(key, (0, 0))
-        if count < FREE_TRIES:
+        if count < self._free:
             return 0
-        return max(0, last + min(LONGEST, SECOND << min(count - FREE_TRIES, 20)) - now)
+        return max(0, last + min(LONGEST, SECOND << min(count - self._free, 20)) - now)
 
     def failed(self, key: str, now: int) -> None:
         """Count one failure."""

@@ -28,7 +28,7 @@ const ShouwangMap = (() => {
   function drawGrids(grids) {
     const layer = L.geoJSON(grids, { renderer: quietLayer, style: gridStyle, onEachFeature: labelGrid });
     layer.addTo(map);
-    if (grids.length) map.fitBounds(layer.getBounds(), { padding: [8, 8] });
+    if (grids.length) map.fitBounds(layer.getBounds(), { paddingTopLeft: [8, 8], paddingBottomRight: [8, 52] });
     else map.setView([31.445, 120.435], 13);
   }
   function gridStyle(feature) {

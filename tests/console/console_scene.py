@@ -73,7 +73,7 @@ def fill_town(connection: Connection, since: int) -> None:
     _rows(connection, town.gateway, [{"code": "GW-0001", "site": "S01"}])
     new = [(f"GAS-{n:04d}", "gas", f"S{n:02d}") for n in range(1, 10)]
     new += [(f"WTR-{n:04d}", "water_depth", f"S{n:02d}") for n in range(1, 10)]
-    in_service = {"state": "in_service", "in_service_at": since}
+    in_service: dict[str, Any] = {"state": "in_service", "in_service_at": since}
     enrol(connection, TYPES, [NewDevice(code, kind, "GW-0001", site, **in_service) for code, kind, site in new])
     _fill_people(connection)
 
@@ -82,7 +82,10 @@ def _fill_people(connection: Connection) -> None:
     _rows(connection, tables.team, [{"code": "T-G01", "name": "G01 巡查队", "grid": "G01"}])
     station = {"code": "ST1", "name": "执法一站", "name_en": "Station 1", "lng": LNG, "lat": LAT, "checkpoint": True}
     _rows(connection, tables.station, [station])
-    people = [("G01-01", "patroller", "T-G01", None), ("G01-02", "patroller", "T-G01", None)]
+    people: list[tuple[str, str, str | None, str | None]] = [
+        ("G01-01", "patroller", "T-G01", None),
+        ("G01-02", "patroller", "T-G01", None),
+    ]
     people += [("ST1-01", "officer", None, "ST1"), ("DISP-1", "dispatcher", None, None)]
     rows = [
         {"code": code, "name": f"网格员 {code}", "role": role, "team": team, "station": station, "shift": "all"}
@@ -98,7 +101,8 @@ def _fill_people(connection: Connection) -> None:
 def fill_accounts(connection: Connection, now: int) -> None:
     """disp and root with the password, g01 for the patroller G01-01, fresh with a one-time password."""
     same = {"password_hash": _hash(), "locale": "zh", "created_at": now}
-    accounts = [("disp", "dispatcher", None), ("root", "admin", None), ("fresh", "dispatcher", None)]
+    accounts: list[tuple[str, str, str | None]] = [("disp", "dispatcher", None), ("root", "admin", None)]
+    accounts += [("fresh", "dispatcher", None)]
     accounts += [("g01", "patroller", "G01-01"), ("g02", "patroller", "G01-02")]
     rows = [
         {"username": name, "role": role, "person": person, "must_change": name == "fresh", **same}

@@ -1,6 +1,6 @@
 """The queue's order, filters and counts, and the board's figures, on both databases."""
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, select, update
 
 from alerts.tables import alert, notice, ticket
 from console.board import figures, open_alerts_by_site, town_shapes, unproven
@@ -8,6 +8,7 @@ from console.worklist import Filter, mine, posting, queue, tab_counts
 from core.clock import MINUTE, ManualClock
 from core.database import reading, writing
 from detectors.words import Severity
+from devices.tables import device
 from tests.console.console_scene import Town
 
 
@@ -108,7 +109,6 @@ def test_a_notice_counts_as_unproven_until_somebody_accepts(engine: Engine, cloc
 
 def test_a_maintenance_that_is_over_counts_as_in_service(engine: Engine, clock: ManualClock) -> None:
     town = Town(engine, clock)
-    device = insert(alert).table.metadata.tables["device"]
     with writing(engine) as connection:
         ended = {"state": "maintenance", "state_until": clock.now()}
         going = {"state": "maintenance", "state_until": clock.now() + MINUTE}

@@ -73,7 +73,7 @@ def _alert() -> None:
     op.create_index(
         "ix_alert_open",
         "alert",
-        ["site", "level", "hazard"],
+        ["site", "level", "hazard", "state"],
         unique=False,
         sqlite_where=sa.text("state = 'open'"),
         postgresql_where=sa.text("state = 'open'"),
