@@ -56,11 +56,13 @@ const ShouwangMap = (() => {
     pen.font = "12px sans-serif";
     const show = () => {
       pane.style.visibility = map.getZoom() >= 12 ? "visible" : "hidden";
-      for (const [code, layer] of gridShapes) {
+      const fits = (layer) => {
         const box = layer.getBounds();
         const width = map.latLngToLayerPoint(box.getNorthEast()).x - map.latLngToLayerPoint(box.getSouthWest()).x;
-        layer.setTooltipContent(pen.measureText(layer.fullName).width < width * 0.8 ? layer.fullName : code);
-      }
+        return pen.measureText(layer.fullName).width < width;
+      };
+      const named = [...gridShapes.values()].every(fits);
+      for (const [code, layer] of gridShapes) layer.setTooltipContent(named ? layer.fullName : code);
     };
     map.on("zoomend", show);
     show();
