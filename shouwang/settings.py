@@ -1,19 +1,25 @@
 """Settings: a TOML file, then SHOUWANG_… in the environment; checked as a whole, all errors at once."""
 
 import os
+import re
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from ingest.mqtt import BrokerAddress
 
 _PREFIX = "SHOUWANG_"
 _OUTSIDE = (f"{_PREFIX}CONFIG", f"{_PREFIX}TEST_")
 _MASK = "********"
 _GIGABYTE = 2**30
+_FILES = ("sqlite:///", "duckdb:///")
+_ACCOUNT = re.compile(r"^([\w+.-]+://)(?:([^:@/]*)(:))?.*@", re.DOTALL)
+_OPTION = re.compile(r"([?&])(?!(?:ca|client_id|sslmode|sslrootcert)=)([^=&#]+)=[^&]*")
 
 
 class SettingsError(ValueError):
@@ -69,7 +75,7 @@ class ChannelSettings(_Section):
     """One channel for notices: its kind, where its provider is, and its secret."""
 
     kind: Literal["phone", "wecom_robot", "webhook"]
-    url: str = ""
+    url: str = Field(default="", repr=False)
     secret: SecretStr = SecretStr("")
     deduplicates: bool = False
     per_minute: int | None = Field(default=None, gt=0)
@@ -77,6 +83,16 @@ class ChannelSettings(_Section):
 
 Role = Literal["ingest", "store", "detect", "dispatch", "console"]
 ROLES: tuple[Role, ...] = ("ingest", "store", "detect", "dispatch", "console")
+
+
+class _Environment(EnvSettingsSource):
+    """What is no JSON where JSON is expected stays a text, so that it is told with all other faults."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
 
 
 class Settings(BaseSettings):
@@ -88,7 +104,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid")
 
     state: Path = Path("state")
-    database: str = ""
+    database: str = Field(default="", repr=False)
     broker: SecretStr = SecretStr("embedded://127.0.0.1:1883")
     store: SecretStr = SecretStr("")
     keep_days: int = Field(default=730, gt=0)
@@ -103,14 +119,17 @@ class Settings(BaseSettings):
     @field_validator("broker")
     @classmethod
     def _known_broker(cls, value: SecretStr) -> SecretStr:
-        _one_of_schemes(value.get_secret_value(), "embedded", "mqtt", "mqtts")
+        url = value.get_secret_value()
+        _one_of_schemes(url, "embedded", "mqtt", "mqtts")
+        if urlsplit(url).scheme != "embedded":
+            BrokerAddress.parse(url)
         return value
 
     @field_validator("store")
     @classmethod
     def _known_store(cls, value: SecretStr) -> SecretStr:
-        if value.get_secret_value():
-            _one_of_schemes(value.get_secret_value(), "duckdb")
+        if value.get_secret_value() and not value.get_secret_value().startswith("duckdb:///"):
+            raise ValueError("must begin with duckdb:///")
         return value
 
     @field_validator("database")
@@ -134,38 +153,55 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the hook's signature
+        settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the hook's signature
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return env_settings, init_settings  # the environment wins over the file
+        return _Environment(settings_cls), init_settings  # the environment wins over the file
 
 
 def _one_of_schemes(url: str, *schemes: str) -> None:
     if urlsplit(url).scheme not in schemes:
         raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    if url.startswith(_FILES):
+        return
+    try:
+        parts = urlsplit(url)
+        whole = parts.port != 0 and not parts.fragment and "@" not in parts.path
+    except ValueError:
+        whole = False
+    if not whole:
+        raise ValueError("is no URL: write / : @ # ? in a user name or password in percent form, such as %2F for /")
 
 
-def load_settings(file: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
+def load_settings(file: Path | None) -> Settings:
     """Read the file (none: defaults) and the environment. Raises SettingsError with every problem.
 
     Relative paths in the file are relative to the file.
     """
-    environment = os.environ if environment is None else environment
-    problems = _unknown_variables(environment)
+    problems = _unknown_variables()
     content = _read(file, problems) if file else {}
     try:
         settings = Settings(**content)
     except ValidationError as error:
-        where = file or "settings"
         for fault in error.errors():
-            key = ".".join(str(part) for part in fault["loc"])
-            problems.append(f"{where}: {key}: {fault['msg'].removeprefix('Value error, ')}")
+            problems.append(f"{_origin(fault['loc'], file)}: {fault['msg'].removeprefix('Value error, ')}")
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def _origin(key: tuple[int | str, ...], file: Path | None) -> str:
+    """Where the value of a key was written: the environment's variable, or the file and the key."""
+    parts = [str(part) for part in key]
+    variables = {name.upper(): name for name in os.environ}
+    for length in range(len(parts), 0, -1):
+        name = f"{_PREFIX}{'__'.join(parts[:length])}".upper()
+        if name in variables:
+            return f"environment: {variables[name]}"
+    return f"{file or 'settings'}: {'.'.join(parts)}"
 
 
 def _read(file: Path, problems: list[str]) -> dict[str, Any]:
@@ -177,21 +213,33 @@ def _read(file: Path, problems: list[str]) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         problems.append(f"{file}: not TOML: {error}")
         return {}
-    for key in ("state",):
-        if isinstance(content.get(key), str):
-            content[key] = file.parent / content[key]
+    if isinstance(content.get("state"), str):
+        content["state"] = file.parent / content["state"]
     for key in ("device_types", "rules"):
         if isinstance(content.get(key), list):
             content[key] = [file.parent / str(entry) for entry in content[key]]
+    for key in ("database", "store"):
+        if isinstance(content.get(key), str):
+            content[key] = _beside(file, content[key])
     return content
 
 
-def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
+def _beside(file: Path, url: str) -> str:
+    """The URL of a database's file, relative to the settings file; any other as it is."""
+    for scheme in _FILES:
+        if url.startswith(scheme) and url != scheme:
+            return f"{scheme}{file.parent / url.removeprefix(scheme)}"
+    return url
+
+
+def _unknown_variables() -> list[str]:
     known = {f"{_PREFIX}{name}".upper() for name in Settings.model_fields}
     return [
         f"environment: {name}: no such setting"
-        for name in environment
-        if name.startswith(_PREFIX) and not name.startswith(_OUTSIDE) and name.split("__")[0] not in known
+        for name in os.environ
+        if name.upper().startswith(_PREFIX)
+        and not name.upper().startswith(_OUTSIDE)
+        and name.upper().split("__")[0] not in known
     ]
 
 
@@ -202,15 +250,18 @@ def masked(settings: Settings) -> dict[str, Any]:
     shown["store"] = _mask_url(settings.store.get_secret_value() or f"duckdb:///{settings.store_file}")
     shown["database"] = _mask_url(settings.database_url)
     for name, channel in settings.channels.items():
+        shown["channels"][name]["url"] = _mask_url(channel.url)
         shown["channels"][name]["secret"] = _MASK if channel.secret.get_secret_value() else ""
     return shown
 
 
 def _mask_url(url: str) -> str:
-    """The URL with its password, or a user name that stands alone (a token), hidden."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
+    """The URL with its password, or a user name that stands alone (a token), and its options' values hidden.
+
+    >>> _mask_url("mqtts://town:s3cr/t@broker.example?ca=/etc/ca.pem")
+    'mqtts://town:********@broker.example?ca=/etc/ca.pem'
+    """
+    if url.startswith(_FILES):
         return url
-    user, _, host = parts.netloc.rpartition("@")
-    name, colon, _ = user.partition(":")
-    return urlunsplit(parts._replace(netloc=f"{name}:{_MASK}@{host}" if colon else f"{_MASK}@{host}"))
+    hidden = _ACCOUNT.sub(lambda found: f"{found[1]}{found[2] or ''}{found[3] or ''}{_MASK}@", url)
+    return _OPTION.sub(rf"\1\2={_MASK}", hidden)
