@@ -1,5 +1,6 @@
 """What happens in a demonstration: who leaks, floods, opens, sticks and dies, and when."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,7 +63,7 @@ def write_script(registry: Registry, engine: Engine, start: int, span: int) -> S
 
 
 class _Cast:
-    """Chooses devices in service, each on another site, the same ones for the same town."""
+    """Chooses devices in service, each in another place of the town, the same ones for the same town."""
 
     def __init__(self, registry: Registry, kinds: dict[str, str]) -> None:
         self._registry = registry
@@ -93,4 +94,6 @@ class _Cast:
         return self._registry.gateway_codes[max(counts, key=lambda g: counts[g])] if len(counts) > 1 else ""
 
     def _in_service(self) -> Sequence[int]:
-        return [index for index, state in enumerate(self._registry.state) if state == "in_service"]
+        registry = self._registry
+        served = [index for index, state in enumerate(registry.state) if state == "in_service"]
+        return sorted(served, key=lambda index: zlib.crc32(registry.site[index].encode()))

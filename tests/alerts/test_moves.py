@@ -60,13 +60,13 @@ def test_every_live_status_has_a_way_to_the_end_for_a_dispatcher() -> None:
     assert reached >= LIVE
 
 
-@pytest.mark.parametrize(("status", "action"), [pair for pair, way in TRANSITIONS.items() if way.needs])
+@pytest.mark.parametrize(("status", "action"), sorted(pair for pair, way in TRANSITIONS.items() if way.needs))
 def test_a_move_that_needs_words_is_refused_without(status: Status, action: str) -> None:
     needs = TRANSITIONS[status, action].needs
     assert judged(ticket_row(status), action, "dispatcher", **{needs: "  "}) == f"needs_{needs}"
 
 
-@pytest.mark.parametrize(("status", "action"), [pair for pair, way in TRANSITIONS.items() if way.arrival])
+@pytest.mark.parametrize(("status", "action"), sorted(pair for pair, way in TRANSITIONS.items() if way.arrival))
 def test_life_safety_is_not_finished_from_afar(status: Status, action: str) -> None:
     row = ticket_row(status, life_safety=True, on_scene_at=None)
     assert judged(row, action, "dispatcher") == "needs_arrival"
