@@ -52,14 +52,15 @@ NO_WISH = Wish()
 
 
 def act(services: Services, ticket_id: int, action: str, who: str, role: Role, wish: Wish = NO_WISH) -> str:
-    """Do the move in a transaction of its own, then re-arm the rules of alerts closed with it; the new status.
+    """Do the move in a transaction of its own, re-arming the rules of alerts closed with it; the new status.
 
-    Raises MoveRefused.
+    The rules are re-armed before the commit: a kill in between repeats an opening that is known, instead of leaving a
+    danger that goes on without an alert. Raises MoveRefused.
     """
     with writing(services.engine) as connection:
         moved = move(
             connection, services.town(), ticket_id, action, who, services.clock.now(), role=role, **wish._asdict()
         )
-    for rearm in moved.rearm:
-        services.journal_control(rearm)
+        for rearm in moved.rearm:
+            services.journal_control(rearm)
     return moved.status
