@@ -235,15 +235,16 @@ class RoadFlooding(_Span):
 
 @dataclass(frozen=True, slots=True)
 class OpenManhole(_Span):
-    """A cover is lifted off: the switch closes at once and the tilt reads beyond 90°."""
+    """A cover is lifted off: the switch closes at once and the tilt reads beyond 90°; some models announce it too."""
 
     tilt: float = 104.0
+    announced: bool = True
 
     def bend(self, values: Values, _at: int, /) -> Values:
         return values | {"cover_open": 1.0, "tilt": self.tilt + values["tilt"] / 10}
 
     def events(self) -> Sequence[SimulatedEvent]:
-        return self._switched("cover_open")
+        return self._switched("cover_open") if self.announced else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def write_script(registry: Registry, engine: Engine, start: int, span: int) -> S
     wanted: list[tuple[str | None, Incident | None]] = [
         (gas, GasLeak(start, span)),
         (water, RoadFlooding(start + SECOND, span)),
-        (manhole, OpenManhole(start + 2 * SECOND, span)),
+        (manhole, OpenManhole(start + 2 * SECOND, span, announced=False)),
         (noise, StuckSensor(start, 4 * span, stuck) if stuck else None),
         (smoke, SmokeAlarm(start + _LATER, span)),
         (cable, RisingCableTemperature(start + _LATER + 5 * SECOND, span)),
