@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from alerts.words import Row
+from core.clock import SECOND
 from devices.tables import grid, site, village
 
 
@@ -27,8 +28,8 @@ class RuleText(Protocol):
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """All that any template may say; stored as JSON.
 
-    `onset` is µs UTC, `age` µs (0: fresh), `lng` and `lat` WGS84 degrees. `value` and `limit` are in `unit`. `mobiles`
-    are the numbers to mention in a group.
+    `onset` is µs UTC, `age` µs (0: fresh), `lng` and `lat` WGS84 degrees. `value` and `limit` are in `unit`; with
+    `within` (µs) they are what it changed by in that span. `mobiles` are the numbers to mention in a group.
     """
 
     number: str
@@ -47,6 +48,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     value: float | None = None
     limit: float | None = None
     unit: str = ""
+    within: int = 0
     onset: int | None = None
     age: int = 0
     advice_zh: str = ""
@@ -59,7 +61,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def gather_facts(connection: Connection, ticket: Row, alert: Row | None, cause: str, rule: RuleText | None) -> Facts:
-    """The facts of a ticket and, where one caused the notice, of its alert and the alert's rule."""
+    """The facts of a ticket and, where one caused the notice, of its alert and the alert's rule.
+
+    The place is the alert's own: it may have joined the ticket of a neighbour.
+    """
+    at = {**ticket, "address": "", **_standing(alert)} if alert and alert["site"] != ticket["site"] else ticket
     return msgspec.convert(
         {
             "number": ticket["number"],
@@ -68,34 +74,39 @@ def gather_facts(connection: Connection, ticket: Row, alert: Row | None, cause: 
             "severity": ticket["severity"],
             "life_safety": ticket["life_safety"],
             "title_zh": ticket["title"],
-            "address": ticket["address"],
-            "lng": ticket["lng"],
-            "lat": ticket["lat"],
-            **_place(connection, ticket),
-            **_area(connection, ticket),
+            "title_en": ticket["title_en"],
+            "address": at["address"],
+            "lng": at["lng"],
+            "lat": at["lat"],
+            **_place(connection, at),
+            **_area(connection, at),
             **(_measurement(alert) if alert else {}),
-            **(_rule_text(rule) if rule else {}),
+            **(_rule_text(rule, ticket) if rule else {}),
         },
         Facts,
     )
 
 
-def _place(connection: Connection, ticket: Row) -> dict[str, Any]:
-    found = connection.execute(select(site).where(site.c.code == ticket["site"])).mappings().first()
+def _standing(alert: Row) -> dict[str, Any]:
+    return {name: alert[name] for name in ("site", "grid", "lng", "lat")}
+
+
+def _place(connection: Connection, at: Row) -> dict[str, Any]:
+    found = connection.execute(select(site).where(site.c.code == at["site"])).mappings().first()
     if found is None:
-        return {"place_zh": ticket["address"], "place_en": ticket["address"]}
+        return {"place_zh": at["address"], "place_en": at["address"]}
     return {
         "place_zh": found["name"],
         "place_en": found["name_en"] or found["name"],
-        "address": ticket["address"] or found["address"],
+        "address": at["address"] or found["address"],
         "contact": found["contact"],
         "phone": found["phone"],
     }
 
 
-def _area(connection: Connection, ticket: Row) -> dict[str, Any]:
+def _area(connection: Connection, at: Row) -> dict[str, Any]:
     names = (village.c.name, village.c.name_en, grid.c.name.label("grid"), grid.c.name_en.label("grid_en"))
-    area = select(*names).select_from(grid.join(village)).where(grid.c.code == ticket["grid"])
+    area = select(*names).select_from(grid.join(village)).where(grid.c.code == at["grid"])
     found = connection.execute(area).mappings().first()
     if found is None:
         return {}
@@ -104,14 +115,16 @@ def _area(connection: Connection, ticket: Row) -> dict[str, Any]:
 
 
 def _measurement(alert: Row) -> dict[str, Any]:
+    evidence = alert["evidence"] or {}
     return {
         "hazard": alert["hazard"],
         "severity": alert["severity"],
         "life_safety": alert["life_safety"],
         "device": alert["subject_id"],
-        "value": alert["value"],
+        "value": evidence.get("change", alert["value"]),
         "limit": alert["limit"],
-        "unit": str((alert["evidence"] or {}).get("unit", "")),
+        "unit": str(evidence.get("unit", "")),
+        "within": int(evidence.get("window_s", 0) * SECOND),
         "onset": alert["onset"],
         "age": alert["age"],
         "lng": alert["lng"],
@@ -119,10 +132,12 @@ def _measurement(alert: Row) -> dict[str, Any]:
     }
 
 
-def _rule_text(rule: RuleText) -> dict[str, Any]:
+def _rule_text(rule: RuleText, ticket: Row) -> dict[str, Any]:
+    """What the rule says; a ticket's title that begins with the rule's says more: a gateway's devices."""
+    told = ticket["title"].startswith(rule.title_zh)
     return {
-        "title_zh": rule.title_zh,
-        "title_en": rule.title_en,
+        "title_zh": ticket["title"] if told else rule.title_zh,
+        "title_en": ticket["title_en"] if told and ticket["title_en"] else rule.title_en,
         "advice_zh": rule.advice_zh,
         "advice_en": rule.advice_en,
         "unit": rule.unit,

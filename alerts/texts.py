@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from alerts.channels import OutgoingNotice
 from alerts.facts import Facts
-from alerts.words import Words
+from alerts.words import UNNAMED, Words
 from core.clock import DAY, HOUR, MINUTE, SECOND, local
 
 Language = Literal["zh", "en"]
@@ -81,11 +81,12 @@ def fit(head: str, middle: str, tail: str, limit: int) -> str:
 def headline(notice: OutgoingNotice, language: Language) -> str:
     """The one line that must be read: severity, hazard, value and limit, what is new, whether it may be a repeat.
 
-    【紧急】可燃气体 52 %LEL（限值 25）
+    【紧急】可燃气体泄漏 52 %LEL（限值 25）
     """
     facts = notice.facts
     title = _pick(_SEVERITIES.get(facts.severity, Words("通知", "INFO")), language)
-    hazard = _pick(_HAZARDS.get(facts.hazard, Words(facts.title_zh, facts.title_en or facts.title_zh)), language)
+    hazard = facts.title_zh if language == "zh" else facts.title_en
+    hazard = hazard or _pick(_HAZARDS.get(facts.hazard, UNNAMED), language)
     notes = [_pick(_CAUSES[facts.cause], language)] if facts.cause in _CAUSES else []
     notes += [_pick(_REPEATED, language)] if notice.repeated else []
     line = (
@@ -101,19 +102,22 @@ def measurement(facts: Facts, language: Language) -> str:
     """Value, unit and limit, with a space before; empty where the hazard is not measured in a unit."""
     if facts.value is None or not facts.unit:
         return ""
-    text = f" {facts.value:.6g} {facts.unit}"
+    span = _span(facts.within, language) if facts.within else ""
+    text = f" {_number(facts.value)} {facts.unit}"
+    if span:
+        text = f" {span}内{text}" if language == "zh" else f"{text} in {span}"
     if facts.limit is None:
         return text
-    return text + (f"（限值 {facts.limit:.6g}）" if language == "zh" else f" (limit {facts.limit:.6g})")
+    return text + (f"（限值 {_number(facts.limit)}）" if language == "zh" else f" (limit {_number(facts.limit)})")
 
 
 def details(facts: Facts, language: Language) -> list[str]:
-    """The lines below the headline, the most needed first: safety, place, time, contact."""
+    """The lines below the headline, the most needed first: place, what to bring and beware of, time, contact."""
     chinese = language == "zh"
     colon = "：" if chinese else ": "
     lines = {
-        "安全" if chinese else "Safety": _advice(facts, language),
         "地点" if chinese else "Place": _place(facts, language),
+        "须知" if chinese else "Do": _advice(facts, language),
         "发生" if chinese else "Since": _since(facts, language),
         "设备" if chinese else "Device": facts.device,
         "联系" if chinese else "Contact": " ".join(part for part in (facts.contact, facts.phone) if part),
@@ -159,6 +163,10 @@ def reference(notice: OutgoingNotice, language: Language) -> str:
     return f"Ticket {notice.facts.number}, notice {notice.id}"
 
 
+def _number(value: float) -> str:
+    return f"{round(value, 2) + 0:.12g}"
+
+
 def _pick(words: Words, language: Language) -> str:
     return words.zh if language == "zh" else words.en
 
@@ -171,7 +179,10 @@ def _advice(facts: Facts, language: Language) -> str:
 def _place(facts: Facts, language: Language) -> str:
     place, area = (facts.place_zh, facts.area_zh) if language == "zh" else (facts.place_en, facts.area_en)
     address = facts.address if facts.address != place else ""
-    return " ".join(part for part in (place, address, f"({area})" if area else "") if part)
+    named = " ".join(part for part in (place, address) if part)
+    if not area:
+        return named
+    return f"{named}（{area}）" if language == "zh" else f"{named} ({area})".lstrip()
 
 
 def _since(facts: Facts, language: Language) -> str:

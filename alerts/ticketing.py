@@ -9,7 +9,7 @@ from alerts.lifecycle import LIVE, WORKED_OFF, Status
 from alerts.ticket_decisions import AlertFacts, TicketDecision, decide_ticket
 from alerts.tickets import ended_tickets, insert_ticket, live_tickets, note, read_ticket, update_ticket, write_log
 from alerts.town_view import Place
-from alerts.words import Row
+from alerts.words import UNNAMED, Row
 from detectors.words import Subject
 
 _ADMITTED = (
@@ -116,7 +116,7 @@ def _new_ticket(work: DeskWork, alert: Row, decision: TicketDecision) -> Row:
 def _titled(work: DeskWork, alert: Row, place: Place) -> dict[str, Any]:
     """What the ticket is called and where it is; a gateway's names how many devices are silent with it."""
     rule = work.rules.get(alert["rule"])
-    zh, en = (rule.title_zh, rule.title_en) if rule else (alert["rule"], alert["rule"])
+    zh, en = (rule.title_zh, rule.title_en) if rule else UNNAMED
     if alert["subject_kind"] == "gateway" and place.devices:
         zh, en = f"{zh}（所带设备 {place.devices} 台）", f"{en} ({place.devices} devices behind it)"
     return {

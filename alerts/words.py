@@ -28,3 +28,7 @@ class Words(NamedTuple):
 
     zh: str
     en: str
+
+
+UNNAMED = Words("异常报警", "Alert")
+"""What an alert is called whose rule is not known any more."""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.texts import fit, headline, navigation_url, phone_text, robot_markdown, robot_text, shorten_bytes
-from core.clock import HOUR
+from core.clock import HOUR, MINUTE
 from tests.alerts.notices.notice_rows import NOW, outgoing
 
 URL = "https://town.example/tickets/7"
@@ -44,8 +44,21 @@ def test_robot_messages_keep_number_and_link(place: str, advice: str, contact: s
 
 
 def test_the_headline_says_hazard_value_and_limit() -> None:
-    assert headline(outgoing(), "zh") == "【紧急】可燃气体 52 %LEL（限值 25）"
+    assert headline(outgoing(), "zh") == "【紧急】可燃气体超限 52 %LEL（限值 25）"
     assert headline(outgoing(), "en") == "[CRITICAL] Combustible gas 52 %LEL (limit 25)"
+
+
+def test_a_change_is_told_with_its_span_and_numbers_are_short() -> None:
+    risen = outgoing(
+        value=12.3456, limit=10.0, unit="°C", within=5 * MINUTE, title_zh="线缆温度快速上升", title_en="Heats up"
+    )
+    assert headline(risen, "zh") == "【紧急】线缆温度快速上升 5 分钟内 12.35 °C（限值 10）"
+    assert headline(risen, "en") == "[CRITICAL] Heats up 12.35 °C in 5 min (limit 10)"
+
+
+def test_without_a_title_the_hazard_speaks_and_never_a_code() -> None:
+    assert headline(outgoing(title_zh="", hazard="smoke", unit=""), "zh") == "【紧急】烟雾火警"
+    assert headline(outgoing(title_zh="", hazard="gone", unit=""), "zh") == "【紧急】异常报警"
 
 
 def test_the_headline_marks_a_possible_repeat_and_what_is_new() -> None:
@@ -57,7 +70,7 @@ def test_the_headline_marks_a_possible_repeat_and_what_is_new() -> None:
 def test_a_phone_message_says_what_a_patroller_needs() -> None:
     text = phone_text(outgoing(age=2 * HOUR), "zh")
     for part in (
-        "【紧急】可燃气体 52 %LEL（限值 25）",
+        "【紧急】可燃气体超限 52 %LEL（限值 25）",
         "勿单独进入",
         "示例化工0123厂",
         "工单 20261123-0007",
@@ -74,7 +87,9 @@ def test_english_text_has_no_chinese_but_the_address() -> None:
 
 
 def test_an_alert_without_a_unit_shows_no_measurement() -> None:
-    assert headline(outgoing(hazard="smoke", value=1.0, limit=1.0, unit=""), "zh") == "【紧急】烟雾火警"
+    assert (
+        headline(outgoing(title_zh="感烟探测器报警", value=1.0, limit=1.0, unit=""), "zh") == "【紧急】感烟探测器报警"
+    )
 
 
 def test_navigation_is_in_wgs84_longitude_first() -> None:
