@@ -50,7 +50,8 @@ def _roles(wanted: list[str]) -> tuple[Role, ...]:
 
 def _time_of_day(text: str) -> TimeOfDay:
     try:
-        return TimeOfDay.fromisoformat(text)
+        hour, minute = text.split(":")
+        return TimeOfDay(int(hour), int(minute))
     except ValueError as error:
         raise fail(f"--at {text!r} is no time of day, such as 10:00 or 22:30") from error
 
@@ -59,15 +60,19 @@ def _time_of_day(text: str) -> TimeOfDay:
 @telling_errors
 def demo(
     seconds: Annotated[float | None, typer.Option("--for", min=1, help="Seconds to run, without a browser.")] = None,
-    report: Annotated[Path | None, typer.Option("--json", help="Write one JSON object here at the end.")] = None,
+    report: Annotated[
+        Path | None, typer.Option("--json", dir_okay=False, help="Where to write one JSON object.")
+    ] = None,
     at: Annotated[str, typer.Option(help="The scripted local time, such as 22:30.")] = "10:00",
     rate: Annotated[float, typer.Option(min=0, help="Messages a second; 0: the devices' own pace.")] = 0,
     devices: Annotated[int, typer.Option(min=0, help="Devices in service; 0: the whole town.")] = 0,
-    state: Annotated[Path | None, typer.Option(help="An empty folder; a temporary one by default.")] = None,
+    state: Annotated[Path | None, typer.Option(file_okay=False, help="An empty folder; else a temporary one.")] = None,
     port: Annotated[int, typer.Option(help="The console's port, if it is free.")] = 8000,
 ) -> None:
     """Show everything in one process: a synthetic town, simulated gateways, scripted incidents."""
     log_to_stderr("warning")
+    if report and not report.absolute().parent.is_dir():
+        raise fail(f"{report} can't be written: its folder is missing")
     with tempfile.TemporaryDirectory(prefix="shouwang-demo-", ignore_cleanup_errors=True) as temporary:
         options = DemoOptions(state or Path(temporary), _time_of_day(at), seconds, rate, devices, port)
         try:

@@ -78,13 +78,13 @@ def init(config: ConfigOption = None) -> None:
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(_TEMPLATE.format(state="state"), encoding="utf-8")
-        out.print(f"settings   {file}", highlight=False)
+        out.print(f"settings   {file}", highlight=False, soft_wrap=True)
     settings = settings_from(file)
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = open_database(settings)
     with reading(engine) as connection:
         known = connection.execute(select(account.c.username).where(account.c.role == ADMIN)).first()
-    out.print(f"state      {settings.state}", highlight=False)
+    out.print(f"state      {settings.state}", highlight=False, soft_wrap=True)
     if known:
         out.print(f"administrator {known.username} is there already")
         return
@@ -170,6 +170,8 @@ def simulate(
     except KeyboardInterrupt:
         out.print()
     fleet.stop(15)
+    if not published.messages:
+        raise fail(f"{address.host}:{address.port} took nothing: does it run, and are the passwords the gateways' own?")
     out.print(f"{published.messages} messages, {published.readings} readings acknowledged by the broker")
 
 

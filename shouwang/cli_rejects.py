@@ -76,6 +76,9 @@ def replay(
         raise fail("name the letters, a --gateway, a --reason, or --all")
     engine = open_database(settings_from(config))
     with writing(engine) as connection:
-        chosen = letters or [number for number, _ in replayable(connection, gateway, reason)]
-        asked = ask_for_replay(connection, chosen, SystemClock().now())
-    out.print(f"{asked} to be replayed")
+        chosen = set(letters or (number for number, _ in replayable(connection, gateway, reason)))
+        now = SystemClock().now()
+        refused = sorted(number for number in chosen if not ask_for_replay(connection, [number], now))
+    out.print(f"{len(chosen) - len(refused)} to be replayed")
+    if refused:
+        raise fail(f"can't be replayed, unknown or cut as oversize: {', '.join(map(str, refused))}")

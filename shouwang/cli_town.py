@@ -9,7 +9,7 @@ import typer
 from alerts.responder_sheets import RESPONDER_SHEETS
 from core.clock import SystemClock
 from core.database import reading, writing
-from devices.credentials import issue_password
+from devices.credentials import UnknownGateway, issue_password
 from devices.device_types import load_device_types
 from devices.enrolment import ensure_registry
 from devices.town import ImportRefused, Plan, export_town, import_town
@@ -77,7 +77,7 @@ def export(folder: Path, config: ConfigOption = None) -> None:
     """Write the town into a folder; importing it again changes nothing."""
     engine = open_database(settings_from(config))
     export_town(engine, folder, SHEETS)
-    out.print(f"written to {folder}")
+    out.print(f"written to {folder}", soft_wrap=True)
 
 
 @app.command("password")
@@ -89,14 +89,22 @@ def password(
 ) -> None:
     """Give gateways new passwords: shown once, stored only as hashes; the old ones end."""
     settings = settings_from(config)
-    engine = open_database(settings)
-    with writing(engine) as connection:
-        issued = {code: issue_password(connection, code) for code in gateways}
+    try:
+        with writing(open_database(settings)) as connection:
+            issued = {code: issue_password(connection, code) for code in gateways}
+            lines = "".join(f"{code},{plain}\n" for code, plain in issued.items())
+            if file:  # before the commit: the old passwords end only when the new ones can be read
+                _write_for_owner(file, lines)
+    except UnknownGateway as unknown:
+        raise fail(f"there is no gateway {unknown} in service: nothing was changed") from unknown
     announce_registry(settings)
-    lines = "".join(f"{code},{plain}\n" for code, plain in issued.items())
-    if file is None:
+    if file:
+        out.print(f"{len(issued)} passwords written to {file}", soft_wrap=True)
+    else:
         out.print(lines, end="", highlight=False, markup=False)
-        return
+
+
+def _write_for_owner(file: Path, text: str) -> None:
+    """Write a new file that only its owner may read."""
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-        opened.write(lines)
-    out.print(f"{len(issued)} passwords written to {file}")
+        opened.write(text)

@@ -5,10 +5,12 @@ import shutil
 import socket
 from collections.abc import Iterator
 from enum import Enum
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import make_url
+from sqlalchemy.exc import DatabaseError
 
 from core.clock import MINUTE, Clock
 from core.database import open_engine
@@ -128,12 +130,13 @@ def _rules(settings: Settings, types: dict[str, DeviceType]) -> Finding:
 
 
 def _database(settings: Settings) -> Finding:
-    if settings.database_url.startswith("sqlite") and not (settings.state / "shouwang.db").exists():
+    url = make_url(settings.database_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         return Finding("database", Standing.BROKEN, "there is none yet: run `shouwang init`")
     engine = open_engine(settings.database_url)
     try:
         schema = schema_state(engine)
-    except OperationalError as error:
+    except DatabaseError as error:
         return Finding("database", Standing.BROKEN, f"does not answer: {error.orig}")
     finally:
         engine.dispose()

@@ -14,7 +14,6 @@ from sqlalchemy.exc import OperationalError
 from core.journal import JournalError
 from core.lifecycle import PartFailed
 from detectors.rules import RuleErrors
-from devices.credentials import UnknownGateway
 from devices.device_types import CatalogueError
 from devices.registry import RegistryError
 from ingest.store import StoreError
@@ -37,11 +36,9 @@ EXPECTED = (
     PartFailed,
     RuleErrors,
     CatalogueError,
-    UnknownGateway,
-    FileExistsError,
     RegistryError,
     StoreError,
-    OperationalError,
+    OSError,
 )
 """Errors that a person can mend: told in their own words, without a traceback."""
 
@@ -62,6 +59,8 @@ def telling_errors(command: Callable[_Arguments, _Answer]) -> Callable[_Argument
     def told(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> _Answer:
         try:
             return command(*arguments, **options)
+        except OperationalError as error:
+            raise fail(f"the database does not answer: {error.orig}") from error
         except EXPECTED as error:
             raise fail(str(error)) from error
 

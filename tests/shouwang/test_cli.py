@@ -1,0 +1,390 @@
+"""The command line as an operator meets it: what each command says, does and refuses, never with a traceback."""
+
+import filecmp
+import re
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from sqlalchemy import text
+from typer.testing import CliRunner
+
+from core.clock import SystemClock
+from core.database import open_engine, reading, writing
+from core.journal import START, Offset, RecordKind
+from core.sqlite_journal import SqliteJournal
+from devices.credentials import verify
+from ingest.dead_letters import keep
+from ingest.words import RegistryChanged, Reject, decode_control
+from shouwang.cli import app
+from tests.devices.town_folder import spoil, write_town
+from tests.servers import free_port
+
+WANGTING = Path(__file__).parents[2] / "examples" / "wangting"
+Run = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, and a wide terminal."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    return tmp_path
+
+
+def run(*arguments: object, fails: int = 0) -> Result:
+    """One command; it must end with status `fails` and, whatever happened, without a traceback."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == fails, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert "Traceback" not in result.output
+    return result
+
+
+def query(statement: str) -> list[tuple[object, ...]]:
+    engine = open_engine("sqlite:///state/shouwang.db")
+    with reading(engine) as connection:
+        rows = [tuple(row) for row in connection.execute(text(statement))]
+    engine.dispose()
+    return rows
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Path:
+    """A small town's sheets, in a platform that was just made."""
+    run("init")
+    return write_town(tmp_path / "town")
+
+
+# init and settings ----------------------------------------------------------------------------------------------------
+
+
+def test_init_gives_a_one_time_password_once(tmp_path: Path) -> None:
+    said = run("init").output
+    (password,) = re.findall(r"sign in +admin / (\S+)", said)
+    assert len(password) >= 16
+    ((hashed, must_change),) = query("SELECT password_hash, must_change FROM account")
+    assert verify(str(hashed), password)
+    assert must_change
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+    settings = (tmp_path / "shouwang.toml").read_bytes()
+    again = run("init").output
+    assert "admin is there already" in again
+    assert password not in again
+    assert query("SELECT count(*) FROM account") == [(1,)]
+    assert (tmp_path / "shouwang.toml").read_bytes() == settings
+
+
+def test_two_installations_have_different_passwords() -> None:
+    said = [run("init", "--config", f"{name}/shouwang.toml").output for name in ("a", "b")]
+    first, second = (re.findall(r"admin / (\S+)", text)[0] for text in said)
+    assert first != second
+    assert Path("a/state/shouwang.db").is_file(), "the state lies beside the settings"
+
+
+def test_init_keeps_the_settings_that_are_there() -> None:
+    Path("shouwang.toml").write_text('state = "elsewhere"\n')
+    run("init")
+    assert Path("elsewhere/shouwang.db").is_file()
+    assert not Path("state").exists()
+
+
+def test_the_settings_that_init_writes_are_the_defaults() -> None:
+    defaults = run("config", "show").output
+    run("init")
+    assert run("config", "show").output == defaults
+
+
+def test_config_show_hides_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOUWANG_BROKER", "mqtts://town:s3cret@broker.example")
+    monkeypatch.setenv("SHOUWANG_CHANNELS__DISTRICT", '{"kind": "webhook", "secret": "s3cret"}')
+    shown = run("config", "show").output
+    assert "mqtts://town:********@broker.example" in shown
+    assert "s3cret" not in shown
+
+
+def test_every_wrong_setting_is_told_at_once() -> None:
+    Path("shouwang.toml").write_text('keep_days = 0\nlanguage = "fr"\n[consol]\nport = 1\n')
+    said = run("status", fails=1).stderr
+    assert [line.split(":")[1].strip() for line in said.splitlines()] == ["keep_days", "language", "consol"]
+    assert not Path("state").exists()
+
+
+# town -----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_example_town_previewed_imported_and_unchanged() -> None:
+    run("init")
+    previewed = run("town", "import", WANGTING, "--preview").output
+    assert "nothing was written: this was a preview" in previewed
+    devices = len((WANGTING / "devices.csv").read_text(encoding="utf-8").splitlines()) - 1
+    assert re.search(rf"devices +{devices} added, 0 changed, 0 retired, 0 unchanged", previewed)
+    assert query("SELECT count(*) FROM device") == [(0,)]
+    applied = run("town", "import", WANGTING).output
+    assert applied.endswith("applied\n")
+    assert applied.splitlines()[:-1] == previewed.splitlines()[:-1], "the preview told what was done"
+    version = query("SELECT version FROM registry")
+    again = run("town", "import", WANGTING).output
+    assert not re.search(r"[1-9]\d* (added|changed|retired)", again)
+    assert query("SELECT version FROM registry") == version
+    assert announced() == [version[0][0]]
+
+
+def announced() -> list[int]:
+    """The registry versions that the journal tells a running platform."""
+    ((registry,),) = query("SELECT id FROM registry")
+    journal = SqliteJournal(Path("state/journal.db"), str(registry), ())
+    records = [record for record in journal.read(START, 1000) if record.kind is RecordKind.CONTROL]
+    journal.close()
+    controls = [decode_control(record.payload) for record in records]
+    return [control.version for control in controls if isinstance(control, RegistryChanged)]
+
+
+def test_a_change_is_told_column_by_column(town: Path) -> None:
+    run("town", "import", town)
+    spoil(town, "devices.csv", "GAS-1", state="in_service")
+    assert "~ GAS-1: state: 'commissioning' → 'in_service'" in run("town", "import", town).output
+
+
+def test_an_import_with_faults_tells_all_and_writes_nothing(town: Path) -> None:
+    spoil(town, "devices.csv", "GAS-1", type="gass")
+    spoil(town, "devices.csv", "WTR-1", gateway="GW-9")
+    spoil(town, "sites.csv", "RD-1", kind="bridge")
+    said = run("town", "import", town, fails=1).stderr
+    places = [line.split(":")[0] for line in said.splitlines()]
+    assert places == ["sites.csv, row 2, kind", "devices.csv, row 2, gateway", "devices.csv, row 3, type"]
+    assert query("SELECT count(*) FROM village") == [(0,)]
+    assert announced() == []
+
+
+def test_an_export_brings_the_same_town_back(town: Path, tmp_path: Path) -> None:
+    run("town", "import", town)
+    run("town", "export", "out")
+    again = run("town", "import", "out").output
+    assert not re.search(r"[1-9]\d* (added|changed|retired)", again)
+    run("town", "export", "twice")
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert filecmp.cmpfiles("out", "twice", names, shallow=False) == (names, [], [])
+
+
+def test_gateways_passwords_are_shown_once_and_stored_as_hashes(town: Path) -> None:
+    run("town", "import", town)
+    code, password = run("town", "password", "GW-1").output.strip().split(",")
+    ((hashed,),) = query("SELECT password_hash FROM gateway WHERE code = 'GW-1'")
+    assert code == "GW-1"
+    assert verify(str(hashed), password)
+    assert password.encode() not in Path("state/shouwang.db").read_bytes()
+    assert len(announced()) == 2, "a running platform hears of it"
+
+
+def test_passwords_in_a_file_are_for_its_owner_alone(town: Path) -> None:
+    run("town", "import", town)
+    said = run("town", "password", "GW-1", "--file", "passwords.csv").output
+    file = Path("passwords.csv")
+    code, password = file.read_text(encoding="utf-8").strip().split(",")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert code == "GW-1"
+    assert password not in said
+    assert verify(str(query("SELECT password_hash FROM gateway")[0][0]), password)
+
+
+@pytest.mark.parametrize("file", ["taken.csv", "missing/passwords.csv"])
+def test_passwords_that_cannot_be_written_leave_the_old_ones(town: Path, file: str) -> None:
+    Path("taken.csv").touch()
+    run("town", "import", town)
+    run("town", "password", "GW-1")
+    before = query("SELECT password_hash FROM gateway")
+    assert file in run("town", "password", "GW-1", "--file", file, fails=1).stderr
+    assert query("SELECT password_hash FROM gateway") == before
+
+
+def test_a_gateway_that_is_unknown_changes_no_password(town: Path) -> None:
+    run("town", "import", town)
+    said = run("town", "password", "GW-1", "GW-9", "--file", "passwords.csv", fails=1).stderr
+    assert said == "there is no gateway GW-9 in service: nothing was changed\n"
+    assert query("SELECT password_hash FROM gateway") == [("",)]
+    assert not Path("passwords.csv").exists()
+
+
+# dead letters ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def letters(town: Path) -> list[int]:
+    """Three dead letters: two of unknown devices, one that was cut."""
+    now = SystemClock().now()
+    rejects = [
+        Reject(f"sw/v1/GW-1/{device}/telemetry", b'{"values":{}}', now, "GW-1", reason, f"about {device}", 2)
+        for device, reason in (("GAS-8", "unknown_device"), ("GAS-9", "unknown_device"), ("GAS-1", "oversize"))
+    ]
+    engine = open_engine("sqlite:///state/shouwang.db")
+    with writing(engine) as connection:
+        keep(connection, [(Offset(0, n), reject) for n, reject in enumerate(rejects, 1)], Offset(0, 3))
+    engine.dispose()
+    return [int(str(row[0])) for row in query("SELECT id FROM dead_letter ORDER BY journal_n")]
+
+
+def test_rejects_are_listed_and_counted(letters: list[int]) -> None:
+    listed = run("rejects", "list").output
+    assert re.findall(r"about (\S+)", listed) == ["GAS-1", "GAS-9", "GAS-8"], "newest first"
+    assert "GW-1 unknown_device: 2 messages, 4 readings" in listed
+    assert re.findall(r"about (\S+)", run("rejects", "list", "--reason", "oversize").output) == ["GAS-1"]
+    assert re.findall(r"about (\S+)", run("rejects", "list", "--gateway", "GW-2").output) == []
+
+
+def test_one_reject_is_shown_whole(letters: list[int]) -> None:
+    shown = run("rejects", "show", letters[0]).output
+    for part in ("sw/v1/GW-1/GAS-8/telemetry", "unknown_device", "about GAS-8", '{"values":{}}'):
+        assert part in shown
+    assert run("rejects", "show", 999, fails=1).stderr == "there is no dead letter 999\n"
+
+
+def test_a_replay_asks_for_what_was_chosen(letters: list[int]) -> None:
+    assert "name the letters" in run("rejects", "replay", fails=1).stderr
+    assert run("rejects", "replay", letters[1]).output == "1 to be replayed\n"
+    asked = "SELECT id FROM dead_letter WHERE replay_asked_at IS NOT NULL ORDER BY journal_n"
+    assert query(asked) == [(letters[1],)]
+    assert run("rejects", "replay", "--all").output == "2 to be replayed\n", "what was cut is no message any more"
+    assert query(asked) == [(letters[0],), (letters[1],)]
+
+
+def test_a_replay_says_what_cannot_be_replayed(letters: list[int]) -> None:
+    result = run("rejects", "replay", letters[0], letters[2], 999, fails=1)
+    assert result.stdout == "1 to be replayed\n"
+    assert result.stderr == f"can't be replayed, unknown or cut as oversize: {letters[2]}, 999\n"
+
+
+# status and doctor ----------------------------------------------------------------------------------------------------
+
+
+def test_the_status_of_a_fresh_state() -> None:
+    run("init")
+    said = run("status").output
+    for row in (r"last record +│ never", r"dropped readings +│ none", r"open alerts +│ 0", r"tickets +│ none"):
+        assert re.search(row, said), said
+    assert "gate 0, store 0, safety 0, rejects 0" in said
+
+
+def findings(result: Result) -> dict[str, tuple[str, str]]:
+    """What → (standing, text)."""
+    found = {}
+    for line in result.stdout.splitlines():
+        if match := re.match(r"(good|doubtful|broken) +([\w ]+): (.*)", line):
+            standing, what, text = match.groups()
+            found[what] = standing, text
+    return found
+
+
+def test_doctor_finds_a_fresh_platform_usable(town: Path) -> None:
+    run("town", "import", town)
+    run("town", "password", "GW-1")
+    found = findings(run("doctor"))
+    assert {what for what, (standing, _) in found.items() if standing == "broken"} == set()
+    assert found["town"] == ("good", "1 gateways, 2 devices")
+    assert found["database"][0] == found["rules"][0] == found["state folder"][0] == "good"
+    assert found["broker"] == ("doubtful", "embedded: for trying out; in service use Mosquitto or EMQX")
+
+
+def test_doctor_says_what_to_do_about_a_missing_state() -> None:
+    found = findings(run("doctor", fails=1))
+    assert found["state folder"] == ("broken", "state is missing: run `shouwang init`")
+    assert found["database"] == ("broken", "there is none yet: run `shouwang init`")
+    assert not Path("state").exists()
+
+
+def test_doctor_finds_what_is_broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    run("init")
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "own.yaml").write_text("rules:\n  own.rule:\n    kind: threshhold\n")
+    monkeypatch.setenv("SHOUWANG_RULES", f'["{rules}"]')
+    monkeypatch.setenv("SHOUWANG_BROKER", f"mqtt://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("SHOUWANG_CHANNELS__DISTRICT", '{"kind": "webhook"}')
+    found = findings(run("doctor", fails=1))
+    broken = {what: text for what, (standing, text) in found.items() if standing == "broken"}
+    assert set(broken) == {"rules", "broker", "channel district"}
+    assert "own.yaml" in broken["rules"]
+    assert "does not answer" in broken["broker"]
+
+
+@pytest.mark.parametrize("command", ["doctor", "status", "init", "run"])
+def test_a_database_of_a_newer_program_is_told(command: str) -> None:
+    run("init")
+    engine = open_engine("sqlite:///state/shouwang.db")
+    with writing(engine) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    assert "9999" in run(command, fails=1).output
+    assert query("SELECT version_num FROM alembic_version") == [("9999",)]
+
+
+def test_a_database_file_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    run("init")
+    Path("town.db").write_bytes(b"no database at all" * 100)
+    monkeypatch.setenv("SHOUWANG_DATABASE", "sqlite:///town.db")
+    assert findings(run("doctor", fails=1))["database"] == ("broken", "does not answer: file is not a database")
+
+
+def test_a_journal_of_another_registry_is_told() -> None:
+    run("init")
+    run("status")
+    Path("state/shouwang.db").unlink()
+    run("init")
+    standing, words = findings(run("doctor", fails=1))["journal"]
+    assert standing == "broken"
+    assert "restore both from the same backup" in words
+    assert "restore both from the same backup" in run("status", fails=1).stderr
+
+
+# run, demo, simulate --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("roles", "problem"), [("ingest,detct,x", "unknown role detct, x"), ("", "unknown role (none)")]
+)
+def test_roles_are_checked(roles: str, problem: str) -> None:
+    said = run("run", "--roles", roles, fails=1).stderr
+    assert said == f"{problem}: choose from ingest, store, detect, dispatch, console\n"
+    assert not Path("state").exists()
+
+
+@pytest.mark.parametrize("at", ["noon", "25:00", "10.30", "10"])
+def test_a_demonstration_needs_a_time_of_day(at: str) -> None:
+    said = run("demo", "--for", 1, "--at", at, fails=1).stderr
+    assert said == f"--at '{at}' is no time of day, such as 10:00 or 22:30\n"
+
+
+def test_a_demonstration_starts_from_an_empty_folder() -> None:
+    Path("kept").mkdir()
+    Path("kept/precious").touch()
+    said = run("demo", "--for", 1, "--state", "kept", fails=1).stderr
+    assert said == "kept is not empty: a demonstration starts from an empty folder\n"
+    assert [path.name for path in Path("kept").iterdir()] == ["precious"]
+
+
+def test_a_demonstration_does_not_run_for_a_report_that_has_no_place() -> None:
+    said = run("demo", "--for", 600, "--json", "missing/report.json", fails=1).stderr
+    assert said == "missing/report.json can't be written: its folder is missing\n"
+
+
+def test_devices_cannot_be_slower_than_they_are() -> None:
+    said = run("demo", "--for", 1, "--devices", 300, "--rate", 1, fails=1).stderr
+    assert "choose fewer --devices or a higher --rate" in said
+
+
+def test_a_simulation_that_reaches_nobody_says_so(town: Path) -> None:
+    spoil(town, "devices.csv", "GAS-1", state="in_service")
+    run("town", "import", town)
+    port = free_port()
+    said = run("simulate", "--broker", f"mqtt://127.0.0.1:{port}", "--for", 1, fails=1).stderr
+    assert said.startswith(f"127.0.0.1:{port} took nothing")
+
+
+def test_a_simulation_without_devices_or_with_a_bad_file_says_so() -> None:
+    run("init")
+    assert run("simulate", "--for", 1, fails=1).stderr == "no device is in service\n"
+    Path("passwords.csv").write_text("GW-1,secret\nGW-2\n")
+    said = run("simulate", "--for", 1, "--passwords", "passwords.csv", fails=1).stderr
+    assert said == "passwords.csv, line 2: expected gateway,password\n"
