@@ -36,6 +36,7 @@ _decode_batch = msgspec.json.Decoder(_Batch).decode
 _decode_single = msgspec.json.Decoder(_Single).decode
 _decode_event = msgspec.json.Decoder(_Event).decode
 _encode = msgspec.json.Encoder().encode
+_pack = msgspec.msgpack.Encoder().encode  # what the journal can't hold must not pass
 
 
 class VersionOne:
@@ -53,10 +54,11 @@ class VersionOne:
                     return [Measured(device, single.values, single.t)]
                 case [device, "event"]:
                     event = _decode_event(payload)
+                    _pack(event.attributes)
                     return [Happened(device, event.type, event.t, event.attributes)]
                 case ["status"]:
                     return [_status(payload)]
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
             return _salvage(path, payload, str(error))
         return [Refused("unknown_topic", "/".join(path))]
 
@@ -68,9 +70,13 @@ def _status(payload: bytes) -> Item:
 
 
 def _salvage(path: list[str], payload: bytes, error: str) -> list[Item]:
-    """The good parts of a telemetry message that is JSON, if only Python's (NaN, 1e999), but not of the right types."""
+    """The good parts of a telemetry message that is JSON, if only Python's (NaN, 1e999), but not of the right types.
+
+    Half a surrogate pair is no text; an integer of any length becomes a float, if need be infinite.
+    """
     try:
-        whole = json.loads(payload)
+        whole = json.loads(payload, parse_int=float)
+        json.dumps(whole, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return [Refused("not_decodable", error)]
     if path == ["telemetry"] and isinstance(whole, dict) and isinstance(whole.get("readings"), list):

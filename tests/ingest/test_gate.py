@@ -1,5 +1,6 @@
 """What the gate refuses, flags and lets through."""
 
+import json
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,7 @@ from devices.device_types import load_device_types
 from devices.registry import GatewayRow, Registry
 from ingest.gate import MAX_PAYLOAD, Gate
 from ingest.lateness import judge
-from ingest.words import Block, Connected, Lost, Message, Quality, encode
+from ingest.words import Block, Connected, Lost, Message, Quality, decode_reject, encode
 
 NOW = 1_790_000_000 * SECOND
 TYPES = load_device_types()
@@ -116,6 +117,18 @@ REFUSED = {
     "wrong_type: status": Message("sw/v1/GW-0001/status", b"maybe", NOW),
     "not_finite": Message("sw/v1/GW-0001/GAS-0001/telemetry", b'{"values":{"gas_lel":1e999}}', NOW),
     "not_finite: NaN": Message("sw/v1/GW-0001/GAS-0001/telemetry", b'{"values":{"gas_lel":NaN}}', NOW),
+    "not_finite: an integer of 400 digits": Message(
+        "sw/v1/GW-0001/GAS-0001/telemetry", b'{"values":{"gas_lel":1' + b"0" * 400 + b"}}", NOW
+    ),
+    "not_finite: an integer of 5,000 digits": Message(
+        "sw/v1/GW-0001/GAS-0001/telemetry", b'{"values":{"gas_lel":1' + b"0" * 5000 + b"}}", NOW
+    ),
+    "not_decodable: half a character": Message(
+        "sw/v1/GW-0001/telemetry", b'{"readings":[{"device":"\\ud800","values":{"gas_lel":1,"battery":"x"}}]}', NOW
+    ),
+    "wrong_type: an attribute beyond 64 bits": Message(
+        "sw/v1/GW-0001/GAS-0001/event", b'{"type":"x","attributes":{"a":1' + b"0" * 30 + b"}}", NOW
+    ),
     "oversize": Message("sw/v1/GW-0001/telemetry", b" " * (MAX_PAYLOAD + 1), NOW),
     "retained": telemetry(gas(), retained=True),
     "unknown_topic": Message("sw/v1/GW-0001/GAS-0001/firmware", b"{}", NOW),
@@ -127,6 +140,7 @@ def test_each_refusal_has_its_reason_and_disturbs_nothing_else(gate, case):
     good = telemetry(gas(7.0))
     block, events, rejects = gate.judge([good, REFUSED[case], telemetry(gas(8.0, NOW + SECOND))])
     assert [reject.reason for reject in rejects] == [case.split(":")[0]]
+    assert decode_reject(encode(rejects[0])) == rejects[0], "it can be journalled"
     assert rejects[0].detail
     assert block.value.tolist() == [7.0, 8.0]
     assert events == []
@@ -289,7 +303,7 @@ def test_any_bytes_under_any_topic_become_rejects_or_readings_and_never_an_excep
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
@@ -300,7 +314,9 @@ json_values = st.recursive(
 def test_any_json_is_answered_with_readings_or_reasons(values, t, device):
     gate = Gate(small_registry())
     entry = {"device": device, "t": t, "values": {"gas_lel": values}}
-    judged = gate.judge([telemetry(entry), Message("sw/v1/GW-0001/telemetry", msgspec.json.encode(values), NOW)])
+    payloads = [json.dumps({"readings": [entry]}).encode(), json.dumps(values).encode()]
+    judged = gate.judge([Message("sw/v1/GW-0001/telemetry", payload, NOW) for payload in payloads])
+    assert [decode_reject(encode(reject)) for reject in judged.rejects] == judged.rejects
     assert len(judged.rejects) + len(judged.block) >= 1
     assert np.isfinite(judged.block.value).all()
     assert ((judged.block.at > NOW - 10 * 365 * 24 * HOUR) & (judged.block.at <= NOW + HOUR)).all()
