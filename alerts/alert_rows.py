@@ -71,6 +71,7 @@ def measured(detection: Detection) -> dict[str, Any]:
         "level": int(detection.severity),
         "value": detection.value,
         "limit": detection.limit,
+        "age": detection.age,
         "reason": detection.reason,
         "evidence": detection.evidence,
         "rules_version": detection.rules_version,

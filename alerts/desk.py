@@ -112,7 +112,6 @@ def _create(work: DeskWork, found: Found, decided: str) -> None:
         life_safety=_life_safety(work, detection),
         paged=detection.page,
         series=detection.series,
-        age=detection.age,
         site=place.site,
         grid=place.grid,
         lng=place.lng,
@@ -139,7 +138,7 @@ def _reopen(work: DeskWork, alert: Row, detection: Detection, decided: str) -> N
         closed_at=None,
         closed_how=None,
         reopened=alert["reopened"] + 1,
-        paged=alert["paged"] or detection.page,
+        paged=detection.page,
     )
     work.alert_changed(place_alert(work, again), "reopened")
     work.done["reopened"] += 1
@@ -158,8 +157,7 @@ def _page(work: DeskWork, alert: Row, detection: Detection, decided: str) -> Non
 def _note(work: DeskWork, alert: Row, detection: Detection, decided: str) -> None:
     """Of a paged alert only the level moves, so that what was not told yet is still a rise when it may be told."""
     if alert["paged"]:
-        said = _measured(detection, decided)
-        noted = update_alert(work.connection, alert["id"], updated_at=work.now, **said)
+        noted = update_alert(work.connection, alert["id"], updated_at=work.now, **_measured(detection, decided))
     else:
         noted = _update(work, alert, detection, decided)
     work.alert_changed(noted, "noted")

@@ -12,15 +12,21 @@ from alerts.alert_rows import read_alert
 from alerts.desk import applied_offset
 from alerts.desk_work import DeskWork
 from alerts.moves import clear_alert_by_hand
+from alerts.texts import Language, phone_text
 from core.clock import HOUR, MINUTE
 from core.database import reading, writing
 from core.journal import Offset
 from detectors.words import Change, Severity
 from ingest.words import Rearm
 from tests.alerts.desk_scene import RULES, Scene
+from tests.alerts.notices.notice_rows import outgoing
 
 CLEARED, UPDATED = Change.CLEARED, Change.UPDATED
 ALARM, CRITICAL, WARNING, NOTICE = Severity.ALARM, Severity.CRITICAL, Severity.WARNING, Severity.NOTICE
+
+
+def deadlines_of(scene: Scene) -> list[tuple[int, ...]]:
+    return [(ticket["accept_by"], ticket["arrive_by"], ticket["done_by"]) for ticket in scene.tickets]
 
 
 def test_an_opening_makes_alert_ticket_log_notices_changes_and_offset_together(scene: Scene) -> None:
@@ -126,6 +132,27 @@ def test_an_unpaged_opening_is_recorded_and_makes_a_ticket_once_it_pages(scene: 
     assert (applied.paged, applied.tickets) == (1, 1)
 
 
+@pytest.mark.parametrize(("language", "said"), [("zh", "（数据迟到 2 小时）"), ("en", "(data 2 h old)")])
+def test_an_aged_onset_pages_once_it_still_stands_and_says_its_age(scene: Scene, language: Language, said: str) -> None:
+    applied = scene.detect("PLANT-1", page=False, age=3 * HOUR)
+    assert (applied.tickets, applied.notices) == (0, 0)
+    applied = scene.detect("PLANT-1", UPDATED, age=2 * HOUR)
+    assert (applied.tickets, applied.notices) == (1, 3)
+    for row in scene.notices:
+        assert said in phone_text(outgoing(**row["body"]), language)
+
+
+def test_a_reopening_that_may_not_page_is_recorded_until_it_may(scene: Scene) -> None:
+    scene.detect("PLANT-1")
+    with writing(scene.engine) as connection:
+        clear_alert_by_hand(connection, 1, "DISP-1", scene.clock.now(), scene.town)
+    assert scene.detect("PLANT-1", page=False).notices == 0
+    assert scene.alerts[0]["state"] == "open"
+    applied = scene.detect("PLANT-1", UPDATED)
+    assert (applied.paged, applied.tickets) == (1, 0)
+    assert Counter(notice["cause"] for notice in scene.notices)["reopened"] == 3
+
+
 def test_a_rise_updates_the_alert_notifies_again_and_tightens_the_deadline(scene: Scene) -> None:
     scene.detect("PLANT-1", severity=ALARM)
     (before,) = scene.tickets
@@ -145,10 +172,11 @@ def test_a_rise_updates_the_alert_notifies_again_and_tightens_the_deadline(scene
 
 def test_a_fall_tells_nobody_and_a_second_rise_to_the_same_height_neither(scene: Scene) -> None:
     scene.detect("PLANT-1", severity=CRITICAL)
-    notices = len(scene.notices)
+    notices, deadlines = len(scene.notices), deadlines_of(scene)
+    scene.clock.advance(MINUTE)
     scene.detect("PLANT-1", UPDATED, severity=ALARM)
     scene.detect("PLANT-1", UPDATED, severity=CRITICAL)
-    assert len(scene.notices) == notices
+    assert (len(scene.notices), deadlines_of(scene)) == (notices, deadlines)
     assert (scene.alerts[0]["severity"], scene.alerts[0]["level"]) == (CRITICAL, CRITICAL)
 
 
