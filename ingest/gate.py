@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 from core import snapshot
 from core.clock import MILLISECOND
@@ -24,6 +25,7 @@ _KEPT_OF_OVERSIZE = 1024
 _LARGEST_TIME = 2**52  # ms; beyond it a time is nonsense and would overflow
 _EVENT_LATE = 600_000_000
 _PREFIX = "sw/v1/"
+_log = structlog.get_logger()
 
 
 class _Run(NamedTuple):
@@ -58,10 +60,14 @@ class Judged(NamedTuple):
 
 
 class Gate:
-    """Admits messages of the registered town. One thread's own; it knows each series' newest time and the outages."""
+    """Admits messages of the registered town. One thread's own; it knows each series' newest time and the outages.
+
+    `ticked` is the time of the last tick (µs, 0 before the first): until then the platform certainly listened.
+    """
 
     def __init__(self, registry: Registry) -> None:
         self.outages = Outages()
+        self.ticked = 0
         self._newest: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self.load(registry)
 
@@ -224,25 +230,33 @@ class Gate:
         """Take up what a journalled record taught, after a restart."""
         if record.kind is RecordKind.BLOCK:
             block = Block.from_bytes(record.payload)
-            known = block.series < len(self._newest)
-            np.maximum.at(self._newest, block.series[known], block.at[known])
+            taken = (block.series < len(self._newest)) & (block.quality & int(Quality.DISORDERED) == 0)
+            self._newest[block.series[taken]] = block.at[taken]  # of a series' rows the last one stands
+        elif record.kind is RecordKind.TICK:
+            self.ticked = record.time
         elif record.kind is RecordKind.CONTROL:
             self.control(decode_control(record.payload))
 
     def save(self, path: Path, offset: Offset) -> None:
         """Write the state as of `offset`."""
-        meta = {"offset": list(offset), "registry": self._registry.id, "outages": msgspec.to_builtins(self.outages)}
+        outages = msgspec.to_builtins(self.outages)
+        meta = {"offset": list(offset), "registry": self._registry.id, "outages": outages, "ticked": self.ticked}
         snapshot.save(path, meta, {"newest": self._newest})
 
     def restore(self, path: Path) -> Offset | None:
-        """Take up a saved state and return its offset; None when there is none of this registry."""
-        loaded = snapshot.load(path)
+        """Take up a saved state and return its offset; None when there is none of this registry, or a damaged one."""
+        try:
+            loaded = snapshot.load(path)
+        except snapshot.SnapshotDamaged as damage:
+            _log.warning("gate snapshot not used: starting from the oldest kept record", why=str(damage))
+            return None
         if loaded is None or loaded[0]["registry"] != self._registry.id:
             return None
         meta, arrays = loaded
         kept = arrays["newest"][: len(self._newest)]
         self._newest[: len(kept)] = kept
         self.outages = msgspec.convert(meta["outages"], Outages)
+        self.ticked = meta.get("ticked", 0)
         return Offset(*meta["offset"])
 
 

@@ -255,6 +255,24 @@ def test_the_state_comes_back_from_its_file_and_the_journal(gate, tmp_path: Path
     assert Gate(small_registry()).restore(tmp_path / "none") is None
 
 
+def test_a_damaged_state_is_left_and_the_journal_replayed(gate, tmp_path: Path):
+    gate.save(tmp_path / "gate", Offset(0, 7))
+    (tmp_path / "gate").write_bytes((tmp_path / "gate").read_bytes()[:-3])
+    assert Gate(small_registry()).restore(tmp_path / "gate") is None
+
+
+def test_the_newest_times_after_a_restart_are_what_they_were(gate):
+    """Also when a clock that was ahead was put right, which takes a series' newest time back."""
+    ahead = telemetry(gas(1.0, NOW + 30 * MINUTE))
+    right = telemetry(gas(2.0, NOW + SECOND), received_at=NOW + SECOND)
+    late = telemetry(gas(3.0, NOW - MINUTE), received_at=NOW + 2 * SECOND)
+    again = Gate(small_registry())
+    for n, message in enumerate((ahead, right, late)):
+        block = gate.judge([message]).block
+        again.replay(Record(Offset(0, n), NOW, RecordKind.BLOCK, block.to_bytes()))
+    assert again._newest.tolist() == gate._newest.tolist() == [NOW + SECOND, 0, 0]
+
+
 columns = st.lists(
     st.tuples(
         st.integers(0, 2),
