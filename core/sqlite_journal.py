@@ -141,15 +141,13 @@ class SqliteJournal:
         if not entries:
             return self.head()
         with self._lock:
-            if any(entry.kind not in _ALWAYS_TAKEN for entry in entries):
-                self._make_room(now)
-            offset = self._translating_full(lambda: self._append(entries, now))
+            offset = self._translated(lambda: self._append(entries, now))
         with self._grown:
             self._grown.notify_all()
         return offset
 
-    def _translating_full(self, work: Callable[[], _Answer]) -> _Answer:
-        """Run `work`; a full disk rolls back and becomes JournalFull."""
+    def _translated(self, work: Callable[[], _Answer]) -> _Answer:
+        """Run `work`; a full disk rolls back and becomes JournalFull, any other failure JournalError."""
         try:
             return work()
         except sqlite3.Error as error:
@@ -157,7 +155,7 @@ class SqliteJournal:
                 self._connection.execute("ROLLBACK")
             if getattr(error, "sqlite_errorcode", None) in _FULL_CODES:
                 raise JournalFull(f"the disk of {self._path} is full") from error
-            raise
+            raise JournalError(f"{self._path}: {error}") from error
 
     def _make_room(self, now: int) -> None:
         """At the limit or the disk's reserve drop what may be dropped; JournalFull when that is not enough."""
@@ -181,6 +179,8 @@ class SqliteJournal:
         return (pages - free) * size
 
     def _append(self, entries: Sequence[Entry], now: int) -> Offset:
+        if any(entry.kind not in _ALWAYS_TAKEN for entry in entries):
+            self._make_room(now)
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         head, last_time = self._read_head()
@@ -237,13 +237,13 @@ class SqliteJournal:
     def flush(self) -> None:
         """Make the acknowledgements so far durable."""
         with self._lock:
-            pending, self._pending = self._pending, {}
-            for consumer, n in pending.items():
-                self._connection.execute(
-                    "INSERT INTO consumer (name, n) VALUES (?, ?) "
-                    "ON CONFLICT (name) DO UPDATE SET n = max(n, excluded.n)",
-                    (consumer, n),
-                )
+            if not self._pending:
+                return
+            self._connection.executemany(
+                "INSERT INTO consumer (name, n) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET n = max(n, excluded.n)",
+                self._pending.items(),
+            )
+            self._pending = {}
 
     def use(self) -> JournalUse:
         """How full the journal is, and what the quota dropped."""
@@ -258,12 +258,12 @@ class SqliteJournal:
         Read by all and older than the span: always. Read by all: at the limit. Waited for by droppable consumers
         alone: at the limit too, counted by consumer. Waited for by any other consumer: never.
         """
-        self.flush()
         with self._lock:
-            return self._translating_full(lambda: self._trim(now))
+            return self._translated(lambda: self._trim(now))
 
     def _trim(self, now: int) -> int:
         connection = self._connection
+        self.flush()
         offsets = dict(connection.execute("SELECT name, n FROM consumer"))
         read_by_all = min(offsets.values(), default=self._head)
         needed = min((n for name, n in offsets.items() if name not in self._quota.droppable), default=self._head)

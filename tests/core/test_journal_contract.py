@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.clock import DAY, HOUR, SECOND
-from core.journal import START, Entry, JournalFull, Offset, RecordKind, RegistryMismatch
+from core.journal import START, Entry, JournalError, JournalFull, Offset, RecordKind, RegistryMismatch
 from core.sqlite_journal import Quota, SqliteJournal
 
 NOW = 1_790_000_000 * SECOND
@@ -181,3 +181,19 @@ def test_a_commit_is_synchronous(journal):
     assert journal._connection.execute("PRAGMA synchronous").fetchone()[0] == 2
     assert journal._connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     assert sqlite3.sqlite_version_info >= (3, 35)
+
+
+def test_a_locked_file_is_a_journal_error_and_costs_nothing(journal, tmp_path):
+    journal._connection.execute("PRAGMA busy_timeout = 50")
+    other = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    journal.acknowledge("store", Offset(0, 1))
+    with pytest.raises(JournalError, match="locked"):
+        journal.append(blocks(1), NOW)
+    with pytest.raises(JournalError, match="locked"):
+        journal.trim(NOW)
+    other.execute("ROLLBACK")
+    assert journal.append(blocks(1), NOW) == Offset(0, 1)
+    journal.trim(NOW)
+    assert journal.acknowledged("store") == Offset(0, 1), "what could not be written is not forgotten"
+    other.close()
