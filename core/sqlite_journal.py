@@ -213,6 +213,8 @@ class SqliteJournal:
         return [Record(Offset(0, n), time, RecordKind(kind), payload) for n, time, kind, payload in rows]
 
     def wait(self, after: Offset, timeout: float) -> bool:
+        if self._head > after.n or self.head() > after:  # another process appends unseen
+            return True
         with self._grown:
             return self._grown.wait_for(lambda: self._head > after.n, timeout) or self.head() > after
 
@@ -267,15 +269,21 @@ class SqliteJournal:
         offsets = dict(connection.execute("SELECT name, n FROM consumer"))
         read_by_all = min(offsets.values(), default=self._head)
         needed = min((n for name, n in offsets.items() if name not in self._quota.droppable), default=self._head)
-        row = connection.execute(
-            "SELECT max(n) FROM record WHERE n <= ? AND time < ?", (read_by_all, now - self._quota.span)
-        )
-        gone = self._delete(min(int(row.fetchone()[0] or 0), self._tail + _TRIM_STEP))
+        self._tail = self._read_tail()  # another process trims too
+        gone = self._delete(min(self._older_than(now - self._quota.span), read_by_all))
         excess = self.use()
         while (excess.share >= 1 or excess.disk_free < self._quota.reserve) and self._tail < needed:
             gone += self._delete(min(self._tail + max(1, excess.records // 20), needed))
             excess = self.use()
         return gone
+
+    def _older_than(self, before: int) -> int:
+        """How far records are older than `before`, one step at most; searched from the tail, so that what stays isn't
+        read."""
+        furthest = self._tail + _TRIM_STEP
+        young = "SELECT n FROM record WHERE n > ? AND n <= ? AND time >= ? ORDER BY n LIMIT 1"
+        row = self._connection.execute(young, (self._tail, furthest, before)).fetchone()
+        return int(row[0]) - 1 if row else furthest
 
     def _delete(self, upto: int) -> int:
         """Delete the records up to and with `upto`, counting them for the consumers that had not read them."""

@@ -3,6 +3,7 @@
 import contextlib
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,29 @@ def test_waiting_ends_when_a_record_comes(journal):
     assert not journal.wait(START, 0.01)
     threading.Timer(0.05, lambda: journal.append(blocks(1), NOW)).start()
     assert journal.wait(START, 5)
+
+
+def test_a_reader_of_another_process_waits_only_at_the_head(journal, tmp_path):
+    """A backlog that another process writes is read at full speed."""
+    other = SqliteJournal(tmp_path / "journal.db", "town")
+    journal.append(blocks(40), NOW)
+    begun, place = time.monotonic(), START
+    while other.wait(place, 0.2):
+        place = other.read(place, 1)[-1].offset
+    assert place == journal.head()
+    assert time.monotonic() - begun < 1
+    other.close()
+
+
+def test_trimming_reads_only_what_goes(journal):
+    """A day of records is kept for replay; looking for its end must not hold up the writer."""
+    journal.append(blocks(5_000), NOW)
+    journal.acknowledge("store", journal.head())
+    journal.acknowledge("safety", journal.head())
+    steps = []
+    journal._connection.set_progress_handler(lambda: steps.append(1), 100)
+    journal.trim(NOW + HOUR)
+    assert len(steps) < 20
 
 
 def test_two_openings_append_to_one_order(journal, tmp_path):
