@@ -38,7 +38,7 @@ class Entry(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What is read back. `time` is the journal's own, µs UTC, and never goes backwards."""
+    """What is read back. `time` is the journal's own, µs UTC: it never goes backwards, nor stands still."""
 
     offset: Offset
     time: int

@@ -89,6 +89,7 @@ class SqliteJournal:
             self._connection.execute("INSERT OR IGNORE INTO consumer (name, n) VALUES (?, 0)", (consumer,))
         self._head, self._last_time = self._read_head()
         self._tail = self._read_tail()
+        self._clock = 0
         self._cache: deque[Record] = deque()
         self._cache_bytes = 0
         self._pending: dict[str, int] = {}
@@ -184,13 +185,21 @@ class SqliteJournal:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         head, last_time = self._read_head()
-        time = max(now, last_time, self._last_time)
+        time = self._time_after(max(last_time, self._last_time), now)
         rows = [(head + i, time, kind, weight, data) for i, (kind, data, weight) in enumerate(entries, 1)]
         connection.executemany("INSERT INTO record (n, time, kind, weight, payload) VALUES (?, ?, ?, ?, ?)", rows)
         connection.execute("COMMIT")
         self._remember([Record(Offset(0, n), time, kind, data) for n, time, kind, _, data in rows])
         self._head, self._last_time = rows[-1][0], time
         return Offset(0, self._head)
+
+    def _time_after(self, last: int, now: int) -> int:
+        """The clock's time; where it was set back the last one, going on a tenth slower than the clock until that has
+        caught up."""
+        behind = 0 < self._clock < last
+        passed = min(max(now - self._clock, 0), SECOND) if behind else 0
+        self._clock = now
+        return max(now, last + passed * 9 // 10)
 
     def _remember(self, records: list[Record]) -> None:
         """Keep the newest records in memory, so that a consumer that keeps up reads no file."""

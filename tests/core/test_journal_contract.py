@@ -4,11 +4,12 @@ import contextlib
 import sqlite3
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from core.clock import DAY, HOUR, SECOND
+from core.clock import DAY, HOUR, MINUTE, SECOND
 from core.journal import START, Entry, JournalError, JournalFull, Offset, RecordKind, RegistryMismatch
 from core.sqlite_journal import Quota, SqliteJournal
 
@@ -45,6 +46,18 @@ def test_time_never_goes_backwards(journal):
     journal.append(blocks(1), NOW)
     journal.append(blocks(1), NOW - HOUR)
     assert [r.time for r in journal.read(START, 9)] == [NOW, NOW]
+
+
+def test_time_goes_on_after_the_clock_was_set_back_and_meets_it_again(journal):
+    """Detectors live by the journal's time: were it to stand still, nothing held would pass its dwell."""
+    tick = [Entry(RecordKind.TICK, b"")]
+    for second in range(12 * 60):
+        journal.append(tick, NOW - MINUTE * (second > 0) + second * SECOND)
+    times = [r.time for r in journal.read(START, 999)]
+    steps = [later - earlier for earlier, later in pairwise(times)]
+    assert steps[0] == 0
+    assert set(steps[1:]) == {900_000, SECOND}
+    assert times[-1] == NOW - MINUTE + 719 * SECOND
 
 
 def test_reading_behind_the_cache_and_in_it_gives_the_same(journal):
