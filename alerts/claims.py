@@ -4,12 +4,11 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, insert, null, or_, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, insert, not_, null, or_, select, text, tuple_, update
 
-from alerts.changes import Happened, record_changes
 from alerts.channels import Channel, Outcome, OutgoingNotice
 from alerts.links import make_link
-from alerts.notices import change_state, facts_of
+from alerts.notices import change_state, escalate_failed, facts_of, moot, tell
 from alerts.owners import LEASE, Owner, why_gone
 from alerts.retries import decide_retry
 from alerts.tables import delivery, notice
@@ -36,7 +35,7 @@ def pick(connection: Connection, channels: Mapping[str, Channel], now: int) -> R
         column.state == "queued",
         column.channel.in_(list(channels)),
         column.next_try_at <= now,
-        column.not_after > now,
+        not_(moot(now)),
     ]
     held = _held_addresses(connection, channels, now)
     free = [tuple_(column.channel, column.address).not_in(held)] if held else []
@@ -132,6 +131,8 @@ def record(connection: Connection, claim: Claim, outcome: Outcome, now: int) -> 
         **{"error": said, **values},
         claimed_by=notice.c.claimed_by if then.state == "uncertain" else null(),
     )
+    if moved and then.state == "failed":
+        escalate_failed(connection, claim.row, now)
     tell(connection, moved, then.state, then.reason, now)
     return then.reason
 
@@ -185,10 +186,3 @@ def _mark_uncertain(
         }
         connection.execute(update(delivery).where(delivery.c.id == attempt).values(**lost))
     return moved
-
-
-def tell(connection: Connection, notices: Collection[int], state: str, reason: str, now: int) -> None:
-    """Let pages know; the last thing of a transaction."""
-    record_changes(
-        connection, now, [Happened("notice", id_of, {"state": state, "reason": reason}) for id_of in notices]
-    )

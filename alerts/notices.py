@@ -1,20 +1,23 @@
 """Notices: the outbox rows that go with an alert's or ticket's transaction, and the states that they pass."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, update
 
+from alerts.changes import Happened, record_changes
 from alerts.facts import Facts, RuleText, gather_facts
+from alerts.lifecycle import ENDED
 from alerts.one_writer import insert_or
+from alerts.rows import rows
 from alerts.tables import contact, notice, person, ticket
 from alerts.words import Recipient, Row
 from core.clock import MINUTE
 from detectors.words import Severity
 
 TRANSITIONS: dict[str, frozenset[str]] = {
-    "queued": frozenset({"sending", "expired"}),
+    "queued": frozenset({"sending", "expired", "failed"}),
     "sending": frozenset({"queued", "accepted", "failed", "uncertain", "expired", "acknowledged"}),
     "uncertain": frozenset({"queued", "accepted", "failed", "expired", "acknowledged"}),
     "accepted": frozenset({"delivered", "acknowledged"}),
@@ -66,12 +69,13 @@ def enqueue(
 
 
 def escalate_unproven(connection: Connection, row: Row, now: int) -> int:
-    """Tell the recipients of the ticket's next step what an uncertain notice should have said; how many were new."""
+    """Tell the recipients of the ticket's next step what a lost notice should have said; how many were new."""
     assignment = connection.scalar(select(ticket.c.assignment).where(ticket.c.id == row["ticket"]))
     following = next_step(recipients_of(connection, assignment or {}), row["step"])
     told = {name: row[name] for name in ("ticket", "alert", "life_safety", "severity")}
     body = {**row["body"], "cause": "uncertain", "mobiles": []}
-    key = f"uncertain:{row['key'].rsplit(':', 3)[0]}"  # one for all the recipients of a step
+    about = row["key"].rsplit(":", 3)[0]  # one for all the recipients of a step
+    key = f"uncertain:{about.removeprefix('uncertain:')}"
     common = told | {"cause": "uncertain", "body": body}
     return sum(_insert(connection, common, key, to, now, now) for to in following)
 
@@ -86,8 +90,7 @@ def recipients_of(connection: Connection, assignment: Row) -> list[Recipient]:
         if not chosen["chosen"]:
             continue
         owned = and_(contact.c.owner_kind == chosen["kind"], contact.c.owner == chosen["code"])
-        rows = connection.execute(select(contact).where(owned).order_by(contact.c.id)).all()
-        for place, row in enumerate(rows):
+        for place, row in enumerate(connection.execute(select(contact).where(owned).order_by(contact.c.id))):
             step = (chosen["step"] or 0) + (place if chosen["kind"] == "person" else 0)
             found.append(Recipient(chosen["kind"], chosen["code"], row.channel, row.address, step))
     return found
@@ -114,13 +117,57 @@ def acknowledge(connection: Connection, ticket: int, who: str, now: int) -> int:
 
 
 def expire(connection: Connection, now: int) -> list[int]:
-    """What could not be sent in its time is expired and shown, never sent; the ids."""
-    return change_state(connection, overdue(now), "expired", sources={"queued"}, error="not sent in time")
+    """What is not to be sent any more is expired and shown with its reason, never sent; the ids."""
+    expired = {
+        number: reason
+        for reason, which in _moot(now).items()
+        for number in change_state(connection, which, "expired", sources={"queued"}, error=reason)
+    }
+    record_changes(connection, now, [_changed(number, "expired", why) for number, why in expired.items()])
+    return list(expired)
 
 
-def overdue(now: int) -> ColumnElement[bool]:
-    """Notices that wait although their time has passed."""
-    return and_(notice.c.state == "queued", notice.c.not_after <= now)
+def moot(now: int) -> ColumnElement[bool]:
+    """Notices that are not to be sent any more, should they still wait."""
+    return or_(*_moot(now).values())
+
+
+def _moot(now: int) -> dict[str, ColumnElement[bool]]:
+    its_ticket = exists().where(ticket.c.id == notice.c.ticket)
+    return {
+        "not_sent_in_time": notice.c.not_after <= now,
+        "ticket_over": its_ticket.where(ticket.c.status.in_(sorted(ENDED))),
+        "dispatched_anew": its_ticket.where(ticket.c.dispatched_at > notice.c.created_at),
+    }
+
+
+def refuse_unknown(connection: Connection, channels: Collection[str], now: int) -> int:
+    """Fail what waits for a channel that is not in `channels`; a life-safety notice goes to the next step at once.
+
+    How many failed. `channels` are all that are configured; call it every few seconds, in a transaction of its own.
+    """
+    unknown = and_(notice.c.state == "queued", notice.c.channel.not_in(list(channels)))
+    failed: list[int] = []
+    while waiting := rows(connection, select(notice).where(unknown).order_by(notice.c.id)):
+        failed += change_state(connection, unknown, "failed", sources={"queued"}, error="no_such_channel")
+        for row in waiting:
+            escalate_failed(connection, row, now)
+    record_changes(connection, now, [_changed(number, "failed", "no_such_channel") for number in failed])
+    return len(failed)
+
+
+def escalate_failed(connection: Connection, row: Row, now: int) -> int:
+    """Where life is at stake the next step is told at once that a notice failed; how many were new."""
+    return escalate_unproven(connection, row, now) if row["life_safety"] else 0
+
+
+def tell(connection: Connection, notices: Collection[int], state: str, reason: str, now: int) -> None:
+    """Let pages know; the last thing of a transaction."""
+    record_changes(connection, now, [_changed(number, state, reason) for number in notices])
+
+
+def _changed(number: int, state: str, reason: str) -> Happened:
+    return Happened("notice", number, {"state": state, "reason": reason})
 
 
 def change_state(

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, or_, select, update
 
 from alerts.channels import AskableChannel, Channel, Outcome
-from alerts.claims import Claim, claim, outgoing_notice, pick, record, take_over, tell
-from alerts.notices import change_state, escalate_unproven, expire, overdue
+from alerts.claims import Claim, claim, outgoing_notice, pick, record, take_over
+from alerts.notices import change_state, escalate_unproven, expire, moot, tell
 from alerts.owners import Owner
 from alerts.retries import Settlement, Uncertain, backoff, decide_uncertain
 from alerts.tables import notice
@@ -78,10 +78,10 @@ class Sender:
 
     def _expire(self, now: int) -> None:
         with reading(self._engine) as connection:
-            if not connection.scalar(select(exists().where(overdue(now)))):
+            if not connection.scalar(select(exists().where(notice.c.state == "queued", moot(now)))):
                 return
         with writing(self._engine) as connection:
-            tell(connection, expire(connection, now), "expired", "not_sent_in_time", now)
+            expire(connection, now)
 
     def _claim(self, now: int) -> Claim | None:
         with reading(self._engine) as connection:  # an idle sender takes no write lock

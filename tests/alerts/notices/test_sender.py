@@ -115,7 +115,7 @@ def test_after_downtime_what_is_too_late_is_shown_and_not_sent(engine: Engine, c
     queue(engine, to_robot(), severity=3)
     clock.advance(16 * MINUTE)
     assert _send_all(_sender(engine, clock, channel := ScriptedChannel()), clock) == 0
-    assert (notices(engine)[0].state, notices(engine)[0].error) == ("expired", "not sent in time")
+    assert (notices(engine)[0].state, notices(engine)[0].error) == ("expired", "not_sent_in_time")
     assert channel.sent == []
 
 

@@ -1,0 +1,137 @@
+"""What is not sent is shown with its reason, and where life is at stake somebody else hears at once."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, update
+
+from alerts.channels import Outcome
+from alerts.notices import refuse_unknown
+from alerts.sender import Sender
+from alerts.tables import change, contact, ticket
+from core.clock import HOUR, MINUTE, ManualClock
+from core.database import reading, writing
+from detectors.words import Change, Severity
+from tests.alerts.desk_scene import Scene
+from tests.alerts.notices.notice_rows import ScriptedChannel, notices, owner, queue, to_person, to_robot
+
+BAD_KEY = Outcome("failed", "93000", "the robot's key is wrong")
+
+
+def plan(engine: Engine, key: int, *steps: tuple[str, int]) -> None:
+    """The ticket's stored assignment: persons by step."""
+    chosen = [{"kind": "person", "code": code, "chosen": True, "step": step} for code, step in steps]
+    with writing(engine) as connection:
+        connection.execute(update(ticket).where(ticket.c.id == key).values(assignment={"candidates": chosen}))
+
+
+def states(engine: Engine) -> list[tuple[str, str, str]]:
+    return [(row.recipient, row.state, row.error) for row in notices(engine)]
+
+
+def changes(engine: Engine) -> list[dict[str, Any]]:
+    with reading(engine) as connection:
+        return [row.what for row in connection.execute(change.select().order_by(change.c.id)) if row.kind == "notice"]
+
+
+@pytest.mark.parametrize(("life_safety", "told"), [(True, [("P-09", "queued", "")]), (False, [])])
+def test_a_refused_life_safety_notice_goes_to_the_next_step_at_once(
+    engine: Engine, clock: ManualClock, life_safety: bool, told: list[tuple[str, str, str]]
+) -> None:
+    key = queue(engine, to_robot("key-a"), to_robot("key-b", "T-02"), life_safety=life_safety)
+    plan(engine, key, ("P-09", 1))
+    sender = Sender(engine, [ScriptedChannel(answers=[BAD_KEY, BAD_KEY])], clock, owner())
+    while sender.step(clock.now()):
+        pass
+    refused = "refused_for_good 93000 the robot's key is wrong"
+    assert states(engine) == [("T-01", "failed", refused), ("T-02", "failed", refused), *told]
+    assert {what["state"] for what in changes(engine)} == {"failed"}
+
+
+@pytest.mark.parametrize(("life_safety", "told"), [(True, ["P-01", "P-02", "P-09"]), (False, ["P-01"])])
+def test_a_notice_for_a_channel_that_settings_do_not_have_fails_at_once(
+    engine: Engine, clock: ManualClock, life_safety: bool, told: list[str]
+) -> None:
+    key = queue(engine, to_person("P-01", channel="pigeon"), life_safety=life_safety)
+    plan(engine, key, ("P-02", 1), ("P-09", 2))
+    with writing(engine) as connection:
+        connection.execute(update(contact).where(contact.c.owner == "P-02").values(channel="drum"))
+        assert refuse_unknown(connection, ["phone", "robot"], clock.now()) == len(told[:2])
+        assert refuse_unknown(connection, ["phone", "robot"], clock.now()) == 0
+    found = states(engine)
+    assert [recipient for recipient, _, _ in found] == told
+    assert set(found[:2]) == {(code, "failed", "no_such_channel") for code in told[:2]}
+    assert found[2:] == [("P-09", "queued", "")][: len(told) - 1]
+    assert changes(engine) == [{"state": "failed", "reason": "no_such_channel"}] * len(told[:2])
+
+
+def test_a_known_channel_is_left_alone(engine: Engine, clock: ManualClock) -> None:
+    queue(engine, to_person())
+    with writing(engine) as connection:
+        assert refuse_unknown(connection, ["phone"], clock.now()) == 0
+    assert states(engine) == [("P-01", "queued", "")]
+
+
+@pytest.mark.parametrize("status", ["closed", "void", "false_alarm", "merged"])
+def test_of_a_ticket_that_is_over_nothing_goes_out(engine: Engine, clock: ManualClock, status: str) -> None:
+    key = queue(engine, to_robot())
+    with writing(engine) as connection:
+        connection.execute(update(ticket).where(ticket.c.id == key).values(status=status))
+    sender = Sender(engine, [channel := ScriptedChannel()], clock, owner())
+    assert sender.step(clock.now()) == 0
+    assert channel.sent == []
+    assert states(engine) == [("T-01", "expired", "ticket_over")]
+    assert changes(engine) == [{"state": "expired", "reason": "ticket_over"}]
+
+
+@pytest.mark.parametrize("first", [Outcome("retry", "-1", "busy"), Outcome("uncertain", "ReadTimeout", "no answer")])
+def test_what_a_first_try_left_open_is_not_tried_again_after_the_end(
+    engine: Engine, clock: ManualClock, first: Outcome
+) -> None:
+    key = queue(engine, to_robot())
+    sender = Sender(engine, [channel := ScriptedChannel(answers=[first])], clock, owner())
+    assert sender.step(clock.now()) == 1
+    with writing(engine) as connection:
+        connection.execute(update(ticket).where(ticket.c.id == key).values(status="closed"))
+    clock.advance(MINUTE)
+    assert sender.step(clock.now()) == 0
+    assert len(channel.sent) == 1
+    assert [row.error for row in notices(engine)] == ["ticket_over"]
+
+
+def test_a_nights_warning_that_recovers_by_itself_is_not_told_in_the_morning(scene: Scene) -> None:
+    scene.clock.advance(13 * HOUR)  # 23:00
+    scene.detect("PLANT-1", rule="noise", severity=Severity.WARNING)
+    scene.detect("PLANT-1", Change.CLEARED, rule="noise")
+    assert scene.tickets[0]["result"] == "self_recovered"
+    scene.clock.advance(9 * HOUR)
+    sender = Sender(scene.engine, [channel := ScriptedChannel("phone")], scene.clock, owner())
+    assert sender.step(scene.clock.now()) == 0
+    assert channel.sent == []
+    assert {row["error"] for row in scene.notices} == {"ticket_over"}
+
+
+def test_recovery_of_life_safety_tells_nobody_anew_and_withdraws_nothing(scene: Scene) -> None:
+    scene.detect("PLANT-1")
+    before = scene.notices
+    scene.detect("PLANT-1", Change.CLEARED)
+    assert scene.notices == before
+    sender = Sender(scene.engine, [ScriptedChannel("phone")], scene.clock, owner())
+    while sender.step(scene.clock.now()):
+        pass
+    assert {row["state"] for row in scene.notices} == {"accepted"}
+
+
+def test_who_no_longer_has_the_ticket_is_not_told_of_it(scene: Scene) -> None:
+    scene.clock.advance(13 * HOUR)
+    scene.detect("PLANT-1", rule="noise", severity=Severity.WARNING)
+    first = {row["recipient"] for row in scene.notices}
+    scene.clock.advance(HOUR)
+    scene.move("reassign", "DISP-1", team="T-G18")
+    scene.clock.advance(8 * HOUR)
+    sender = Sender(scene.engine, [channel := ScriptedChannel("phone")], scene.clock, owner())
+    while sender.step(scene.clock.now()):
+        pass
+    assert [sent.recipient for sent in channel.sent] == ["G18-01"]
+    withdrawn = {row["recipient"] for row in scene.notices if row["error"] == "dispatched_anew"}
+    assert withdrawn == first
