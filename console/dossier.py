@@ -81,7 +81,9 @@ def open_alerts_at(connection: Connection, site_code: str) -> list[Row]:
 
 def recent_tickets_at(connection: Connection, site_code: str) -> list[Row]:
     """The last tickets of a site, the newest first."""
-    columns = [ticket.c[name] for name in ("number", "title", "status", "severity", "hazard", "reported_at")]
+    columns = [
+        ticket.c[name] for name in ("number", "title", "title_en", "status", "severity", "hazard", "reported_at")
+    ]
     return rows(
         connection, select(*columns).where(ticket.c.site == site_code).order_by(ticket.c.id.desc()).limit(RECENT)
     )
@@ -104,8 +106,8 @@ def rule_of(rules: RuleSet, row: Mapping[str, Any]) -> Rule | None:
     return rules.rules.get(row["rule"])
 
 
-def curve_of(rules: RuleSet, row: Mapping[str, Any], now: int) -> Row | None:
-    """What a chart of an alert needs beside its readings: limits by severity, recovery, the alert's span.
+def curve_of(rules: RuleSet, device_type: str, row: Mapping[str, Any], now: int) -> Row | None:
+    """What a chart of an alert needs beside its readings: the limits as they hold for its device, the alert's span.
 
     None when the alert looks at no series.
     """
@@ -114,7 +116,9 @@ def curve_of(rules: RuleSet, row: Mapping[str, Any], now: int) -> Row | None:
     rule = rule_of(rules, row)
     until = row["closed_at"] or now
     lead = max(600_000_000, (until - row["onset"]) // 3)
-    measured = rule if rule and rule.kind == "threshold" else None
+    measured = (
+        rule.terms(device_type, row["site"] or "", row["subject_id"]) if rule and rule.kind == "threshold" else None
+    )
     limits = {int(level): limit for level, limit in measured.limits.items()} if measured else {}
     return {
         "series": row["series"],
@@ -126,14 +130,6 @@ def curve_of(rules: RuleSet, row: Mapping[str, Any], now: int) -> Row | None:
         "from": row["onset"],
         "to": row["closed_at"],
     }
-
-
-def title_of(row: Mapping[str, Any], alerts: Sequence[Mapping[str, Any]], rules: RuleSet, language: str) -> str:
-    """The ticket's title in the language; where only Chinese was written, English comes from the rule."""
-    if language == "zh" or not alerts:
-        return str(row["title"])
-    rule = rule_of(rules, alerts[0])
-    return rule.title_en if rule else str(row["title"])
 
 
 def is_open(row: Mapping[str, Any]) -> bool:

@@ -88,7 +88,9 @@ def _facts(connection: Connection, services: Services, row: dossier.Row) -> dict
     notices = dossier.notices_of(connection, row["id"])
     log = dossier.log_of(connection, row["id"])
     rules = services.rules()
-    curves = [dossier.curve_of(rules, each, services.clock.now()) for each in alerts]
+    devices, now = services.town().devices, services.clock.now()
+    types = [devices[each["subject_id"]].type if each["subject_id"] in devices else "" for each in alerts]
+    curves = [dossier.curve_of(rules, kind, each, now) for kind, each in zip(types, alerts, strict=True)]
     return {
         "ticket": row,
         "alerts": alerts,

@@ -15,7 +15,10 @@ from devices.tables import site as site_table
 
 PAGE = 60
 _COLUMNS = (
-    *(ticket.c[name] for name in ("id", "number", "status", "title", "hazard", "severity", "life_safety", "site")),
+    *(
+        ticket.c[name]
+        for name in ("id", "number", "status", "title", "title_en", "hazard", "severity", "life_safety", "site")
+    ),
     *(ticket.c[name] for name in ("lng", "lat", "address", "grid", "team", "station", "accept_by", "arrive_by")),
     *(ticket.c[name] for name in ("done_by", "reported_at", "accepted_at", "accepted_by", "recovered_at")),
 )
