@@ -27,9 +27,9 @@ class Outages(msgspec.Struct):
     open_since: int = 0
 
     def lost(self, at: int) -> None:
-        """An outage begins; inside one nothing changes."""
+        """An outage begins, not before the last one's end; inside one nothing changes."""
         if not self.open_since:
-            self.open_since = at
+            self.open_since = max(at, *self.ends[-1:], 0)
 
     def connected(self, at: int) -> None:
         """The open outage ends."""

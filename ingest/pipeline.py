@@ -3,17 +3,19 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from core.clock import SECOND, Clock
-from core.journal import START, Entry, Journal, JournalFull, Offset, RecordKind
+from core.journal import START, Entry, Journal, JournalError, Offset, RecordKind
 from core.metrics import Metrics
-from devices.registry import Registry
+from devices.registry import Registry, RegistryError
 from ingest.gate import Gate, Judged
 from ingest.mqtt import Arrival, Inbox, Receipt
 from ingest.words import (
@@ -32,6 +34,9 @@ from ingest.words import (
 TICK = SECOND
 _BATCH = 2_000
 _LINGER = 0.004  # s; a batch worth a commit
+_DEAF_AFTER = 10 * SECOND
+_REFUSED_PAUSE = 1.0  # s
+_RELOAD_PAUSE = 10 * SECOND
 _SNAPSHOT_INTERVAL = 30 * SECOND
 _REJECT_NOTES_PER_TICK = 5
 _TIMED_QUALITIES = int(Quality.TIME_REPLACED | Quality.NO_TIME | Quality.AGED | Quality.DISORDERED)
@@ -44,8 +49,9 @@ Acknowledge = Callable[[Sequence[Receipt]], None]
 class Pipeline:
     """The one thread that writes readings: inbox → gate → journal → acknowledgement, with a tick a second between.
 
-    `acknowledge` and `publish` are the broker session's. When the journal is full nothing is acknowledged and the batch
-    is tried again: the broker holds the rest.
+    `acknowledge` and `publish` are the broker session's. When the journal is full or locked nothing is acknowledged
+    and the batch is tried again: the broker holds the rest. Whatever kept the platform from listening (that, a sleep of
+    the machine, a clock set forward) is journalled as a loss of the session.
     """
 
     consumer = "gate"
@@ -66,22 +72,25 @@ class Pipeline:
         self._state = state
         self._acknowledge, self._publish = acknowledge, publish
         self._load_registry = load_registry
-        self._next_tick = 0
-        self._next_snapshot = 0
+        self._ending = threading.Event()
+        self._saved = 0
+        self._reload_at = 0  # µs, 0: the registry is up to date
         self._notes: Counter[str] = Counter()
         self._seen = START
 
     def resume(self) -> None:
-        """Take up the gate's state from its snapshot and the journal behind it; journal that we heard nothing since."""
+        """Take up the gate's state from its snapshot and the journal behind it.
+
+        Journals that we heard nothing since the last tick: other records may be newer, written by others meanwhile.
+        """
         self._gate.prepare()
-        offset = self._gate.restore(self._state) or self._journal.tail()
-        self._seen = offset
+        self._seen = self._gate.restore(self._state) or self._journal.tail()
         while records := self._journal.read(self._seen, 500):
             for record in records:
                 self._gate.replay(record)
             self._seen = records[-1].offset
         now = self._clock.now()
-        self._commit([Lost(self._journal.last_time() or now)], [], now)
+        self._commit([Lost(self._gate.ticked or now)], [], now)
 
     def run(self, ending: threading.Event) -> None:
         """Until `ending`: take, judge, commit, acknowledge."""
@@ -96,17 +105,29 @@ class Pipeline:
         """One batch; how many arrivals it held."""
         arrivals = self._inbox.take(_BATCH, timeout=0.1)
         now = self._clock.now()
+        if self._was_deaf(now):
+            self._commit([Lost(self._gate.ticked), Connected(now)], [], now)
         for part in _parts(arrivals):
             controls = [arrival.what for arrival in part if not isinstance(arrival.what, Message)]
             messages = [arrival.what for arrival in part if isinstance(arrival.what, Message)]
             self._commit(controls, messages, now)
             self._acknowledge([arrival.receipt for arrival in part if arrival.receipt])
-        if not arrivals and now >= self._next_tick:
+        if not arrivals and self._tick_due(now):
             self._commit([], [], now)
-        if now >= self._next_snapshot:
+        if not 0 <= now - self._saved < _SNAPSHOT_INTERVAL:
             self._save()
-            self._next_snapshot = now + _SNAPSHOT_INTERVAL
+            self._saved = now
+        if 0 < self._reload_at <= now:
+            self._reload(now)
         return len(arrivals)
+
+    def _tick_due(self, now: int) -> bool:
+        """A second after the last tick; at once when the clock was set back."""
+        return not 0 <= now - self._gate.ticked < TICK
+
+    def _was_deaf(self, now: int) -> bool:
+        """Whether nothing can have been heard for longer than the session's own loss would have told."""
+        return now - self._gate.ticked > _DEAF_AFTER and not self._gate.outages.open_since
 
     def _commit(self, controls: Sequence[Control], messages: Sequence[Message], now: int) -> None:
         for control in controls:
@@ -114,9 +135,9 @@ class Pipeline:
             self._metrics.broker_connected.set(isinstance(control, Connected))
         judged = self._gate.judge(messages)
         entries = [Entry(RecordKind.CONTROL, encode(control)) for control in controls] + _entries(judged)
-        if now >= self._next_tick:
+        if self._tick_due(now):
             entries.append(Entry(RecordKind.TICK, b""))
-            self._next_tick = now + TICK
+            self._gate.ticked = now
             self._notes.clear()
         self._append(entries)
         self._count(messages, judged)
@@ -124,25 +145,49 @@ class Pipeline:
 
     def _append(self, entries: list[Entry]) -> None:
         """Append until it holds, following what other processes wrote in between (a changed registry)."""
-        waiting = threading.Event()
+        refused_at, listened = 0, not self._gate.outages.open_since
         while True:
             try:
                 head = self._journal.append(entries, self._clock.now())
                 break
-            except JournalFull as full:
-                _log.error("journal full: nothing is acknowledged", why=str(full))
-                waiting.wait(1.0)
-                ticks = [Entry(RecordKind.TICK, b"")]
-                self._journal.append(ticks, self._clock.now())
+            except JournalError as error:
+                if self._ending.is_set():
+                    raise
+                _log.error("the journal takes no readings: nothing is acknowledged", why=str(error))
+                refused_at = refused_at or self._clock.now()
+                self._hold(refused_at)
         if head.n != self._seen.n + len(entries):
             self._follow(Offset(head.partition, head.n - len(entries)))
         self._seen = head
+        if refused_at and listened:
+            now = self._clock.now()
+            self._commit([Connected(now)], [], now)
+
+    def _hold(self, refused_at: int) -> None:
+        """Wait, and let time go on for the detectors, who must know that nothing reaches them."""
+        lost = Lost(refused_at)
+        self._gate.control(lost)
+        with suppress(JournalError):
+            entries = [Entry(RecordKind.CONTROL, encode(lost)), Entry(RecordKind.TICK, b"")]
+            self._journal.append(entries, self._clock.now())
+            self._gate.ticked = self._clock.now()
+        self._ending.wait(_REFUSED_PAUSE)
 
     def _follow(self, upto: Offset) -> None:
         """Read the records that others appended up to `upto`."""
         for record in self._journal.read(self._seen, upto.n - self._seen.n):
             if record.kind is RecordKind.CONTROL and isinstance(decode_control(record.payload), RegistryChanged):
-                self._gate.load(self._load_registry())
+                self._reload_at = self._clock.now()
+
+    def _reload(self, now: int) -> None:
+        """Take the newer registry; a database that is down holds up no reading of the devices that are known."""
+        try:
+            self._gate.load(self._load_registry())
+        except (SQLAlchemyError, RegistryError) as error:
+            _log.warning("registry not read: trying again", why=str(error))
+            self._reload_at = now + _RELOAD_PAUSE
+        else:
+            self._reload_at = 0
 
     def _count(self, messages: Sequence[Message], judged: Judged) -> None:
         metrics, block = self._metrics, judged.block

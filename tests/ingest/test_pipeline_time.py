@@ -1,0 +1,217 @@
+"""The pipeline on a scripted clock, without a broker: ticks, losses, a refusing journal, a database that is down."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from core.clock import HOUR, MILLISECOND, MINUTE, SECOND, ManualClock
+from core.journal import START, Entry, JournalError, JournalFull, Offset, Record, RecordKind
+from core.metrics import Metrics
+from core.sqlite_journal import SqliteJournal
+from devices.registry import Registry
+from ingest.gate import Gate
+from ingest.mqtt import Arrival, Inbox, Receipt
+from ingest.pipeline import Pipeline
+from ingest.words import (
+    Block,
+    Connected,
+    Control,
+    Lost,
+    Message,
+    Quality,
+    RegistryChanged,
+    RulesChanged,
+    decode_control,
+    encode,
+)
+from tests.ingest.test_gate import small_registry
+
+
+class Refusing(SqliteJournal):
+    """Raises `refusal` for readings while there is one, and lets `on_refusal` change the world."""
+
+    refusal: JournalError | None = None
+
+    def append(self, entries: Sequence[Entry], now: int) -> Offset:
+        if self.refusal and any(entry.kind is RecordKind.BLOCK for entry in entries):
+            self.on_refusal()
+            if self.refusal:
+                raise self.refusal
+        return super().append(entries, now)
+
+    def on_refusal(self) -> None:
+        pass
+
+
+class Line:
+    """A pipeline whose arrivals a test hands in."""
+
+    def __init__(self, folder: Path, clock: ManualClock | None = None) -> None:
+        self.clock = clock or ManualClock()
+        self.journal = Refusing(folder / "journal.db", "town", ["gate"])
+        self.inbox, self.acknowledged = Inbox(), list[Receipt]()
+        self.registry: Registry | Exception = small_registry()
+        self.gate = Gate(small_registry())
+        self.pipeline = Pipeline(
+            self.inbox,
+            self.gate,
+            self.journal,
+            self.clock,
+            Metrics(),
+            folder / "gate.snapshot",
+            self.acknowledged.extend,
+            lambda _topic, _payload: None,
+            self.load_registry,
+        )
+
+    def load_registry(self) -> Registry:
+        if isinstance(self.registry, Exception):
+            raise self.registry
+        return self.registry
+
+    def connected(self) -> "Line":
+        self.pipeline.resume()
+        self.inbox.put(Arrival(Connected(self.clock.now()), None))
+        self.pipeline.step()
+        return self
+
+    def message(self, value: float, at: int | None = None) -> None:
+        now = self.clock.now()
+        payload = msgspec.json.encode({"t": (now if at is None else at) // MILLISECOND, "values": {"gas_lel": value}})
+        message = Message("sw/v1/GW-0001/GAS-0001/telemetry", payload, now)
+        self.inbox.put(Arrival(message, Receipt(0, len(self.acknowledged) + 1, 1)))
+
+    def seconds(self, count: int) -> None:
+        for _ in range(count):
+            self.clock.advance(SECOND)
+            self.pipeline.step()
+
+    def records(self, *kinds: RecordKind) -> list[Record]:
+        return [record for record in self.journal.read(START, 100_000) if record.kind in kinds]
+
+    def controls(self) -> list[Control]:
+        return [decode_control(record.payload) for record in self.records(RecordKind.CONTROL)]
+
+    def qualities(self) -> list[int]:
+        blocks = [Block.from_bytes(record.payload) for record in self.records(RecordKind.BLOCK)]
+        return [int(quality) for block in blocks for quality in block.quality]
+
+
+@pytest.fixture
+def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("ingest.pipeline._REFUSED_PAUSE", 0.0)
+    line = Line(tmp_path)
+    yield line.connected()
+    line.journal.close()
+
+
+def test_a_start_journals_the_loss_as_of_the_last_tick_whatever_was_written_since(line: Line, tmp_path: Path) -> None:
+    """A start announces rules and registry first, and other processes write too: neither means that we listened."""
+    line.seconds(5)
+    last = line.clock.now()
+    line.clock.advance(30 * MINUTE)
+    line.journal.append([Entry(RecordKind.CONTROL, encode(RulesChanged(1)))], line.clock.now())
+    line.journal.close()
+    again = Line(tmp_path, line.clock).connected()
+    assert again.controls()[-2:] == [Lost(last), Connected(line.clock.now())]
+    again.message(60.0, at=last + MINUTE)
+    again.pipeline.step()
+    assert again.qualities() == [Quality.GOOD], "published while we were down: not aged by that"
+    again.journal.close()
+
+
+def test_ticks_go_on_when_the_clock_is_set_back(line: Line) -> None:
+    line.seconds(3)
+    line.clock.advance(-HOUR)
+    before = len(line.records(RecordKind.TICK))
+    line.seconds(10)
+    ticks = line.records(RecordKind.TICK)[before:]
+    assert len(ticks) == 10
+    assert ticks[-1].time - ticks[0].time > 8 * SECOND
+
+
+def test_a_gap_between_ticks_is_a_loss(line: Line) -> None:
+    """The machine slept, or its clock was set forward: nobody was silent then."""
+    line.seconds(3)
+    last = line.clock.now()
+    line.clock.advance(HOUR)
+    line.pipeline.step()
+    assert line.controls()[-2:] == [Lost(last), Connected(line.clock.now())]
+    line.seconds(3)
+    assert len(line.controls()) == 4, "told once"
+
+
+def test_no_gap_is_told_within_a_loss(line: Line) -> None:
+    line.inbox.put(Arrival(Lost(line.clock.now()), None))
+    line.pipeline.step()
+    line.clock.advance(HOUR)
+    line.pipeline.step()
+    assert isinstance(line.controls()[-1], Lost)
+
+
+@pytest.mark.parametrize("refusal", [JournalFull("full"), JournalError("database is locked")])
+def test_a_journal_that_takes_no_readings_is_a_loss_until_it_does(line: Line, refusal: JournalError) -> None:
+    line.seconds(3)
+    begun, waited = line.clock.now(), []
+
+    def pass_time() -> None:
+        waited.append(line.clock.advance(MINUTE))
+        assert line.acknowledged == []
+        if len(waited) == 20:
+            line.journal.refusal = None
+
+    line.journal.refusal, line.journal.on_refusal = refusal, pass_time  # type: ignore[method-assign]
+    line.message(9.0)
+    line.pipeline.step()
+    assert len(line.acknowledged) == 1
+    assert len(line.records(RecordKind.BLOCK)) == 1
+    assert len(line.records(RecordKind.TICK)) >= 19, "time goes on"
+    losses = [control for control in line.controls() if isinstance(control, Lost)]
+    assert losses[-1] == Lost(begun + MINUTE)
+    assert line.controls()[-1] == Connected(line.clock.now())
+    line.message(9.0, at=begun + 2 * MINUTE)
+    line.pipeline.step()
+    assert line.qualities()[-1] == Quality.GOOD, "what the broker held meanwhile isn't aged by it"
+
+
+def test_an_end_while_the_journal_refuses_acknowledges_and_saves_nothing(line: Line) -> None:
+    line.seconds(1)
+    kept = (line.pipeline._state).read_bytes()
+    line.journal.refusal, line.journal.on_refusal = JournalFull("full"), line.pipeline._ending.set  # type: ignore[method-assign]
+    line.message(9.0)
+    with pytest.raises(JournalFull):
+        line.pipeline.run(line.pipeline._ending)
+    assert line.acknowledged == []
+    assert line.pipeline._state.read_bytes() == kept
+
+
+def test_a_database_that_is_down_holds_up_no_reading(line: Line) -> None:
+    newer = small_registry()
+    newer.state[0] = "retired"
+    line.registry = OperationalError("select", {}, Exception("connection refused"))
+    line.journal.append([Entry(RecordKind.CONTROL, encode(RegistryChanged(2)))], line.clock.now())
+    line.message(9.0)
+    line.pipeline.step()
+    line.seconds(3)
+    assert len(line.acknowledged) == 1
+    line.registry = newer
+    line.seconds(12)
+    line.message(9.0)
+    line.pipeline.step()
+    assert len(line.records(RecordKind.REJECT)) == 1, "and the registry is followed when it is back"
+
+
+def test_the_same_state_comes_from_the_snapshot_and_from_the_whole_journal(line: Line, tmp_path: Path) -> None:
+    values: list[Any] = [(1.0, 0), (2.0, 20 * MINUTE), (3.0, SECOND), (4.0, -MINUTE)]
+    for value, ahead in values:
+        line.message(value, at=line.clock.now() + ahead)
+        line.seconds(1)
+    again = Gate(small_registry())
+    for record in line.journal.read(START, 10_000):
+        again.replay(record)
+    assert again._newest.tolist() == line.gate._newest.tolist()
+    assert (again.outages, again.ticked) == (line.gate.outages, line.gate.ticked)
