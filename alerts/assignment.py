@@ -1,8 +1,9 @@
 """Who a ticket goes to: the containing grid's patrol, the nearest station, the leader or the dispatcher, with reasons.
 
 By day the grid's on-duty patrol, the nearest station from 报警 up; by night and on days off the nearest station and the
-duty leader, patrollers only for 紧急 in their own grid; 预警 and 提示 at night wait for the morning. Roads go to
-checkpoint stations first. Where nobody is on duty the duty leader is told, then the dispatcher: never nobody.
+duty leader, patrollers only for 紧急 in their own grid; 预警 and 提示 at night wait for the morning unless life is at
+stake. Roads go to checkpoint stations first. Where nobody is on duty the duty leader is told, then the dispatcher:
+never nobody.
 """
 
 from collections.abc import Sequence
@@ -25,8 +26,9 @@ Period = Literal["day", "evening", "night", "day_off"]
 class DispatchPolicy:
     """How tickets are routed.
 
-    `evening_is_day`: the evening is routed like the day. `first_told`: how many of a team's people hear at once; the
-    others follow a step later. `morning`: the local hour at which night's 预警 and 提示 are told.
+    `evening_is_day`: the evening is routed like the day. `first_told`: how many of a team's people hear at once where
+    neither life is at stake nor it is 紧急; the others follow a step later. `morning`: the local hour at which night's
+    预警 and 提示 are told.
     """
 
     shifts: ShiftHours = field(default_factory=ShiftHours)
@@ -73,6 +75,12 @@ class AssignmentFacts:
     calendar: WorkCalendar = field(default_factory=WorkCalendar)
     team: str | None = None
     station: str | None = None
+    life_safety: bool = False
+
+    @property
+    def everybody_at_once(self) -> bool:
+        """Whether all who are on duty hear at once."""
+        return self.life_safety or self.severity >= Severity.CRITICAL
 
 
 @dataclass(frozen=True)
@@ -117,9 +125,9 @@ def period_at(at: int, policy: DispatchPolicy, calendar: WorkCalendar) -> Period
     return shift if calendar.day(local(at).date()).worked else "day_off"
 
 
-def due_at(severity: Severity, now: int, policy: DispatchPolicy, calendar: WorkCalendar) -> int:
-    """When notices go out: now, or at the next morning for 预警 and 提示 at night."""
-    if severity >= Severity.ALARM or period_at(now, policy, calendar) != "night":
+def due_at(severity: Severity, life_safety: bool, now: int, policy: DispatchPolicy, calendar: WorkCalendar) -> int:
+    """When notices go out: now, or at the next morning for 预警 and 提示 at night where no life is at stake."""
+    if life_safety or severity >= Severity.ALARM or period_at(now, policy, calendar) != "night":
         return now
     morning = datetime.combine(local(now).date(), time(policy.morning), SHANGHAI)
     return moment_of(morning if moment_of(morning) > now else morning + timedelta(days=1))
@@ -127,7 +135,7 @@ def due_at(severity: Severity, now: int, policy: DispatchPolicy, calendar: WorkC
 
 def assign(facts: AssignmentFacts, now: int) -> Assignment:
     """Choose team, station and the order in which people are told. Pure; routing and duty are those of `due_at`."""
-    at = due_at(facts.severity, now, facts.policy, facts.calendar)
+    at = due_at(facts.severity, facts.life_safety, now, facts.policy, facts.calendar)
     period = period_at(at, facts.policy, facts.calendar)
     patrolled = period == "day" or (period == "evening" and facts.policy.evening_is_day)
     told = _Told(facts, at)
@@ -203,14 +211,18 @@ class _Told:
         else:
             self._rung(self.facts.leaders, "duty_leader", 0 if leader_now else self.next_step())
             self._rung(self.facts.dispatchers, "dispatcher", self.next_step())
-        if self.recipients:
+        if any(each.kind == "person" for each in self.recipients):
             return
-        for responder in (*self.facts.dispatchers, *self.facts.leaders):
-            self.tell(responder, "nobody_else_on_duty", 0)
+        officers = [each for station in self.facts.stations for each in station.officers]
+        patrollers = [each for team in self.facts.teams for each in team.people]
+        for asleep in ((*self.facts.dispatchers, *self.facts.leaders), officers, patrollers):
+            woken = [self.tell(responder, "nobody_else_on_duty", 0) for responder in asleep]
+            if any(woken):
+                return
 
     def next_step(self) -> int:
-        """The step behind everybody told so far."""
-        return max((each.step for each in self.recipients), default=-1) + 1
+        """The step behind every person told so far; a group in which nobody is on duty is nobody."""
+        return max((each.step for each in self.recipients if each.kind == "person"), default=-1) + 1
 
     def _rung(self, responders: Sequence[Responder], reason: str, step: int) -> None:
         for responder in responders:
@@ -241,8 +253,8 @@ def _team_refusal(facts: AssignmentFacts, team: TeamFacts, patrolled: bool) -> s
 
 
 def _tell_patrol(told: _Told, people: Sequence[Responder]) -> None:
-    """The least loaded first; for 紧急 everybody on duty at once."""
-    at_once = len(people) if told.facts.severity >= Severity.CRITICAL else told.facts.policy.first_told
+    """The least loaded first; where life is at stake and for 紧急 everybody on duty at once."""
+    at_once = len(people) if told.facts.everybody_at_once else told.facts.policy.first_told
     heard = 0
     for responder in sorted(people, key=lambda each: (each.load, each.person.code)):
         first = heard < at_once

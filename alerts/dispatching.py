@@ -20,7 +20,7 @@ def plan_assignment(work: DeskWork, ticket: Row, team: str | None = None, statio
     """Choose for a ticket as it stands; `team` and `station` are the dispatcher's own choice."""
     town, settings = work.town, work.settings
     severity = Severity(ticket["severity"])
-    at = due_at(severity, work.now, settings.dispatch, settings.calendar)
+    at = due_at(severity, ticket["life_safety"], work.now, settings.dispatch, settings.calendar)
     teams = [each for each in town.teams.values() if each.grid == ticket["grid"] or each.code == team]
     codes = {each.code for each in teams}
     known = _loaded(work, (each for each in town.people.values() if _may_be_told(each, codes)), at)
@@ -51,6 +51,7 @@ def plan_assignment(work: DeskWork, ticket: Row, team: str | None = None, statio
         calendar=settings.calendar,
         team=team,
         station=station,
+        life_safety=ticket["life_safety"],
     )
     return assign(facts, work.now)
 
@@ -89,12 +90,13 @@ def send(
 
 
 def tell(work: DeskWork, ticket: Row, alert: Row | None, plan: Assignment, cause: str) -> None:
-    """Notify whoever is told first, and whoever has accepted the ticket; note it when nobody can be reached."""
+    """Notify whoever has accepted the ticket now, the others when they are due; note it when nobody can be reached."""
     holder = _holder(work, ticket)
-    recipients = (*holder, *(each for each in plan.at_once if each.code != ticket["accepted_by"]))
-    if not recipients:
+    others = [each for each in plan.at_once if each.code != ticket["accepted_by"]]
+    if not holder and not others:
         note(work.connection, ticket, work.now, "notify", "nobody_reachable", cause=cause)
-    work.notify(ticket, alert, recipients, cause, work.now if holder else plan.due_at)
+    work.notify(ticket, alert, holder, cause, work.now)
+    work.notify(ticket, alert, others, cause, plan.due_at)
 
 
 def rise(work: DeskWork, ticket: Row, alert: Row) -> tuple[Row, Assignment]:

@@ -1,6 +1,7 @@
 """Who is sent: by day and night, in the evening and on days off, on roads, and where nobody is on duty."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -68,8 +69,27 @@ def test_below_alarm_the_station_is_left_alone_by_day() -> None:
     assert why(choice, "near") == (False, "below_alarm")
 
 
-def test_critical_tells_the_whole_patrol_at_once() -> None:
-    assert steps(choose(DAY, severity=Severity.CRITICAL))[0] == {"a", "b", "c", "near-1"}
+@pytest.mark.parametrize("grave", [{"severity": Severity.CRITICAL}, {"life_safety": True}])
+def test_critical_and_life_safety_tell_the_whole_patrol_at_once(grave: dict[str, Any]) -> None:
+    assert steps(choose(DAY, **grave))[0] == {"a", "b", "c", "near-1"}
+
+
+ROBOT = (Contact("robot", "key"),)
+
+
+@pytest.mark.parametrize("contacts", [(), ROBOT])
+def test_a_group_in_which_nobody_is_on_duty_is_nobody(contacts: tuple[Contact, ...]) -> None:
+    teams = [replace(TEAM, people=[person("a", shift="night")], contacts=contacts)]
+    choice = choose(DAY, severity=Severity.WARNING, teams=teams)
+    assert steps(choice)[0] == {"leader"} | {"T17" for _ in contacts}
+
+
+def test_at_last_whoever_can_be_reached_is_woken() -> None:
+    off = [person("a", shift="night")]
+    alone: dict[str, Any] = {"leaders": [], "dispatchers": [person("mute", "dispatcher", contacts=())], "stations": []}
+    choice = choose(DAY, teams=[replace(TEAM, people=off, contacts=ROBOT)], **alone)
+    assert steps(choice) == [{"T17", "a"}]
+    assert ("a", "nobody_else_on_duty") in {(each.code, each.reason) for each in choice.candidates if each.chosen}
 
 
 def test_the_evening_counts_as_day_unless_settings_say_otherwise() -> None:
@@ -107,6 +127,11 @@ def test_a_nights_warning_waits_for_the_morning_and_goes_to_the_day(now: int, du
 
 def test_an_alarm_never_waits() -> None:
     assert choose(NIGHT).due_at == NIGHT
+
+
+def test_life_safety_never_waits_however_light() -> None:
+    choice = choose(NIGHT, severity=Severity.WARNING, life_safety=True)
+    assert (choice.due_at, choice.reason) == (NIGHT, "station_and_leader")
 
 
 def test_roads_go_to_a_checkpoint_first_however_light() -> None:

@@ -137,7 +137,7 @@ def test_an_aged_onset_pages_once_it_still_stands_and_says_its_age(scene: Scene,
     applied = scene.detect("PLANT-1", page=False, age=3 * HOUR)
     assert (applied.tickets, applied.notices) == (0, 0)
     applied = scene.detect("PLANT-1", UPDATED, age=2 * HOUR)
-    assert (applied.tickets, applied.notices) == (1, 3)
+    assert (applied.tickets, applied.notices) == (1, 4)
     for row in scene.notices:
         assert said in phone_text(outgoing(**row["body"]), language)
 
@@ -150,7 +150,7 @@ def test_a_reopening_that_may_not_page_is_recorded_until_it_may(scene: Scene) ->
     assert scene.alerts[0]["state"] == "open"
     applied = scene.detect("PLANT-1", UPDATED)
     assert (applied.paged, applied.tickets) == (1, 0)
-    assert Counter(notice["cause"] for notice in scene.notices)["reopened"] == 3
+    assert Counter(notice["cause"] for notice in scene.notices)["reopened"] == 4
 
 
 def test_a_rise_updates_the_alert_notifies_again_and_tightens_the_deadline(scene: Scene) -> None:
@@ -200,7 +200,7 @@ def test_an_opening_with_a_closed_alerts_onset_reopens_it_and_notifies_again(sce
     (alert,) = scene.alerts
     assert (alert["state"], alert["reopened"], alert["closed_at"]) == ("open", 1, None)
     assert scene.tickets[0]["recovered_at"] is None
-    assert Counter(notice["cause"] for notice in scene.notices)["reopened"] == 3
+    assert Counter(notice["cause"] for notice in scene.notices)["reopened"] == 4
     assert scene.log[-1] == "alert_reopened"
 
 
@@ -354,6 +354,17 @@ def test_a_nights_warning_waits_for_the_morning(scene: Scene) -> None:
     scene.detect("PLANT-1", rule="noise", severity=WARNING)
     due = {notice["due_at"] for notice in scene.notices}
     assert due == {scene.clock.now() + 9 * HOUR}
+
+
+def test_at_night_a_rise_below_alarm_tells_its_holder_now_and_the_others_in_the_morning(scene: Scene) -> None:
+    scene.detect("PLANT-1", rule="noise", severity=NOTICE)
+    scene.move("accept", "G17-01")
+    scene.clock.advance(13 * HOUR)
+    scene.detect("PLANT-1", UPDATED, rule="noise", severity=WARNING)
+    due = {row["recipient"]: row["due_at"] for row in scene.notices if row["cause"] == "raised"}
+    assert due.pop("G17-01") == scene.clock.now()
+    assert due
+    assert set(due.values()) == {scene.clock.now() + 9 * HOUR}
 
 
 def test_numbers_follow_the_local_date_without_gaps(scene: Scene) -> None:
