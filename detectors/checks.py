@@ -69,11 +69,11 @@ class Checks:
         arrays = Arrays(*of_rules, heard, heard_at, active, silence, listed, counters)
         return cls(compiled, arrays)
 
-    def read(self, block: Block) -> Iterator[Any]:
-        """The emissions of a block's readings, in order; each is valid until the next is asked for."""
+    def read(self, block: Block, now: int) -> Iterator[Any]:
+        """The emissions of a block journalled at `now`, in order; each is valid until the next is asked for."""
         first, columns = 0, (block.series, block.at, block.received_at, block.value, block.quality)
         while first < len(block):
-            first, written = read(tuple(self.arrays), *columns, first, self._out)
+            first, written = read(tuple(self.arrays), *columns, now, first, self._out)
             yield from self._out[:written]
 
     def tick(self, now: int) -> Iterator[Any]:

@@ -20,7 +20,7 @@ FOREVER = 2**62
 
 @dataclass
 class Devices:
-    """Over device indexes: receipt and own time of the last thing heard (NEVER before it), the open episode.
+    """Over device indexes: the journal's and the own time of the last thing heard (NEVER before it), the open episode.
 
     `told` is the announced severity; `onset` and `known` (the value of `heard` at its opening) are the episode's.
     """
@@ -37,17 +37,18 @@ class Devices:
         never = np.full((3, count), NEVER)
         return cls(never[0], never[1], np.zeros(count, np.int8), np.zeros(count, np.int64), never[2])
 
-    def hear(self, index: int, event: Event) -> None:
+    def hear(self, index: int, event: Event, now: int) -> None:
         """Something other than a reading came."""
         before = (int(self.heard[index]), int(self.heard_at[index]))
-        self.heard[index], self.heard_at[index] = max(before, (event.received_at, event.at))
+        self.heard[index], self.heard_at[index] = max(before, (now, event.at))
 
 
 @dataclass
 class Gateways(Devices):
     """Over gateway indexes: what `Devices` has (`heard` only by its own events), and its status.
 
-    `offline_at` and `offline_received` are of the status that took it offline, NEVER while it is not; `status_at` is
+    `offline_at` is the own time of the status that took it offline and `offline_received` the journal's, NEVER while it
+    is not; `status_at` is
     the newest status' own time; `dead_at` the last tick that found it dead.
     """
 
@@ -63,7 +64,7 @@ class Gateways(Devices):
         heard = (devices.heard, devices.heard_at, devices.told, devices.onset, devices.known)
         return cls(*heard, never[0], never[1], never[2], never[3])
 
-    def status(self, index: int, event: Event) -> None:
+    def status(self, index: int, event: Event, now: int) -> None:
         """A gateway's status: offline holds until online, whatever is repeated in between.
 
         A repeated online is no sign of life: the broker keeps the last one and says it to every new session.
@@ -75,9 +76,9 @@ class Gateways(Devices):
         self.status_at[index] = event.at
         if online and (was_offline or not known):
             self.offline_at[index] = self.offline_received[index] = NEVER
-            self.hear(index, event)
+            self.hear(index, event, now)
         elif not online and not was_offline:
-            self.offline_at[index], self.offline_received[index] = event.at, event.received_at
+            self.offline_at[index], self.offline_received[index] = event.at, now
 
 
 @dataclass

@@ -177,13 +177,13 @@ def announce(
 
 
 @compiled
-def take(series: Any, at: int, received_at: int, value: float, quality: int) -> None:
+def take(series: Any, at: int, now: int, value: float, quality: int) -> None:
     """Make a reading the series' newest."""
     if series.last_at == NEVER or value != series.last_value:
         series.run_start, series.run_count = at, 1
     elif at > series.last_at:
         series.run_count += 1
-    series.last_at, series.last_received = at, received_at
+    series.last_at, series.last_received = at, now
     series.last_value, series.quality = value, quality
     series.out_count = 0
 
@@ -223,16 +223,30 @@ def judged(
 
 
 @compiled
-def admitted(series: Any, at: int, received_at: int, value: float, quality: int, excluded: bool) -> bool:
-    """Whether a reading is for rules: newer than what is known and no redelivery; if so it is taken."""
-    if quality & _DISORDERED or at < series.last_at or at < series.out_at:
-        return False
+def admitted(series: Any, at: int, now: int, value: float, quality: int, excluded: bool) -> bool:
+    """Whether a reading that is not older than what is known is for rules: no redelivery; if so it is taken."""
     if excluded:
         return take_out(series, at)
     if at == series.last_at and value == series.last_value:
         return False
-    take(series, at, received_at, value, quality)
+    take(series, at, now, value, quality)
     return True
+
+
+@compiled
+def older(series: Any, at: int, received_at: int) -> bool:
+    """Whether a reading is older than what is known, and not only put behind it by a clock that was ahead until now."""
+    return bool(at < max(series.last_at, series.out_at) <= received_at)
+
+
+@compiled
+def set_right(series: Any, checks: Any, at: int) -> None:
+    """Let what a clock that was ahead has left in the future begin before `at`; onsets stay, they are identities."""
+    series.last_at, series.run_start = min(series.last_at, at - 1), min(series.run_start, at - 1)
+    series.out_at, series.out_start = min(series.out_at, at - 1), min(series.out_start, at - 1)
+    for place in range(len(checks)):
+        for level in range(LEVELS - 1):
+            checks[place].since[level] = min(checks[place].since[level], at)
 
 
 @compiled
@@ -243,11 +257,13 @@ def read(
     received_at: npt.NDArray[np.int64],
     value: npt.NDArray[np.float64],
     quality: npt.NDArray[np.uint16],
+    now: int,
     first: int,
     out: npt.NDArray[Any],
 ) -> tuple[int, int]:
     """Readings from row `first` on, in order of arrival, until all are read or `out` could overflow.
 
+    `now` is the journal's time, from which held values and silence count: `received_at` is a clock's, which may be set.
     Returns the row to go on with and how many emissions were written.
     """
     plans, profiles, every, start, checks, _, rates, heard, heard_at, active, _, attention, counters = tables
@@ -262,15 +278,19 @@ def read(
             return row, written
         series, v = every[s], value[row]
         device, when, received, flags = series.device, at[row], received_at[row], quality[row]
-        if received > heard[device] or (received == heard[device] and when > heard_at[device]):
-            heard[device], heard_at[device] = received, when
+        if now > heard[device] or (now == heard[device] and when > heard_at[device]):
+            heard[device], heard_at[device] = now, when
         excluded = flags & _OUT != 0
         if excluded:
             for place in range(begin, end):
                 excluded = excluded and not saturates(plans[checks[place].plan], v)
-        if np.isnan(v) or not admitted(series, when, received, v, flags, excluded):
+        if np.isnan(v) or flags & _DISORDERED or older(series, when, received):
             continue
-        if flags & _OUT == 0 and calm(profiles[series.profile], series, v):
+        if when < series.last_at or when < series.out_at:
+            set_right(series, checks[begin:end], when)
+        if not admitted(series, when, now, v, flags, excluded) or (
+            flags & _OUT == 0 and calm(profiles[series.profile], series, v)
+        ):
             continue
         busy = 0
         for place in range(begin, end):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from detectors.compile import Compiled, Plan, levels
-from detectors.kernel import LONGEST_WAIT, SETTLED
+from detectors.kernel import LONGEST_WAIT, NEVER, SETTLED
 from ingest.words import Block, Quality
 
 BUCKETS = 10
@@ -48,6 +48,15 @@ class Line:
     newest: Reading | None = None
     out: list[int] = field(default_factory=list)
     out_at: int | None = None
+
+    def set_right(self, at: int) -> None:
+        """What lies in the future of a clock that was ahead began just before `at`."""
+        if self.newest:
+            self.newest.at, self.newest.same_since = min(self.newest.at, at - 1), min(self.newest.same_since, at - 1)
+        self.out = [min(out, at - 1) for out in self.out]
+        self.out_at = None if self.out_at is None else min(self.out_at, at - 1)
+        for episode in self.episodes:
+            episode.since = {level: min(since, at) for level, since in episode.since.items()}
 
 
 @dataclass
@@ -131,22 +140,26 @@ class Reference:
             for number, device in enumerate(self.devices)
         ]
 
-    def read(self, block: Block) -> Iterator[Step]:
-        """The steps of a block's readings, in order."""
+    def read(self, block: Block, now: int) -> Iterator[Step]:
+        """The steps of a block journalled at `now`, in order."""
         columns = (block.series, block.at, block.received_at, block.value, block.quality)
         for number, at, received_at, value, quality in zip(*(column.tolist() for column in columns), strict=True):
-            if 0 <= number < len(self.lines) and self.devices[number] >= 0 and not math.isnan(value):
-                yield from self._read(number, at, received_at, value, quality)
+            known = 0 <= number < len(self.lines) and self.devices[number] >= 0 and not math.isnan(value)
+            if known and self._newer(self.lines[number], at, received_at, quality):
+                yield from self._read(number, at, received_at, now, value, quality)
 
-    def _read(self, number: int, at: int, received_at: int, value: float, quality: int) -> Iterator[Step]:
+    def _newer(self, line: Line, at: int, received_at: int, quality: int) -> bool:
+        """Whether a reading is newer than what is known, or only seems older because the clock was ahead until now."""
+        known = max(NEVER if line.newest is None else line.newest.at, NEVER if line.out_at is None else line.out_at)
+        if quality & Quality.DISORDERED or at < known <= received_at:
+            return False
+        if at < known:
+            line.set_right(at)
+        return True
+
+    def _read(self, number: int, at: int, received_at: int, now: int, value: float, quality: int) -> Iterator[Step]:
         line = self.lines[number]
         newest = line.newest
-        if (
-            quality & Quality.DISORDERED
-            or (newest and at < newest.at)
-            or (line.out_at is not None and at < line.out_at)
-        ):
-            return
         excluded = quality & Quality.OUT_OF_RANGE and not any(e.over(value, quality) for e in line.episodes)
         if excluded:
             if at == line.out_at:
@@ -159,7 +172,7 @@ class Reference:
             same = newest is not None and newest.value == value
             since = newest.same_since if newest and same else at
             count = newest.same + (at > newest.at) if newest and same else 1
-            line.newest = Reading(at, received_at, value, quality, since, count)
+            line.newest = Reading(at, now, value, quality, since, count)
             line.out = []
         for episode in line.episodes:
             if not excluded or episode.plan.rule.kind == "out_of_range":

@@ -104,7 +104,7 @@ class SafetyDetector:
     def _said(self, record: Record) -> Iterator[Detection]:
         watch = self._watch
         if record.kind == RecordKind.BLOCK:
-            yield from self._of_checks(watch.checks.read(Block.from_bytes(record.payload)))
+            yield from self._of_checks(watch.checks.read(Block.from_bytes(record.payload), record.time))
         elif record.kind == RecordKind.TICK:
             yield from self._of_checks(watch.checks.tick(record.time))
             yield from watch.events.tick(record.time, self._pages)
@@ -127,20 +127,20 @@ class SafetyDetector:
         if event.kind == "gateway":
             row = self.registry.gateways.get(event.id)
             if row is not None and event.type == "status":
-                watch.silence.gateways.status(row.index, event)
+                watch.silence.gateways.status(row.index, event, self._time)
             elif row is not None:
-                watch.silence.gateways.hear(row.index, event)
+                watch.silence.gateways.hear(row.index, event, self._time)
         elif event.id in self.registry.device_index:
             device = self.registry.device_index[event.id]
-            watch.silence.devices.hear(device, event)
+            watch.silence.devices.hear(device, event, self._time)
             yield from watch.events.apply(event, device, bool(watch.active[device]))
 
     def _control(self, control: Control) -> Iterator[Detection]:
         match control:
             case Lost():
                 self._listening.lost = True
-            case Connected(at):
-                self._listening.lost, self._listening.connected_at = False, at
+            case Connected():
+                self._listening.lost, self._listening.connected_at = False, self._time
             case RulesChanged(version) if self._load_rules is not None:
                 yield from self._follow(self._load_rules(version), self.registry)
             case RegistryChanged() if self._load_registry is not None:

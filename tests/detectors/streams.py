@@ -44,7 +44,11 @@ Reading = tuple[int, int, int, float, int]
 def readings(draw: st.DrawFn, values: st.SearchStrategy[float] = VALUES) -> tuple[str, Any]:
     """Several readings of one moment: (series, µs before the stream's time, received later by µs, value, quality)."""
     row = st.tuples(
-        st.integers(0, SERIES - 1), st.sampled_from([0, 0, 0, 1, 40]), st.sampled_from([0, 1, 9]), values, QUALITIES
+        st.integers(0, SERIES - 1),
+        st.sampled_from([0, 0, 0, 1, 40, -1800]),
+        st.sampled_from([0, 1, 9]),
+        values,
+        QUALITIES,
     )
     return "read", draw(st.lists(row, min_size=1, max_size=6))
 

@@ -37,9 +37,9 @@ def step_of(emission: Any, compiled: Compiled) -> Step:
 
 def compared(checks: Checks, reference: Reference, block: Block | None, now: int) -> set[str]:
     """Feed both the same; the reasons of the steps that they agreed on."""
-    emissions = checks.tick(now) if block is None else checks.read(block)
+    emissions = checks.tick(now) if block is None else checks.read(block, now)
     said = [step_of(emission, COMPILED) for emission in emissions]
-    expected = list(reference.tick(now) if block is None else reference.read(block))
+    expected = list(reference.tick(now) if block is None else reference.read(block, now))
     assert [dataclasses.astuple(step) for step in said] == [dataclasses.astuple(step) for step in expected]
     return {step.reason for step in said}
 

@@ -5,10 +5,11 @@ from datetime import datetime
 import pytest
 
 from core.clock import SECOND, SHANGHAI, moment_of
+from core.journal import RecordKind
 from detectors.rules import Override
-from detectors.words import Severity
+from detectors.words import Detection, Severity
 from ingest.words import Connected, Lost, Quality, Rearm, RegistryChanged, RulesChanged
-from tests.detectors.stage import START, Device, Row, Stage, moment, registry_of, short, with_rules
+from tests.detectors.stage import START, Device, Row, Stage, block_of, moment, registry_of, short, with_rules
 
 AGED, DISORDERED, REPLACED = int(Quality.AGED), int(Quality.DISORDERED), int(Quality.TIME_REPLACED)
 
@@ -245,3 +246,63 @@ def test_a_registry_change_brings_devices_and_retires_others() -> None:
     stage.read(8, 40, "GAS-1")
     assert [short(d)[1:5] for d in stage.read(14, 40, "GAS-1")] == [("GAS-1", "gas.leak", 3, 8)]
     assert [short(d)[:2] for d in stage.read(15, 3, "GAS-6")] == [("CLEARED", "GAS-6")]
+
+
+def test_a_clock_that_was_ahead_and_is_put_right_hides_no_leak() -> None:
+    stage = gas()
+    stage.read(1800, 3, received=0)
+    stage.read(1, 60)
+    assert [short(d) for d in stage.read(7, 61)] == [("OPENED", "GAS-1", "gas.leak", 4, 1, True, "threshold")]
+
+
+def test_a_leak_under_way_when_the_clock_is_put_right_keeps_its_episode() -> None:
+    stage = gas()
+    for at in (1800, 1806):
+        stage.read(at, 30, received=at - 1800)
+    assert [short(d)[3:] for d in stage.found] == [(3, 1800, True, "threshold")]
+    stage.read(8, 60)
+    assert [short(d)[:1] + short(d)[3:] for d in stage.ticks(14)] == [("UPDATED", 4, 1800, True, "held")]
+    assert [short(d)[:5] for d in stage.read(20, 2)] == [("CLEARED", "GAS-1", "gas.leak", 0, 1800)]
+    stage.read(30, 60)
+    assert [short(d)[4] for d in stage.read(36, 61)] == [30], "a later leak is another one"
+
+
+def test_a_dwell_that_runs_when_the_clock_is_put_right_is_not_lost() -> None:
+    stage = gas()
+    stage.read(1800, 60, received=0)
+    stage.read(3, 61)
+    assert [short(d)[3:5] for d in stage.read(8, 62)] == [(4, 3)]
+
+
+def test_a_backlog_is_still_older_than_the_newest_reading() -> None:
+    stage = gas()
+    stage.read(100, 3)
+    stage.read(60, 90, received=102)
+    assert stage.ticks(120) == []
+
+
+def journalled_ahead(stage: Stage, at: float, value: float, device: str = "GAS-1") -> list[Detection]:
+    """A reading that came an hour after the platform's clock was set back by an hour: the journal is still ahead."""
+    block = block_of(stage.registry, [Row(device, "gas_lel", at - 3600, value)])
+    return stage.apply(RecordKind.BLOCK, block.to_bytes(), at)
+
+
+def test_dwell_and_silence_hold_when_the_platforms_clock_was_set_back() -> None:
+    stage = Stage.of(Device("GAS-1", "gas"), Device("GAS-2", "gas"))
+    stage.rows(Row("GAS-1", "gas_lel", 0, 1), Row("GAS-2", "gas_lel", 0, 1))
+    journalled_ahead(stage, 10, 60)
+    assert stage.ticks(14) == [], "one reading of a second ago has not dwelt yet"
+    assert [short(d)[3:] for d in stage.ticks(16)] == [(4, -3590, True, "held")]
+    for at in range(20, 90, 10):
+        journalled_ahead(stage, at, 60 + at / 99)
+    assert [d.rule for d in stage.ticks(92)] == ["device.silence"]
+    assert stage.found[-1].subject.id == "GAS-2"
+
+
+def test_a_session_is_new_by_the_journals_time() -> None:
+    """Connected at an hour earlier by a clock that was set back: silence is suspended all the same."""
+    stage = gas()
+    stage.read(0, 1)
+    stage.control(Lost(moment(10)), 10)
+    stage.control(Connected(moment(-600)), 3000)
+    assert stage.ticks(3044) == []
