@@ -67,6 +67,7 @@ class SafetyDetector:
         self._load_registry = load_registry
         self._time = NEVER
         self._owed: list[Detection] = []
+        self._owed_after = START
         self._listening = Listening()
         self._watch = Watch.empty(registry, self._listening)
         self._rules_due = NEVER  # no rule holds before the first record tells the day
@@ -83,6 +84,11 @@ class SafetyDetector:
         return watch.checks.open_episodes + watch.silence.open_episodes() + watch.events.open_episodes()
 
     @property
+    def owes(self) -> bool:
+        """Whether endings that came with `restore` are not said yet: a snapshot would forget them."""
+        return bool(self._owed)
+
+    @property
     def unknown_readings(self) -> int:
         """Readings so far whose series the registry did not know."""
         return int(self._watch.checks.arrays.counters[1])
@@ -92,7 +98,9 @@ class SafetyDetector:
         if self._time == NEVER:
             self._listening.since = record.time
         self._time = record.time
-        found, self._owed = self._owed, []
+        found: list[Detection] = []
+        if record.offset > self._owed_after:
+            found, self._owed = self._owed, []
         if record.time >= self._rules_due:
             found += self._follow(self.rules, self.registry)
         if record.time >= self._watch.states_due:
@@ -192,12 +200,14 @@ class SafetyDetector:
         arrays |= columns_of("gateway", watch.silence.gateways, registry.gateway_codes)
         return meta, arrays
 
-    def restore(self, meta: dict[str, Any], arrays: Columns) -> None:
+    def restore(self, meta: dict[str, Any], arrays: Columns, owed_after: Offset = START) -> None:
         """Go on exactly where the snapshot was taken, on the present registry, which may have grown since.
 
-        What ended by the growth (a device retired) is said with the next record. Raises SnapshotRefused.
+        What ended by the growth (a device retired) is said with the first record behind `owed_after`: what is said of
+        an earlier one may be taken for known. Raises SnapshotRefused.
         """
         self._refuse(meta, arrays)
+        self._owed_after = owed_after
         if meta["rules_version"] != self.rules.version and self._load_rules is not None:
             self.rules = self._load_rules(meta["rules_version"])
         self.offset, self._time = Offset(*meta["offset"]), meta["time"]

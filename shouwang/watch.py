@@ -7,17 +7,18 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Engine
 
-from alerts.desk import apply_detections
+from alerts.desk import applied_offset, apply_detections
 from alerts.town_view import TownView, load_town_view
 from core import snapshot
 from core.clock import SECOND, Clock
 from core.database import reading, writing
 from core.journal import Journal, Offset, Record
 from core.metrics import Metrics
-from detectors.rules import RuleSet, load_version, newest_version
+from detectors.rules import RuleSet, UnknownRules, load_version, newest_version
 from detectors.safety import SafetyDetector, SnapshotRefused
 from detectors.words import Change, Found
-from devices.registry import Registry
+from devices.registry import Registry, RegistryError
+from ingest.applied import write_applied
 from ingest.follow import follow
 
 _SNAPSHOT_INTERVAL = 30 * SECOND
@@ -47,20 +48,21 @@ class SafetyWatch:
         self._state = state
         self._read_registry = load_registry
         self._town: TownView | None = None
+        self._registry: Registry | None = None
         self.rules = RuleSet(0)
         self.reached = 0
 
     def run(self, ending: threading.Event) -> None:
         """Follow the journal from the snapshot."""
         detector, place = self._resume()
-        next_save = self._clock.now() + _SNAPSHOT_INTERVAL
+        saved = self._clock.now()
         for records in follow(self._journal, place, ending, limit=200):
             if records:
                 self._take(detector, records)
                 place, self.reached = records[-1].offset, records[-1].time
-            if self._clock.now() >= next_save:
+            if not 0 <= self._clock.now() - saved < _SNAPSHOT_INTERVAL:
                 self._save(detector, place)
-                next_save = self._clock.now() + _SNAPSHOT_INTERVAL
+                saved = self._clock.now()
         self._save(detector, place)
 
     def town(self) -> TownView:
@@ -71,28 +73,53 @@ class SafetyWatch:
         return self._town
 
     def _resume(self) -> tuple[SafetyDetector, Offset]:
+        head = self._journal.head()
         with reading(self._engine) as connection:
             self.rules = load_version(connection, newest_version(connection) or 0)
-        detector = SafetyDetector(self._read_registry(), self.rules, self._load_rules, self._load_registry)
-        place = self._journal.tail()
-        kept = snapshot.load(self._state)
-        if kept is None:
-            return detector, place
+            applied = applied_offset(connection, self.consumer)
+        detector = self._restored(min(applied, head))
+        if max(applied, detector.offset) > head:
+            return detector, self._begin_journal(applied, head)
+        return detector, max(detector.offset, self._journal.tail())
+
+    def _restored(self, applied: Offset) -> SafetyDetector:
+        """A detector that goes on from the snapshot, or one that knows nothing where there is none to be trusted."""
+        detector = SafetyDetector(self._load_registry(), self.rules, self._load_rules, self._load_registry)
         try:
-            detector.restore(*kept)
-        except SnapshotRefused as refusal:
+            if kept := snapshot.load(self._state):
+                detector.restore(*kept, owed_after=applied)
+        except (snapshot.SnapshotDamaged, SnapshotRefused) as refusal:
             _log.warning("detector snapshot not used: starting from the oldest kept record", why=str(refusal))
-            return SafetyDetector(self._read_registry(), self.rules, self._load_rules, self._load_registry), place
-        return detector, detector.offset
+            return SafetyDetector(self._load_registry(), self.rules, self._load_rules, self._load_registry)
+        return detector
+
+    def _begin_journal(self, applied: Offset, head: Offset) -> Offset:
+        """Begin with a journal that ends before what was applied: it is another one, whose offsets are new."""
+        tail = self._journal.tail()
+        _log.warning("another journal: reading it from its oldest record", applied=applied.n, head=head.n)
+        with writing(self._engine) as connection:
+            write_applied(connection, self.consumer, tail)
+        return tail
 
     def _load_rules(self, version: int) -> RuleSet:
-        with reading(self._engine) as connection:
-            self.rules = load_version(connection, version)
+        """The rules of a version; the present ones where a restored database does not know it."""
+        try:
+            with reading(self._engine) as connection:
+                self.rules = load_version(connection, version)
+        except UnknownRules as unknown:
+            _log.error("going on with the present rules", why=str(unknown), present=self.rules.version)
         return self.rules
 
     def _load_registry(self) -> Registry:
+        """The registry now; the last one that could be read where this one has devices of an unknown type."""
         self._town = None
-        return self._read_registry()
+        try:
+            self._registry = self._read_registry()
+        except RegistryError as error:
+            if self._registry is None:
+                raise
+            _log.error("going on with the registry as it was", why=str(error))
+        return self._registry
 
     def _take(self, detector: SafetyDetector, records: list[Record]) -> None:
         found = [
@@ -111,5 +138,7 @@ class SafetyWatch:
             self._metrics.time_hop(hop, fresh, committed)
 
     def _save(self, detector: SafetyDetector, place: Offset) -> None:
+        if detector.owes:
+            return
         snapshot.save(self._state, *detector.snapshot())
         self._journal.acknowledge(self.consumer, place)
