@@ -113,10 +113,6 @@ def outgoing_notice(row: Row, now: int) -> OutgoingNotice:
 def record(connection: Connection, claim: Claim, outcome: Outcome, now: int) -> str:
     """Write what an attempt came to, in its delivery and, unless somebody was faster, its notice; the reason."""
     then = decide_retry(outcome, claim.row["attempts"], now, claim.row["not_after"])
-    finished = {"finished_at": now, "outcome": outcome.state, "code": outcome.code[:40], "detail": outcome.detail}
-    if outcome.holds_address:
-        finished["hold_until"] = now + outcome.retry_after
-    connection.execute(update(delivery).where(delivery.c.id == claim.attempt).values(**finished))
     values: dict[str, Any] = {}
     if then.state == "accepted":
         values = {"accepted_at": now, "provider_id": outcome.provider_id[:80], "error": ""}
@@ -131,10 +127,19 @@ def record(connection: Connection, claim: Claim, outcome: Outcome, now: int) -> 
         **{"error": said, **values},
         claimed_by=notice.c.claimed_by if then.state == "uncertain" else null(),
     )
+    _finish(connection, claim.attempt, outcome, now)
     if moved and then.state == "failed":
         escalate_failed(connection, claim.row, now)
     tell(connection, moved, then.state, then.reason, now)
     return then.reason
+
+
+def _finish(connection: Connection, attempt: int, outcome: Outcome, now: int) -> None:
+    """The delivery comes after its notice, as in a taking over: in two orders they would wait for each other."""
+    finished = {"finished_at": now, "outcome": outcome.state, "code": outcome.code[:40], "detail": outcome.detail}
+    if outcome.holds_address:
+        finished["hold_until"] = now + outcome.retry_after
+    connection.execute(update(delivery).where(delivery.c.id == attempt).values(**finished))
 
 
 def take_over(
@@ -168,6 +173,7 @@ def _in_hand(channels: Collection[str]) -> Select[Any]:
         .join(delivery, delivery.c.id == notice.c.attempt)
         .where(notice.c.channel.in_(list(channels)), notice.c.state.in_(("sending", "uncertain")))
         .where(notice.c.claimed_by.is_not(None))
+        .order_by(notice.c.id)
     )
 
 

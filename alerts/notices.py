@@ -179,7 +179,11 @@ def change_state(
     """
     allowed = {state for state, targets in TRANSITIONS.items() if to in targets}
     allowed &= set(sources) or allowed
-    moved = update(notice).where(where, notice.c.state.in_(sorted(allowed))).values(state=to, **values)
+    moving = and_(where, notice.c.state.in_(sorted(allowed)))
+    if connection.dialect.name == "postgresql":
+        # two that move the same rows, each in an order of its own, would wait for each other for ever
+        connection.execute(select(notice.c.id).where(moving).order_by(notice.c.id).with_for_update())
+    moved = update(notice).where(moving).values(state=to, **values)
     return list(connection.scalars(moved.returning(notice.c.id)))
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import update
+from sqlalchemy import Engine, update
 
 from alerts import tables
 from alerts.lifecycle import LIVE
@@ -55,7 +55,7 @@ STEPS = st.builds(
 @pytest.fixture
 def scenes(tmp_path: Path, sqlite_template: Path) -> Iterator[Callable[[], Scene]]:
     """Makes a fresh scene each time, on a SQLite of its own."""
-    engines = []
+    engines: list[Engine] = []
 
     def fresh() -> Scene:
         path = tmp_path / f"{len(engines)}.db"
