@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import msgspec
-import yaml
 
 from core.clock import HOUR, MILLISECOND, MINUTE, SECOND
+from core.yaml_files import YAMLError, load_yaml
 from detectors.rule import GRADED, Override, Rule
 from detectors.rule_checks import problems_of
 from detectors.words import Severity
@@ -59,17 +59,6 @@ def _read_folder(folder: Traversable, reading: "_Reading") -> None:
             reading.read(file.name, file.read_text("utf-8"), here)
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML lets a repeated key silently replace the first; a rule lost that way is an alarm lost."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [self.construct_object(key) for key, _ in node.value]
-        for (key, _), name in zip(node.value, names, strict=True):
-            if names.count(name) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"{name} stands twice", key.start_mark)
-        return super().construct_mapping(node, deep)
-
-
 class _Reading:
     """The rules and overrides read so far, and every error."""
 
@@ -82,8 +71,8 @@ class _Reading:
     def read(self, file: str, text: str, here: set[str]) -> None:
         """Add one file; `here` are the ids that its directory has defined already."""
         try:
-            document = yaml.load(text, _UniqueKeys) or {}
-        except yaml.YAMLError as error:
+            document = load_yaml(text) or {}
+        except YAMLError as error:
             self.errors.append(f"{file}: {' '.join(str(error).split())}")
             return
         if not isinstance(document, dict):

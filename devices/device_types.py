@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-import yaml
+
+from core.yaml_files import YAMLError, load_yaml
 
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -97,23 +98,10 @@ def _yaml_files(source: Traversable | Path, problems: list[str]) -> list[Travers
     return sorted((file for file in source.iterdir() if file.name.endswith(".yaml")), key=lambda file: file.name)
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML lets a repeated key silently replace the first; here it is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key, _ in node.value:
-            name = self.construct_object(key)
-            if name in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{name} stands twice", key.start_mark)
-            seen.add(name)
-        return super().construct_mapping(node, deep)
-
-
 def _read_type(file: Traversable | Path, problems: list[str]) -> DeviceType | None:
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), _UniqueKeys)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = load_yaml(file.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
         problems.append(f"{file.name}: (file): {' '.join(str(error).split())}")
         return None
     if not isinstance(content, dict):
