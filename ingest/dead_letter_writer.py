@@ -19,6 +19,8 @@ REPLAY = -1
 """The connection number of a receipt that stands for a dead letter; its id is the letter's."""
 _PAGE = 500
 _LOOK = 1.0  # s
+_SETTLE = 2 * SECOND
+"""What is asked for waits so long, so that the gate has followed an enrolment just before."""
 _ACKNOWLEDGE_EVERY = 5 * SECOND
 
 
@@ -71,7 +73,9 @@ class Replays:
     def _feed(self) -> None:
         columns = dead_letter.c
         asked = select(columns.id, columns.topic, columns.payload, columns.received_at, columns.retained)
-        due = asked.where(columns.replay_asked_at.is_not(None), columns.replayed_at.is_(None))
+        now = self._clock.now()
+        settled = ~columns.replay_asked_at.between(now - _SETTLE, now)
+        due = asked.where(columns.replay_asked_at.is_not(None), columns.replayed_at.is_(None), settled)
         with reading(self._engine) as connection:
             rows = connection.execute(due.order_by(columns.journal_n).limit(_PAGE)).all()
         self._under_way.update(row.id for row in rows)

@@ -48,6 +48,11 @@ class EmbeddedBrokerPart:
         gateway = self._registry().gateways.get(username)
         return gateway is not None and bool(gateway.password_hash) and verify(gateway.password_hash, password)
 
+    def follow(self) -> Registry:
+        """The registry as it is now; whoever connects from now on is checked against it."""
+        self._broker.forget_credentials()
+        return self._registry()
+
     def start(self) -> None:
         self._broker.start()
 

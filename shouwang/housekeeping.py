@@ -20,7 +20,7 @@ _RATE_SPAN = 10  # samples
 class Housekeeping:
     """Keeps the journal small, the gauges true and readings for `keep` µs.
 
-    `detected` tells the time (µs) up to which detection has come; `store` is None where another process owns it.
+    `detected` tells the time (µs) up to which detection has come; it and `store` are None where another process has it.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Housekeeping:
         store: ReadingStore | None,
         clock: Clock,
         metrics: Metrics,
-        detected: Callable[[], int],
+        detected: Callable[[], int] | None,
         keep: int,
     ) -> None:
         self._journal, self._engine, self._store = journal, engine, store
@@ -58,8 +58,10 @@ class Housekeeping:
             return {}
         (first, before), (last, after) = self._samples[0], self._samples[-1]
         rate = (after - before) * SECOND / max(1, last - first)
-        lag = max(0, self._journal.last_time() - self._detected())
-        return {"readings_per_s": round(rate, 1), "lag_ms": lag / MILLISECOND}
+        figures = {"readings_per_s": round(rate, 1)}
+        if self._detected:
+            figures["lag_ms"] = max(0, self._journal.last_time() - self._detected()) / MILLISECOND
+        return figures
 
     def _measure(self, now: int) -> None:
         use, head = self._journal.use(), self._journal.head()
@@ -75,5 +77,7 @@ class Housekeeping:
             states = (
                 select(notice.c.state, func.count()).where(notice.c.created_at > now - DAY).group_by(notice.c.state)
             )
-            for state, count in connection.execute(states):
-                metrics.notices.labels(state).set(count)
+            counts = connection.execute(states).all()
+        metrics.notices.clear()  # a state that no notice is in any more must not keep its last count
+        for state, count in counts:
+            metrics.notices.labels(state).set(count)

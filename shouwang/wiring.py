@@ -18,7 +18,7 @@ from alerts.sender import Sender
 from alerts.texts import Language
 from alerts.town_view import TownView, load_town_view
 from console.app import create_app
-from console.services import Services
+from console.services import Services, no_figures
 from core.clock import DAY, HOUR, MINUTE, Clock
 from core.database import open_engine, reading, writing
 from core.journal import Entry, RecordKind
@@ -115,7 +115,7 @@ def build(settings: Settings, clock: Clock, roles: Collection[Role] = ROLES, gat
     platform = Platform(settings, clock, metrics, engine, journal, types, Lifecycle(parts))
     wire = _Wiring(platform, parts, lambda: load_registry(engine, types), gateways)
     wire.announce(registry, version)
-    if "store" in roles or "console" in roles:
+    if "store" in roles:
         wire.open_store()
     if "detect" in roles:
         wire.detect()
@@ -125,7 +125,7 @@ def build(settings: Settings, clock: Clock, roles: Collection[Role] = ROLES, gat
         wire.dispatch()
     wire.keep_house()
     if "console" in roles:
-        wire.serve_console()
+        wire.serve_console(live="ingest" in roles)
     if "ingest" in roles:
         wire.ingest(registry)
     return platform
@@ -186,14 +186,16 @@ class _Wiring:
     def keep_house(self) -> None:
         p = self.platform
         keep = p.settings.keep_days * DAY
-        self.house = Housekeeping(p.journal, p.engine, p.store, p.clock, p.metrics, self._detected, keep)
+        detected = self._detected if p.watch else None
+        self.house = Housekeeping(p.journal, p.engine, p.store, p.clock, p.metrics, detected, keep)
         self._work("housekeeping", self.house.run)
 
     def _detected(self) -> int:
         watch = self.platform.watch
-        return watch.reached if watch else self.platform.journal.last_time()
+        return watch.reached if watch else 0
 
-    def serve_console(self) -> None:
+    def serve_console(self, live: bool) -> None:
+        """`live`: readings are counted in this process, so that the console can tell their rate."""
         p = self.platform
         services = Services(
             engine=p.engine,
@@ -203,7 +205,7 @@ class _Wiring:
             town=_town_of(p.engine),
             rules=_rules_of(p.engine),
             journal_control=p.control,
-            counters=self.house.figures,
+            counters=self.house.figures if live else no_figures,
             demo=p.settings.demo,
             base_url=p.settings.console.address,
             metrics=p.metrics.registry,
@@ -213,11 +215,11 @@ class _Wiring:
 
     def ingest(self, registry: Registry) -> None:
         p = self.platform
-        url = p.settings.broker.get_secret_value()
+        url, reload = p.settings.broker.get_secret_value(), self.registry
         if urlsplit(url).scheme == "embedded":
             broker = EmbeddedBrokerPart(url, p.settings.state, self.registry, self.gateways)
             self.parts.append(broker)
-            url = broker.url
+            url, reload = broker.url, broker.follow
         inbox = Inbox()
         session = BrokerSession(BrokerAddress.parse(url), topics_of(registry), inbox, p.clock)
         replays = Replays(p.engine, inbox, p.clock)
@@ -228,7 +230,7 @@ class _Wiring:
 
         state = p.settings.state / "gate.snapshot"
         pipeline = Pipeline(
-            inbox, Gate(registry), p.journal, p.clock, p.metrics, state, acknowledge, session.publish, self.registry
+            inbox, Gate(registry), p.journal, p.clock, p.metrics, state, acknowledge, session.publish, reload
         )
         pipeline.resume()
         p.session = session

@@ -309,14 +309,14 @@ def test_doctor_finds_what_is_broken(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert "does not answer" in broken["broker"]
 
 
-@pytest.mark.parametrize("command", ["doctor", "status", "init", "run"])
-def test_a_database_of_a_newer_program_is_told(command: str) -> None:
+def test_a_database_of_a_newer_program_is_told_and_left_alone() -> None:
     run("init")
     engine = open_engine("sqlite:///state/shouwang.db")
     with writing(engine) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
-    assert "9999" in run(command, fails=1).output
+    for command in ("doctor", "status", "init", "run"):
+        assert "9999" in run(command, fails=1).output
     assert query("SELECT version_num FROM alembic_version") == [("9999",)]
 
 
