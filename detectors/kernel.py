@@ -240,13 +240,17 @@ def older(series: Any, at: int, received_at: int) -> bool:
 
 
 @compiled
-def set_right(series: Any, checks: Any, at: int) -> None:
-    """Let what a clock that was ahead has left in the future begin before `at`; onsets stay, they are identities."""
+def set_right(series: Any, checks: Any, rates: Any, at: int) -> None:
+    """Let what a clock that was ahead has left in the future begin before `at`, and forget a rate's window.
+
+    Onsets stay: they are identities.
+    """
     series.last_at, series.run_start = min(series.last_at, at - 1), min(series.run_start, at - 1)
     series.out_at, series.out_start = min(series.out_at, at - 1), min(series.out_start, at - 1)
     for place in range(len(checks)):
         for level in range(LEVELS - 1):
             checks[place].since[level] = min(checks[place].since[level], at)
+        rates[checks[place].rate].bucket[:] = NEVER // 2
 
 
 @compiled
@@ -287,7 +291,7 @@ def read(
         if np.isnan(v) or flags & _DISORDERED or older(series, when, received):
             continue
         if when < series.last_at or when < series.out_at:
-            set_right(series, checks[begin:end], when)
+            set_right(series, checks[begin:end], rates, when)
         if not admitted(series, when, now, v, flags, excluded) or (
             flags & _OUT == 0 and calm(profiles[series.profile], series, v)
         ):

@@ -50,13 +50,14 @@ class Line:
     out_at: int | None = None
 
     def set_right(self, at: int) -> None:
-        """What lies in the future of a clock that was ahead began just before `at`."""
+        """What lies in the future of a clock that was ahead began just before `at`; a rate's window is forgotten."""
         if self.newest:
             self.newest.at, self.newest.same_since = min(self.newest.at, at - 1), min(self.newest.same_since, at - 1)
         self.out = [min(out, at - 1) for out in self.out]
         self.out_at = None if self.out_at is None else min(self.out_at, at - 1)
         for episode in self.episodes:
             episode.since = {level: min(since, at) for level, since in episode.since.items()}
+            episode.lowest = {}
 
 
 @dataclass
