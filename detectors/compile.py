@@ -194,7 +194,8 @@ def levels(plan: Plan) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]
     """Limits and floors by severity, direction-normalised, the lowest of each in column 0, NaN where there is none.
 
     Every level keeps the lowest one's distance between limit and recovery. An upper limit is violated when it is
-    reached, a lower one only by less: so a lower one is moved by the least possible step.
+    reached, a lower one only by less, one of a rule with `beyond` only by more: these are moved by the least possible
+    step.
     """
     limit, floor = np.full(LEVELS, np.nan), np.full(LEVELS, np.nan)
     above = plan.rule.direction == "above" or plan.rule.kind != "threshold"
@@ -204,7 +205,7 @@ def levels(plan: Plan) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]
     band = max(first - sign * terms.recovery, 0.0)
     for severity in Severity:
         if severity in terms.limits:
-            limit[severity] = _reached(sign * terms.limits[severity], above)
+            limit[severity] = _reached(sign * terms.limits[severity], above and not plan.rule.beyond)
             floor[severity] = _reached(sign * terms.limits[severity] - band, above)
     limit[0], floor[0] = np.nanmin(limit), np.nanmin(floor)
     return limit, floor

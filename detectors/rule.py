@@ -49,12 +49,13 @@ class Terms(msgspec.Struct, frozen=True):
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One rule, complete as data.
 
-    A value violates a severity when it reaches an upper limit (`direction` "above") or falls below a lower one
-    ("below"); the episode ends when it is back on the good side of `recovery`. `ignore` is a value that stands for
-    "nothing measured" and violates nothing. `dwell` and `window` are µs. For a rate the limits are rises (falls)
-    within `window`; for out_of_range they count readings in a row. `class_code` is the ticket's class: E for events,
-    C for components. `basis` is "V" where the source was read, "K" for a default that is general knowledge and no
-    claim of compliance. `effective_from` and `effective_to` are local days, both included.
+    A value violates a severity when it reaches an upper limit (`direction` "above"; with `beyond` only when it exceeds
+    it: the limit itself is allowed) or falls below a lower one ("below"); the episode ends when it is back on the good
+    side of `recovery`. `ignore` is a value that stands for "nothing measured" and violates nothing. `dwell` and
+    `window` are µs. For a rate the limits are rises (falls) within `window`; for out_of_range they count readings in a
+    row. `class_code` is the ticket's class: E for events, C for components. `basis` is "V" where the source was read,
+    "K" for a default that is general knowledge and no claim of compliance. `effective_from` and `effective_to` are
+    local days, both included.
     """
 
     id: str
@@ -73,6 +74,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     event: str = ""
     unit: str = ""
     direction: Literal["above", "below"] = "above"
+    beyond: bool = False
     dwell: int = 0
     window: int = 0
     class_code: str = ""

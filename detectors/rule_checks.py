@@ -76,6 +76,8 @@ def _spans(rule: Rule, _types: Types) -> Iterator[str]:
         yield ".window: a rule of kind rate needs one"
     if rule.kind not in ("rate", "frozen") and rule.window:
         yield f".window: a rule of kind {rule.kind} has none"
+    if rule.beyond and (rule.kind != "threshold" or rule.direction == "below"):
+        yield ".beyond: only a threshold above which a value must lie has it"
     if rule.over_range is not None and rule.kind != "threshold":
         yield f".over_range: a rule of kind {rule.kind} has none"
     if rule.over_range is not None and rule.over_range < max(rule.limits, default=Severity.NONE):
