@@ -50,7 +50,7 @@ def count_open(connection: Connection, ticket: int) -> int:
 
 def insert_alert(connection: Connection, **values: Any) -> Row:
     """Write a new alert and read it back; the unique constraints refuse a second one of its episode."""
-    return one_row(connection, insert(alert).values(**values).returning(*alert.c))
+    return one_row(connection, insert(alert).returning(*alert.c), values)
 
 
 def update_alert(connection: Connection, number: int, **values: Any) -> Row:

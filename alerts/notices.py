@@ -50,22 +50,22 @@ def enqueue(
     same notice: it is queued once, however often that is asked for. `occasion` tells apart what can happen to a ticket
     again (a rework). `due_at` may lie ahead (the morning digest).
     """
+    if not recipients:
+        return 0
     facts = gather_facts(connection, ticket_row, alert_row, cause, rule)
     mobiles = _mobiles(connection, recipients) if facts.severity >= Severity.CRITICAL else {}
-    subject = _subject_key(ticket_row, alert_row)
     common = {
         "ticket": ticket_row["id"],
         "alert": alert_row["id"] if alert_row else None,
         "cause": cause,
         "life_safety": facts.life_safety,
         "severity": facts.severity,
+        **_times(facts.severity, now, due_at),
     }
-    added = 0
-    for to in recipients:
-        named = msgspec.structs.replace(facts, mobiles=mobiles.get((to.kind, to.code, to.step), []))
-        key = f"{ticket_row['id']}:{cause}:{subject}:{occasion}"
-        added += _insert(connection, common | {"body": msgspec.to_builtins(named)}, key, to, now, due_at)
-    return added
+    key = f"{ticket_row['id']}:{cause}:{_subject_key(ticket_row, alert_row)}:{occasion}"
+    bodies = (msgspec.structs.replace(facts, mobiles=mobiles.get((to.kind, to.code, to.step), [])) for to in recipients)
+    queued = zip(recipients, bodies, strict=True)
+    return _insert(connection, [{**common, "body": msgspec.to_builtins(body), **_to(to, key)} for to, body in queued])
 
 
 def escalate_unproven(connection: Connection, row: Row, now: int) -> int:
@@ -76,8 +76,8 @@ def escalate_unproven(connection: Connection, row: Row, now: int) -> int:
     body = {**row["body"], "cause": "uncertain", "mobiles": []}
     about = row["key"].rsplit(":", 3)[0]  # one for all the recipients of a step
     key = f"uncertain:{about.removeprefix('uncertain:')}"
-    common = told | {"cause": "uncertain", "body": body}
-    return sum(_insert(connection, common, key, to, now, now) for to in following)
+    common = {**told, "cause": "uncertain", "body": body, **_times(row["severity"], now, now)}
+    return _insert(connection, [{**common, **_to(to, key)} for to in following])
 
 
 def recipients_of(connection: Connection, assignment: Row) -> list[Recipient]:
@@ -199,10 +199,13 @@ def _subject_key(ticket_row: Row, alert_row: Row | None) -> str:
     return f"{alert_row['id']}:{alert_row['severity']}:{alert_row['reopened']}:{sent}"
 
 
-def _insert(connection: Connection, common: dict[str, Any], key: str, to: Recipient, now: int, due_at: int) -> int:
-    good_for = _CRITICAL_GOOD_FOR if common["severity"] >= Severity.CRITICAL else _GOOD_FOR
-    row = {
-        **common,
+def _times(severity: int, now: int, due_at: int) -> dict[str, int]:
+    good_for = _CRITICAL_GOOD_FOR if severity >= Severity.CRITICAL else _GOOD_FOR
+    return {"due_at": due_at, "not_after": due_at + good_for, "next_try_at": due_at, "created_at": now}
+
+
+def _to(to: Recipient, key: str) -> dict[str, Any]:
+    return {
         "key": f"{key}:{to.kind}:{to.code}:{to.channel}",
         "step": to.step,
         "channel": to.channel,
@@ -210,13 +213,15 @@ def _insert(connection: Connection, common: dict[str, Any], key: str, to: Recipi
         "recipient": to.code,
         "address": to.address,
         "state": "queued",
-        "due_at": due_at,
-        "not_after": due_at + good_for,
-        "next_try_at": due_at,
-        "created_at": now,
     }
-    added = insert_or(connection, notice).values(**row).on_conflict_do_nothing(index_elements=["key"])
-    return len(connection.execute(added.returning(notice.c.id)).all())
+
+
+def _insert(connection: Connection, queued: list[dict[str, Any]]) -> int:
+    """Queue what is not queued yet; how many were new."""
+    if not queued:
+        return 0
+    added = insert_or(connection, notice).on_conflict_do_nothing(index_elements=["key"]).returning(notice.c.id)
+    return len(connection.execute(added, queued).all())
 
 
 def _mobiles(connection: Connection, recipients: Sequence[Recipient]) -> dict[tuple[str, str, int], list[str]]:

@@ -16,7 +16,7 @@ def first_row(connection: Connection, statement: Executable) -> Row | None:
     return found[0] if found else None
 
 
-def one_row(connection: Connection, statement: Executable) -> Row:
-    """Its only row."""
-    (row,) = rows(connection, statement)
+def one_row(connection: Connection, statement: Executable, values: Row | None = None) -> Row:
+    """Its only row. `values` beside the statement instead of in it are quicker: it is compiled once."""
+    row: Row = connection.execute(statement, values).one()._asdict()
     return row

@@ -13,8 +13,8 @@ from alerts.words import UNNAMED, Row
 from detectors.words import Subject
 
 _ADMITTED = (
-    ("verify", Status.VERIFIED, "measured_by_a_registered_device"),
-    ("register", Status.REGISTERED, "rule_in_force"),
+    ("verify", Status.REPORTED, Status.VERIFIED, "measured_by_a_registered_device"),
+    ("register", Status.VERIFIED, Status.REGISTERED, "rule_in_force"),
 )
 """What a ticket of a device passes by itself; a person's report waits for the dispatcher at each."""
 
@@ -85,8 +85,8 @@ def _decide(work: DeskWork, alert: Row) -> TicketDecision:
         lat=alert["lat"],
         ticket=alert["ticket"],
     )
-    live = live_tickets(work.connection, facts.hazard, facts.ticket)
-    ended = ended_tickets(work.connection, facts.hazard, facts.ticket, work.now - joining.linked_within)
+    live = live_tickets(work.connection, facts, max(joining.radius, joining.road_radius))
+    ended = ended_tickets(work.connection, facts, work.now - joining.linked_within)
     return decide_ticket(facts, live, ended, work.now, joining)
 
 
@@ -97,16 +97,16 @@ def _new_ticket(work: DeskWork, alert: Row, decision: TicketDecision) -> Row:
         work.connection,
         work.now,
         source="iot",
-        status=Status.REPORTED,
+        status=Status.REGISTERED,
         linked_to=decision.ticket,
         **{name: alert[name] for name in ("hazard", "category", "severity", "life_safety", "site", "lng", "lat")},
         **_titled(work, alert, place),
     )
-    write_log(work.connection, ticket, work.now, "report", decision.reason, None, details=_named(alert))
+    reported = {**ticket, "status": Status.REPORTED}
+    write_log(work.connection, reported, work.now, "report", decision.reason, None, details=_named(alert))
+    for action, before, after, reason in _ADMITTED:
+        write_log(work.connection, {**ticket, "status": after}, work.now, action, reason, before)
     placed = update_alert(work.connection, alert["id"], ticket=ticket["id"])
-    for action, status, reason in _ADMITTED:
-        before, ticket = ticket["status"], _changed(work, ticket, status=status)
-        write_log(work.connection, ticket, work.now, action, reason, before)
     if send(work, ticket, placed, "dispatch") is None:
         raise RuntimeError(f"ticket {ticket['id']} changed while the desk was held")
     work.done["tickets"] += 1

@@ -1,16 +1,19 @@
 """A ticket's rows: its number, itself, and its append-only log."""
 
+from math import cos, radians
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, false, func, insert, select, update
 
 from alerts.lifecycle import ENDED, LIVE
 from alerts.one_writer import insert_or
 from alerts.rows import first_row, one_row
 from alerts.tables import alert, ticket, ticket_log, ticket_number
-from alerts.ticket_decisions import TicketFacts
+from alerts.ticket_decisions import AlertFacts, TicketFacts
 from alerts.words import PLATFORM, Row
 from core.clock import local
+
+_METRES_A_DEGREE = 110_000  # less than any degree of latitude, so that a box is never too small
 
 
 class TicketUnknown(LookupError):
@@ -29,7 +32,7 @@ def next_number(connection: Connection, now: int) -> str:
 def insert_ticket(connection: Connection, now: int, **values: Any) -> Row:
     """Write a new ticket under the next number and read it back."""
     row = {"number": next_number(connection, now), "reported_at": now, "updated_at": now, **values}
-    return one_row(connection, insert(ticket).values(**row).returning(*ticket.c))
+    return one_row(connection, insert(ticket).returning(*ticket.c), row)
 
 
 def read_ticket(connection: Connection, number: int) -> Row:
@@ -59,19 +62,18 @@ def write_log(
     details: dict[str, Any] | None = None,
 ) -> None:
     """Append what was done to a ticket; `changed` is the ticket afterwards."""
-    connection.execute(
-        insert(ticket_log).values(
-            ticket=changed["id"],
-            at=at,
-            who=who,
-            action=action,
-            from_status=from_status,
-            to_status=changed["status"],
-            reason=reason,
-            opinion=opinion,
-            details=details or {},
-        )
-    )
+    row = {
+        "ticket": changed["id"],
+        "at": at,
+        "who": who,
+        "action": action,
+        "from_status": from_status,
+        "to_status": changed["status"],
+        "reason": reason,
+        "opinion": opinion,
+        "details": details or {},
+    }
+    connection.execute(insert(ticket_log), row)
 
 
 def note(connection: Connection, about: Row, at: int, action: str, reason: str, **details: Any) -> None:
@@ -87,19 +89,28 @@ def last_step(connection: Connection, number: int) -> Row | None:
     return first_row(connection, steps.order_by(ticket_log.c.id.desc()).limit(1))
 
 
-def live_tickets(connection: Connection, hazard: str, own: int | None) -> list[TicketFacts]:
-    """The live tickets of a hazard, and the live ticket `own`, with the time of their last alert."""
-    return _facts(connection, ticket.c.status.in_(sorted(LIVE)) & _of(hazard, own))
+def live_tickets(connection: Connection, about: AlertFacts, metres: float) -> list[TicketFacts]:
+    """The live tickets of an alert's hazard at its site or about so many metres around it, and its own ticket."""
+    near = (ticket.c.site == about.site) | _around(about, metres)
+    wanted = ((ticket.c.hazard == about.hazard) & near) | (ticket.c.id == about.ticket)
+    return _facts(connection, ticket.c.status.in_(sorted(LIVE)) & wanted)
 
 
-def ended_tickets(connection: Connection, hazard: str, own: int | None, since: int) -> list[TicketFacts]:
-    """The tickets of a hazard that ended at or after `since`, and `own` whenever it ended."""
-    recent = (ticket.c.closed_at >= since) | (ticket.c.id == own)
-    return _facts(connection, ticket.c.status.in_(sorted(ENDED)) & _of(hazard, own) & recent)
+def ended_tickets(connection: Connection, about: AlertFacts, since: int) -> list[TicketFacts]:
+    """The tickets of an alert's hazard at its site that ended at or after `since`, and its own whenever it ended."""
+    same = (ticket.c.hazard == about.hazard) & (ticket.c.site == about.site) & (ticket.c.closed_at >= since)
+    return _facts(connection, ticket.c.status.in_(sorted(ENDED)) & (same | (ticket.c.id == about.ticket)))
 
 
-def _of(hazard: str, own: int | None) -> Any:
-    return (ticket.c.hazard == hazard) | (ticket.c.id == own)
+def _around(about: AlertFacts, metres: float) -> Any:
+    """A box that holds the circle."""
+    if about.lng is None or about.lat is None:
+        return false()
+    north = metres / _METRES_A_DEGREE
+    east = north / cos(radians(about.lat))
+    return ticket.c.lat.between(about.lat - north, about.lat + north) & ticket.c.lng.between(
+        about.lng - east, about.lng + east
+    )
 
 
 def _facts(connection: Connection, wanted: Any) -> list[TicketFacts]:
