@@ -5,7 +5,7 @@ import secrets
 
 from sqlalchemy import Connection, delete, insert, select
 
-from alerts.tables import link
+from alerts.tables import link, person
 from core.clock import DAY
 
 LIFETIME = DAY
@@ -13,21 +13,21 @@ _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # 32 signs, none that looks like
 _LENGTH = 13  # 65 bits
 
 
-def make_link(connection: Connection, person: str, ticket: int, now: int) -> str:
+def make_link(connection: Connection, who: str, ticket: int, now: int) -> str:
     """A new code; links that have run out go at the same time."""
     code = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
     connection.execute(delete(link).where(link.c.expires_at <= now))
-    connection.execute(
-        insert(link).values(code_hash=_hash(code), person=person, ticket=ticket, expires_at=now + LIFETIME)
-    )
+    connection.execute(insert(link).values(code_hash=_hash(code), person=who, ticket=ticket, expires_at=now + LIFETIME))
     return code
 
 
 def resolve(connection: Connection, code: str, now: int) -> tuple[str, int] | None:
-    """The person and ticket of a code that still holds. Changes nothing: preview robots follow links."""
-    row = connection.execute(
-        select(link.c.person, link.c.ticket).where(link.c.code_hash == _hash(code), link.c.expires_at > now)
-    ).first()
+    """The person and ticket of a code that still holds. Changes nothing: preview robots follow links.
+
+    A link ends with its person's retirement.
+    """
+    holding = (link.c.code_hash == _hash(code), link.c.expires_at > now, person.c.retired == 0)
+    row = connection.execute(select(link.c.person, link.c.ticket).join(person).where(*holding)).first()
     return (row.person, row.ticket) if row else None
 
 

@@ -1,9 +1,9 @@
 from math import log2
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, update
 
 from alerts.links import _ALPHABET, LIFETIME, make_link, resolve
-from alerts.tables import link
+from alerts.tables import link, person
 from core.clock import HOUR
 from core.database import reading, writing
 from tests.alerts.notices.notice_rows import NOW, put_ticket, put_town
@@ -24,6 +24,13 @@ def test_a_link_is_for_one_person_and_one_ticket_for_a_day(engine: Engine) -> No
         assert resolve(connection, code, NOW + LIFETIME) is None
         assert resolve(connection, code + "a", NOW) is None
     assert LIFETIME == 24 * HOUR
+
+
+def test_a_link_ends_with_its_persons_retirement(engine: Engine) -> None:
+    code, _ = _linked(engine)
+    with writing(engine) as connection:
+        connection.execute(update(person).where(person.c.code == "P-01").values(retired=1))
+        assert resolve(connection, code, NOW) is None
 
 
 def test_a_code_has_60_bits_and_is_not_at_rest(engine: Engine) -> None:
