@@ -200,6 +200,7 @@ def _policy(work: DeskWork, ticket: Row, alert: Row | None) -> dict[str, Any]:
         made_by = {"id": rule.id, "standard": rule.standard, "edition": rule.edition, "version": alert["rules_version"]}
     return {
         "deadlines": settings.deadlines.name,
+        "limits": {level.name.lower(): str(limits) for level, limits in settings.deadlines.limits.items()},
         "working_hours": [settings.calendar.opens, settings.calendar.closes],
         "dispatch": asdict(settings.dispatch),
         "joining": asdict(settings.joining),

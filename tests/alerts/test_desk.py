@@ -46,6 +46,15 @@ def test_an_opening_makes_alert_ticket_log_notices_changes_and_offset_together(s
         assert applied_offset(connection, "safety") == Offset(0, 1)
 
 
+def test_the_policies_in_force_are_kept_with_the_ticket(scene: Scene) -> None:
+    scene.detect("PLANT-1", severity=CRITICAL)
+    policy = scene.tickets[0]["policy"]
+    assert policy["limits"]["critical"] == "accept 5 min, on scene 30 min, done 2 h"
+    assert policy["dispatch"]["first_told"] == scene.settings.dispatch.first_told
+    assert policy["joining"]["radius"] == scene.settings.joining.radius
+    assert policy["rule"] == {"id": "gas.lel", "standard": "", "edition": "", "version": 0}
+
+
 def test_a_replay_changes_nothing(scene: Scene) -> None:
     found = scene.found(scene.detection("PLANT-1"), scene.detection("PLANT-1", UPDATED, severity=CRITICAL))
     scene.apply(found)
