@@ -1,8 +1,9 @@
 """Silence of devices and gateways, judged at each tick over all of them at once.
 
 A gateway is dead when its status says so or when nothing came from any of its devices for three times the shortest of
-their intervals. It counts once: its devices' silence is not told while it is dead, while it is on the way to be
-(nothing heard for half of that time), and until they had an interval to speak after its return.
+their intervals, and from no second one that was due by then: one fast device that dies is no dead gateway. It counts
+once: its devices' silence is not told while it is dead, while it is on the way to be (nothing heard for half of that
+time), and until they had an interval to speak after its return.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,7 @@ from devices.registry import GatewayRow, Registry
 ALIVE_AFTER = 5 * SECOND
 """µs after a gateway's offline status from which on a reading proves that it lives: what was under way has come."""
 DEAD_AFTER = 3
-"""Shortest intervals without anything from a gateway after which it is dead; after half of them it is suspect."""
+"""Shortest intervals without anything from a gateway after which it may be dead."""
 
 
 @dataclass
@@ -79,6 +80,7 @@ class Silence:
         self._gateway_dwell = np.array([term.dwell for term in gateway_terms], np.int64)
         self._gateway_ruled = np.array([term.enabled for term in gateway_terms], np.bool_)
         self._held = registry.gateway >= 0
+        self._by_pace = np.lexsort((registry.interval, registry.gateway))
         self._by_gateway = np.argsort(registry.gateway, kind="stable")
         self._starts = np.searchsorted(registry.gateway[self._by_gateway], np.arange(len(gateway_terms) + 1))
         until = np.where([state == "maintenance" for state in registry.state], registry.state_until, NEVER)
@@ -92,21 +94,33 @@ class Silence:
 
     def _alive(self, now: int) -> _Alive:
         registry, gateways, count = self.registry, self.gateways, len(self.gateways.heard)
-        heard, shortest, begun = gateways.heard.copy(), np.full(count, FOREVER), np.full(count, FOREVER)
+        heard, begun = gateways.heard.copy(), np.full(count, FOREVER)
         np.maximum.at(heard, registry.gateway[self._held], self.devices.heard[self._held])
         paging = self._held & self.active
-        np.minimum.at(shortest, registry.gateway[paging], registry.interval[paging])
         np.minimum.at(begun, registry.gateway[paging], self._begun[paging])
+        shortest, second = self._paces(paging, count)
         judged = (shortest < FOREVER) & self._gateway_ruled
-        span = np.where(judged, shortest, 0)
+        span, pace = np.where(judged, shortest, 0), np.where(judged, np.where(second < FOREVER, second, shortest), 0)
+        limit = np.maximum(DEAD_AFTER * span, np.where(second < FOREVER, pace + GRACE, 0))
         since = now - np.maximum.reduce([heard, self._gateway_since, np.where(judged, begun, 0)])
         since = np.minimum(since, now - self.listening.since)
-        waiting = self.listening.suspended(now, span) & (gateways.told == 0)
+        waiting = self.listening.suspended(now, pace) & (gateways.told == 0)
         self._revive(heard)
         offline = judged & (gateways.offline_at != NEVER)
-        quiet = judged & (since > DEAD_AFTER * span) & ~waiting
+        quiet = judged & (since > limit) & ~waiting
         gateways.dead_at[offline | quiet] = now
-        return _Alive(heard, span, offline, quiet, judged & (2 * since > DEAD_AFTER * span))
+        return _Alive(heard, span, offline, quiet, judged & (2 * since > limit))
+
+    def _paces(self, paging: Flags, count: int) -> tuple[Times, Times]:
+        """The shortest and second shortest interval of each gateway's paging devices; FOREVER where there is none."""
+        ordered = self._by_pace[paging[self._by_pace]]
+        gateway, interval = self.registry.gateway[ordered], self.registry.interval[ordered]
+        shortest, second = np.full(count, FOREVER), np.full(count, FOREVER)
+        first = np.flatnonzero(np.diff(gateway, prepend=-1))
+        shortest[gateway[first]] = interval[first]
+        several = first[np.diff(first, append=len(ordered)) > 1]
+        second[gateway[several]] = interval[several + 1]
+        return shortest, second
 
     def _revive(self, heard: Times) -> None:
         """A gateway that went on talking after its offline status is not offline."""

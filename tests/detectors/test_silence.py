@@ -1,6 +1,6 @@
 """Silence of devices and gateways, and event rules."""
 
-from ingest.words import Quality, Rearm, RegistryChanged, RulesChanged
+from ingest.words import Connected, Lost, Quality, Rearm, RegistryChanged, RulesChanged
 from tests.detectors.stage import Device, Row, Stage, moment, registry_of, short, with_rules
 
 PAIR = (Device("GAS-1", "gas"), Device("GAS-2", "gas"))
@@ -175,3 +175,36 @@ def test_events_of_unknown_devices_and_strange_attributes_are_harmless() -> None
     assert stage.event("gateway", "GW-9", "status", 0, online=False) == []
     assert stage.event("gateway", "GW-1", "status", 0, online="no") == []
     assert stage.ticks(70) == []
+
+
+MIXED = (Device("NOI-1", "noise"), Device("DST-1", "dust"), Device("MHL-1", "manhole"))
+
+
+def test_one_fast_device_that_dies_is_no_dead_gateway() -> None:
+    """A second device was due and spoke: what is silent is the device."""
+    stage = Stage.of(*MIXED)
+    for second in range(0, 600, 5):
+        if second < 100:
+            stage.read(second, 50 + second / 9, "NOI-1", "laeq")
+        if second % 60 == 50:
+            stage.read(second, 30 + second / 9, "DST-1", "pm10")
+        stage.tick(second)
+    assert [short(d)[:3] for d in stage.found] == [("OPENED", "NOI-1", "device.silence")]
+
+
+def test_a_gateway_is_dead_when_a_second_device_was_due_too() -> None:
+    stage = Stage.of(*MIXED)
+    stage.rows(*(Row(code, metric, 0, 50) for code, metric in (("NOI-1", "laeq"), ("DST-1", "pm10"))))
+    stage.ticks(75, 5)
+    assert [d.rule for d in stage.found] == ["device.silence"]
+    assert [short(d)[:3] for d in stage.ticks(600, 5)] == [("OPENED", "GW-1", "gateway.offline")]
+
+
+def test_after_a_loss_a_second_device_has_its_time_too() -> None:
+    stage = Stage.of(*MIXED)
+    stage.rows(*(Row(code, metric, 0, 50) for code, metric in (("NOI-1", "laeq"), ("DST-1", "pm10"))))
+    stage.control(Lost(moment(10)), 10)
+    stage.control(Connected(moment(900)), 900)
+    stage.ticks(955, 5)
+    stage.read(955, 51, "DST-1", "pm10")
+    assert {d.subject.id for d in stage.found} <= {"NOI-1"}
