@@ -2,7 +2,9 @@
 
 import signal
 import threading
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Protocol
 
 import structlog
@@ -52,9 +54,12 @@ class Worker:
     def _run(self) -> None:
         pause = _FIRST_PAUSE
         while not self._ending.is_set():
+            began = time.monotonic()
             try:
                 self._work(self._ending)
             except Exception:  # noqa: BLE001 - the task supervisor
+                if time.monotonic() - began > _LONGEST_PAUSE:
+                    pause = _FIRST_PAUSE  # it ran well for a while: this is a new fault
                 _log.exception("task failed", task=self.name, again_in_s=pause)
                 if self._on_failure:
                     self._on_failure(self.name)
@@ -104,11 +109,17 @@ class Lifecycle:
             _log.info("started", part=part.name)
 
     def stop(self) -> None:
-        """Stop what was started, in reverse."""
-        while self._started:
-            part = self._started.pop()
-            part.stop(self._drain / 2)
-            _log.info("stopped", part=part.name)
+        """Stop what was started, in reverse; a part that fails to stop keeps no other from it, and is raised last."""
+        parts, self._started = self._started, []
+        until = time.monotonic() + self._drain
+        with ExitStack() as stopping:
+            for part in parts:
+                stopping.callback(self._stop, part, until)
+
+    def _stop(self, part: Part, until: float) -> None:
+        """At most half of what is left, so that a part that hangs leaves time for those behind it."""
+        part.stop(max(0.0, until - time.monotonic()) / 2)
+        _log.info("stopped", part=part.name)
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Start, say that it is `ready`, wait for SIGTERM or SIGINT, and stop."""

@@ -43,8 +43,8 @@ class StoreWriter:
             for record in records:
                 if record.kind is RecordKind.BLOCK:
                     self._take(record.offset, Block.from_bytes(record.payload))
-                    if self._size >= self._rows:
-                        self._write(ending)
+                    if self._size >= self._rows and not self._write(ending):
+                        return
             if self._batch and self._clock.now() - self._oldest >= self._linger:
                 self._write(ending)
             elif not self._batch and records:
@@ -58,8 +58,11 @@ class StoreWriter:
         self._batch.append((offset, block))
         self._size += len(block)
 
-    def _write(self, ending: threading.Event) -> None:
-        """Write the batch, again and again while the store is away; it stays in the journal if we must end first."""
+    def _write(self, ending: threading.Event) -> bool:
+        """Write the batch, again and again while the store is away; False when we must end first.
+
+        What was not written stays in the journal.
+        """
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -68,7 +71,7 @@ class StoreWriter:
             except StoreUnavailable as error:
                 _log.warning("readings store unavailable", why=str(error), again_in_s=pause)
                 if ending.wait(pause):
-                    return
+                    return False
                 pause = min(2 * pause, _LONGEST_PAUSE)
         self._metrics.stored.inc(appended.stored)
         self._metrics.duplicates.inc(appended.duplicate)
@@ -77,3 +80,4 @@ class StoreWriter:
             self._metrics.time_hop("store", published(block), now)
         self._journal.acknowledge(self.consumer, self._batch[-1][0])
         self._batch, self._size = [], 0
+        return True
