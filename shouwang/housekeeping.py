@@ -36,6 +36,7 @@ class Housekeeping:
         self._journal, self._engine, self._store = journal, engine, store
         self._clock, self._metrics, self._keep = clock, metrics, keep
         self._detected = detected
+        self._states: set[str] = set()
         self._samples: deque[tuple[int, float]] = deque(maxlen=_RATE_SPAN)
 
     def run(self, ending: threading.Event) -> None:
@@ -77,7 +78,7 @@ class Housekeeping:
             states = (
                 select(notice.c.state, func.count()).where(notice.c.created_at > now - DAY).group_by(notice.c.state)
             )
-            counts = connection.execute(states).all()
-        metrics.notices.clear()  # a state that no notice is in any more must not keep its last count
-        for state, count in counts:
-            metrics.notices.labels(state).set(count)
+            counts = {state: count for state, count in connection.execute(states)}  # noqa: C416 - rows are no pairs
+        self._states |= counts.keys()
+        for state in self._states:  # one that no notice is in any more must not keep its last count
+            metrics.notices.labels(state).set(counts.get(state, 0))

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from datetime import date
 from datetime import time as TimeOfDay
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ HOPS = ("journal", "store", "alert", "ticket", "notice")
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What `--json` wrote; the process ended well, in another folder than the repository's, with nothing left behind."""
+    """What `--json` wrote; the process ended well, in another folder than the repository's, leaving nothing."""
     folder = tmp_path_factory.mktemp("demo")
     options = ["--for", str(SECONDS), "--devices", "300", "--at", "22:30", "--json", "report.json"]
     environment = {**os.environ, "TMPDIR": str(folder)}
