@@ -115,3 +115,12 @@ def mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
     yield start
     for broker in brokers:
         broker.stop()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests recorded of themselves: the seed of a run under fire, and what it counted."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            recorded = ", ".join(f"{name} {value}" for name, value in report.user_properties)
+            if recorded and report.when == "call":
+                terminalreporter.write_line(f"{report.nodeid}: {recorded}")

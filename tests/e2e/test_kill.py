@@ -16,21 +16,21 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from sqlalchemy import create_engine, text
 
 from core.clock import MILLISECOND
 from tests.e2e.town_under_fire import ROOT, PlatformProcess, Publisher, make_town
 from tests.servers import accepts, free_port, wait_until
 
-KILLS = 20
 _NOTICE = re.compile(r"通知 (\d+)")
 
 
 @pytest.fixture
 def robot(tmp_path):
-    """The robot as a process of its own; it does not deduplicate, because the real one doesn't."""
+    """The robot as a process of its own: it does not deduplicate, and it keeps a message before it answers, slowly."""
     port, log = free_port(), tmp_path / "robot.jsonl"
     fake = str(ROOT / "tests" / "fakes" / "wecom_robot.py")
-    command = [sys.executable, fake, "--port", str(port), "--log", str(log), "--limit", "1000"]
+    command = [sys.executable, fake, "--port", str(port), "--log", str(log), "--limit", "1000", "--delay", "0.2"]
     process = subprocess.Popen(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL)
     wait_until(lambda: accepts(port), "the robot")
     yield port, log
@@ -38,47 +38,71 @@ def robot(tmp_path):
     process.wait(10)
 
 
-def rows(state: Path, statement: str) -> list[tuple]:
-    with sqlite3.connect(f"file:{state / 'shouwang.db'}?mode=ro", uri=True) as connection:
-        return connection.execute(statement).fetchall()
+class Records:
+    """The database as it stands, read while the platform lives and dies."""
 
+    def __init__(self, url: str) -> None:
+        self._engine = create_engine(url)
 
-def settled(state: Path, leaks: int) -> bool:
-    """Every leak has its alert, every alert is over, and every notice of a gas ticket has come to its end."""
-    if rows(state, "SELECT count(*) FROM alert WHERE rule = 'gas.leak' AND state = 'closed'")[0][0] < leaks:
-        return False
-    open_notices = (
-        "SELECT count(*) FROM notice JOIN ticket ON ticket.id = notice.ticket WHERE ticket.hazard = 'gas' AND "
-        "(notice.state IN ('queued', 'sending') OR notice.state = 'uncertain' AND notice.claimed_by IS NOT NULL)"
-    )
-    return not rows(state, open_notices)[0][0]
+    def rows(self, statement: str) -> list[tuple]:
+        with self._engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(statement))]
+
+    def one(self, statement: str) -> int:
+        return self.rows(statement)[0][0]
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def settled(self, leaks: int) -> bool:
+        """Every leak has its alert, every alert is over, and every notice of a gas ticket has come to its end."""
+        if self.one("SELECT count(*) FROM alert WHERE rule = 'gas.leak' AND state = 'closed'") < leaks:
+            return False
+        return not self.one(
+            "SELECT count(*) FROM notice JOIN ticket ON ticket.id = notice.ticket WHERE ticket.hazard = 'gas' AND "
+            "(notice.state IN ('queued', 'sending') OR notice.state = 'uncertain' AND notice.claimed_by IS NOT NULL)"
+        )
 
 
 @pytest.mark.timeout(400)
 def test_killed_twenty_times_and_nothing_is_lost_or_doubled(mosquitto, robot, tmp_path, record_property):
+    under_fire(20, "", mosquitto(), robot, tmp_path / "state", record_property)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_killed_a_hundred_times(empty_database_url, mosquitto, robot, tmp_path, record_property):
+    under_fire(100, empty_database_url, mosquitto(), robot, tmp_path / "state", record_property)
+
+
+def under_fire(kills, database, broker, robot, state, record_property) -> None:
+    """Publish, kill, start again, and in the end compare everything with what was published and what arrived."""
     seed = random.SystemRandom().randrange(10**6)
     record_property("seed", seed)
-    chance, state = random.Random(seed), tmp_path / "state"
+    chance = random.Random(seed)
     robot_port, robot_log = robot
-    leaking, quiet = make_town(state)
-    broker = mosquitto()
-    platform = PlatformProcess(state, broker.port, robot_port)
+    leaking, quiet = make_town(state, database)
+    platform = PlatformProcess(state, broker.port, robot_port, database)
     platform.start()  # its session must stand before anything is published
     wait_until(lambda: b"subscribed" in (state / "run.log").read_bytes(), "the first subscription", 60)
     publisher = Publisher(broker.port, leaking, quiet)
     publisher.start()
     time.sleep(chance.uniform(1, 4))
     platform.kill()
-    for _ in range(KILLS - 1):
+    for _ in range(kills - 1):
         platform.live_and_die(chance)
     platform.start()
     publisher.stop()
-    wait_until(lambda: settled(state, len(publisher.leaks)), "the end of every alert and notice", 120)
+    records = Records(database or f"sqlite:///{state / 'shouwang.db'}")
+    wait_until(lambda: records.settled(len(publisher.leaks)), "the end of every alert and notice", 300)
     wait_until_journal_is_read(state)
     assert platform.stop() < 10
-    readings_stand_once(state, publisher)
-    alerts_and_tickets_stand_once(state, publisher)
-    notices_are_accounted_for(state, robot_log)
+    readings_stand_once(state, records, publisher)
+    alerts_and_tickets_stand_once(records, publisher)
+    uncertain = notices_are_accounted_for(records, robot_log, kills)
+    counts = f"{len(publisher.taken)} readings, {len(publisher.leaks)} leaks, {uncertain} notices uncertain"
+    record_property("counts", counts)
+    records.close()
 
 
 def wait_until_journal_is_read(state: Path) -> None:
@@ -94,8 +118,8 @@ def wait_until_journal_is_read(state: Path) -> None:
     wait_until(lambda: behind() <= 0, "the store's consumer", 60)
 
 
-def readings_stand_once(state: Path, publisher: Publisher) -> None:
-    numbers = dict(rows(state, "SELECT number, device FROM series WHERE metric = 'gas_lel'"))
+def readings_stand_once(state: Path, records: Records, publisher: Publisher) -> None:
+    numbers = dict(records.rows("SELECT number, device FROM series WHERE metric = 'gas_lel'"))
     with duckdb.connect(str(state / "readings.duckdb"), read_only=True) as store:
         stored = store.execute('SELECT series, "at", value FROM reading').fetchall()
     found = {(numbers[series], at // MILLISECOND): value for series, at, value in stored}
@@ -103,33 +127,37 @@ def readings_stand_once(state: Path, publisher: Publisher) -> None:
     assert found == publisher.taken
 
 
-def alerts_and_tickets_stand_once(state: Path, publisher: Publisher) -> None:
-    alerts = rows(state, "SELECT subject_id, onset, ticket, paged, state FROM alert WHERE rule = 'gas.leak'")
+def alerts_and_tickets_stand_once(records: Records, publisher: Publisher) -> None:
+    alerts = records.rows("SELECT subject_id, onset, ticket, paged, state FROM alert WHERE rule = 'gas.leak'")
     assert len(publisher.leaks) > 12, "the publisher made too few leaks"
     assert Counter((code, onset // MILLISECOND) for code, onset, *_ in alerts) == Counter(publisher.leaks)
     assert all(paged and state == "closed" for *_, paged, state in alerts)
-    tickets = {number for (number,) in rows(state, "SELECT id FROM ticket WHERE hazard = 'gas'")}
+    tickets = {number for (number,) in records.rows("SELECT id FROM ticket WHERE hazard = 'gas'")}
     assert {ticket for _, _, ticket, *_ in alerts} == tickets, "a ticket without an alert, or an alert without a ticket"
-    numbers = [number for (number,) in rows(state, "SELECT number FROM ticket ORDER BY id")]
-    assert [int(number.split("-")[1]) for number in numbers] == list(range(1, len(numbers) + 1)), "a number is missing"
-    logged = rows(state, "SELECT ticket, count(*) FROM ticket_log WHERE to_status = 'dispatched' GROUP BY ticket")
+    given: dict[str, list[int]] = {}
+    for (number,) in records.rows("SELECT number FROM ticket ORDER BY id"):
+        day, sequence = number.split("-")
+        given.setdefault(day, []).append(int(sequence))
+    assert all(day == list(range(1, len(day) + 1)) for day in given.values()), "a ticket's number is missing"
+    logged = records.rows("SELECT ticket, count(*) FROM ticket_log WHERE to_status = 'dispatched' GROUP BY ticket")
     assert tickets <= {ticket for ticket, _ in logged}
-    changes = [number for (number,) in rows(state, "SELECT id FROM change ORDER BY id")]
+    changes = [number for (number,) in records.rows("SELECT id FROM change ORDER BY id")]
     assert changes == list(range(1, len(changes) + 1)), "a page that resumes would miss a change"
 
 
-def notices_are_accounted_for(state: Path, robot_log: Path) -> None:
+def notices_are_accounted_for(records: Records, robot_log: Path, kills: int) -> int:
     arrived = Counter(int(_NOTICE.search(line)[1]) for line in robot_log.read_text().splitlines() if json.loads(line))
-    known = dict(rows(state, "SELECT id, state FROM notice"))
+    known = dict(records.rows("SELECT id, state FROM notice"))
     assert arrived.keys() <= known.keys(), "the robot heard of a notice that nobody recorded"
     for number, status in known.items():
         if status in ("accepted", "acknowledged"):
             assert arrived[number] >= 1, f"notice {number} is recorded as accepted and never arrived"
-    uncertain = {n for (n,) in rows(state, "SELECT DISTINCT notice FROM delivery WHERE outcome = 'uncertain'")}
+    uncertain = {n for (n,) in records.rows("SELECT DISTINCT notice FROM delivery WHERE outcome = 'uncertain'")}
     doubled = {number for number, count in arrived.items() if count > 1}
     assert doubled <= uncertain, "sent twice without being recorded as uncertain"
     assert max(arrived.values()) <= 2
-    assert len(uncertain) <= KILLS, "more than one uncertain notice a kill"
-    told = {alert for (alert,) in rows(state, "SELECT DISTINCT alert FROM notice")}
-    leaks = {alert for (alert,) in rows(state, "SELECT id FROM alert WHERE rule = 'gas.leak'")}
+    assert len(uncertain) <= kills, "more than one uncertain notice a kill"
+    told = {alert for (alert,) in records.rows("SELECT DISTINCT alert FROM notice")}
+    leaks = {alert for (alert,) in records.rows("SELECT id FROM alert WHERE rule = 'gas.leak'")}
     assert leaks <= told, "an alert of which nobody was told"
+    return len(uncertain)

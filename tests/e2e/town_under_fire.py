@@ -42,12 +42,12 @@ class Meter:
     gateway: str
 
 
-def make_town(state: Path) -> tuple[list[Meter], list[Meter]]:
+def make_town(state: Path, database: str = "") -> tuple[list[Meter], list[Meter]]:
     """The example town with only some gas detectors in service: one in each of twelve grids will leak, others won't.
 
     Teams and stations are told by their robots alone.
     """
-    engine = open_database(Settings(state=state))
+    engine = open_database(Settings(state=state, database=database))
     now = SystemClock().now()
     import_town(engine, ROOT / "examples" / "wangting", (*TOWN_SHEETS, *RESPONDER_SHEETS), load_device_types(), now)
     with writing(engine) as connection:
@@ -143,11 +143,12 @@ class Publisher:
 class PlatformProcess:
     """`shouwang run` with a robot, on a state folder that outlives its deaths."""
 
-    def __init__(self, state: Path, broker_port: int, robot_port: int) -> None:
+    def __init__(self, state: Path, broker_port: int, robot_port: int, database: str = "") -> None:
         channels = {"robot": {"kind": "wecom_robot", "url": f"http://127.0.0.1:{robot_port}"}}
         self._environment = {
             **os.environ,
             "SHOUWANG_STATE": str(state),
+            "SHOUWANG_DATABASE": database,
             "SHOUWANG_BROKER": f"mqtt://127.0.0.1:{broker_port}",
             "SHOUWANG_CONSOLE__PORT": str(free_port()),
             "SHOUWANG_CHANNELS": json.dumps(channels),

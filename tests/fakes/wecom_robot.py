@@ -3,7 +3,7 @@
 It answers HTTP 200 whatever happens, judges keys, JSON and byte limits as the provider does, allows 20 messages in any
 60 s for one key, does not deduplicate, and has each accepted message on disk before it answers.
 
-    python tests/fakes/wecom_robot.py --port 18080 --log messages.jsonl [--limit 20] [--key KEY ...]
+    python tests/fakes/wecom_robot.py --port 18080 --log messages.jsonl [--limit 20] [--key KEY ...] [--delay S]
 """
 
 import argparse
@@ -52,7 +52,9 @@ class WecomRobot:
         limit: int = 20,
         keys: Sequence[str] = (),
         seconds: Callable[[], float] = time.monotonic,
+        delay_s: float = 0.0,
     ) -> None:
+        self.delay_s = delay_s
         self.limit = limit
         self.keys = frozenset(keys)
         self.messages: list[dict[str, Any]] = []
@@ -88,7 +90,7 @@ class WecomRobot:
         """The scripted answer for this request, or plain judging."""
         with self._lock:
             self.requests += 1
-            return self.script.popleft() if self.script else Answer()
+            return self.script.popleft() if self.script else Answer(delay_s=self.delay_s)
 
     def judge(self, target: str, raw: bytes) -> tuple[int, str]:
         """errcode and errmsg for a request; an accepted message is kept before this returns."""
@@ -198,8 +200,9 @@ def main() -> None:
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--limit", type=int, default=20, help="messages in 60 s for one key")
     parser.add_argument("--key", action="append", default=[], help="the keys that exist; all, when none is named")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds between keeping a message and the answer")
     given = parser.parse_args()
-    with WecomRobot(given.log, given.port, given.limit, given.key) as robot:
+    with WecomRobot(given.log, given.port, given.limit, given.key, delay_s=given.delay) as robot:
         print(robot.url, flush=True)  # noqa: T201
         try:
             threading.Event().wait()
