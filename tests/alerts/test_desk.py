@@ -12,14 +12,12 @@ from alerts.alert_rows import read_alert
 from alerts.desk import applied_offset
 from alerts.desk_work import DeskWork
 from alerts.moves import clear_alert_by_hand
-from alerts.texts import Language, phone_text
 from core.clock import HOUR, MINUTE
 from core.database import reading, writing
 from core.journal import Offset
 from detectors.words import Change, Severity
 from ingest.words import Rearm
 from tests.alerts.desk_scene import RULES, Scene
-from tests.alerts.notices.notice_rows import outgoing
 
 CLEARED, UPDATED = Change.CLEARED, Change.UPDATED
 ALARM, CRITICAL, WARNING, NOTICE = Severity.ALARM, Severity.CRITICAL, Severity.WARNING, Severity.NOTICE
@@ -139,16 +137,6 @@ def test_an_unpaged_opening_is_recorded_and_makes_a_ticket_once_it_pages(scene: 
     assert scene.alerts[0]["ticket"] is None
     applied = scene.detect("PLANT-1", UPDATED)
     assert (applied.paged, applied.tickets) == (1, 1)
-
-
-@pytest.mark.parametrize(("language", "said"), [("zh", "（数据迟到 2 小时）"), ("en", "(data 2 h old)")])
-def test_an_aged_onset_pages_once_it_still_stands_and_says_its_age(scene: Scene, language: Language, said: str) -> None:
-    applied = scene.detect("PLANT-1", page=False, age=3 * HOUR)
-    assert (applied.tickets, applied.notices) == (0, 0)
-    applied = scene.detect("PLANT-1", UPDATED, age=2 * HOUR)
-    assert (applied.tickets, applied.notices) == (1, 4)
-    for row in scene.notices:
-        assert said in phone_text(outgoing(**row["body"]), language)
 
 
 def test_a_reopening_that_may_not_page_is_recorded_until_it_may(scene: Scene) -> None:

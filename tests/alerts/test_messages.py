@@ -16,7 +16,7 @@ from alerts.notices import facts_of
 from alerts.rows import rows
 from alerts.tables import notice
 from alerts.texts import Language, phone_text
-from core.clock import SECOND
+from core.clock import HOUR, SECOND
 from core.database import open_engine, reading, writing
 from core.journal import Offset
 from detectors.rules import Rule, load_packs
@@ -117,3 +117,13 @@ def test_an_alert_of_a_forgotten_rule_is_called_by_no_code(scene: Scene) -> None
     scene.detect("PLANT-1", rule="gone")
     (ticket,) = scene.tickets
     assert (ticket["title"], ticket["title_en"]) == ("异常报警", "Alert")
+
+
+@pytest.mark.parametrize(("language", "said"), [("zh", "（数据迟到 2 小时）"), ("en", "(data 2 h old)")])
+def test_an_aged_onset_pages_once_it_still_stands_and_says_its_age(scene: Scene, language: Language, said: str) -> None:
+    applied = scene.detect("PLANT-1", page=False, age=3 * HOUR)
+    assert (applied.tickets, applied.notices) == (0, 0)
+    applied = scene.detect("PLANT-1", Change.UPDATED, age=2 * HOUR)
+    assert (applied.tickets, applied.notices) == (1, 4)
+    for row in scene.notices:
+        assert said in phone_text(outgoing(**row["body"]), language)
