@@ -1,9 +1,11 @@
 """The platform's session with the broker: paho, QoS 1, a persistent session, acknowledged by hand and last."""
 
+import socket
 import ssl
 import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -15,11 +17,14 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from core.clock import Clock
+from core.lifecycle import Worker
 from ingest.words import Connected, Control, Lost, Message
 
 _log = structlog.get_logger()
 _KEEPALIVE = 30  # s
 _FIRST_RETRY, _LONGEST_RETRY = 1, 15  # s
+_CANARY_EVERY = 2.0  # s
+_CANARIES_MISSED = 5
 _TLS_SCHEMES = {"mqtts"}
 
 
@@ -104,7 +109,8 @@ class BrokerSession:
     """Delivers messages into an Inbox; `acknowledge` answers the broker once they are on disk.
 
     Subscribes at every connect, so that a persistent session never keeps an old list. A receipt of an earlier
-    connection is dropped: the broker delivers that message again, and its id may by then mean another one.
+    connection is dropped: the broker delivers that message again, and its id may by then mean another one. A canary
+    goes to the broker and back: when it stops returning and nothing else comes either, the session is made anew.
     """
 
     name = "mqtt"
@@ -112,11 +118,16 @@ class BrokerSession:
     def __init__(self, address: BrokerAddress, subscriptions: Sequence[str], inbox: Inbox, clock: Clock) -> None:
         self.connected = False
         self._address = address
-        self._subscriptions = [(topic, 1) for topic in subscriptions]
+        self._canary = f"sw/v1/{address.client_id}/canary"
+        self._subscriptions = [*((topic, 1) for topic in subscriptions), (self._canary, 0)]
         self._inbox = inbox
         self._clock = clock
         self._connection = 0
         self._lock = threading.Lock()
+        self._heard = 0
+        self._returned = False  # a broker whose rules forbid the canary is no dead one
+        self._unanswered = 0
+        self._probing = Worker("canary", self._probe)
         self._client = self._make_client()
 
     def _make_client(self) -> paho.Client:
@@ -139,8 +150,10 @@ class BrokerSession:
         """Begin to connect, and to try again for as long as it takes."""
         self._client.connect_async(self._address.host, self._address.port, _KEEPALIVE)
         self._client.loop_start()
+        self._probing.start()
 
-    def stop(self, timeout: float) -> None:  # noqa: ARG002 - the port's signature
+    def stop(self, timeout: float) -> None:
+        self._probing.stop(timeout)
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -155,6 +168,25 @@ class BrokerSession:
         """Send without waiting or guarantee (QoS 0)."""
         self._client.publish(topic, payload, qos=0)
 
+    def _probe(self, ending: threading.Event) -> None:
+        while not ending.wait(_CANARY_EVERY):
+            if not self.connected:
+                continue
+            if self._returned and self._unanswered >= _CANARIES_MISSED:
+                _log.error("nothing comes back from the broker: connecting anew", broker=self._address.host)
+                self._unanswered = 0
+                self._drop()
+                continue
+            self._unanswered += 1
+            self.publish(self._canary, b"")
+
+    def _drop(self) -> None:
+        """Cut the connection, so that paho makes a new one; its own disconnect would be for good."""
+        connection = self._client.socket()
+        if isinstance(connection, socket.socket):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
     def _on_connect(
         self, client: paho.Client, _data: Any, _flags: paho.ConnectFlags, reason: ReasonCode, _props: Properties | None
     ) -> None:
@@ -164,14 +196,14 @@ class BrokerSession:
         client.subscribe(self._subscriptions)
 
     def _on_subscribe(
-        self, client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _props: Properties | None
+        self, _client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _props: Properties | None
     ) -> None:
         if any(reason.is_failure for reason in reasons):
             _log.error("broker refused a subscription", topics=self._subscriptions, reasons=[str(r) for r in reasons])
-            client.disconnect()
+            self._drop()
             return
-        self.connected = True
-        self._inbox.put(Arrival(Connected(self._clock.now()), None))
+        self.connected, self._unanswered, self._heard = True, 0, self._clock.now()
+        self._inbox.put(Arrival(Connected(self._heard), None))
         _log.info("subscribed", broker=self._address.host, topics=len(self._subscriptions))
 
     def _on_disconnect(
@@ -186,10 +218,15 @@ class BrokerSession:
             self._connection += 1
         if self.connected:
             self.connected = False
-            self._inbox.put(Arrival(Lost(self._clock.now()), None))
+            self._inbox.put(Arrival(Lost(min(self._heard, self._clock.now())), None))
             _log.warning("broker connection lost", broker=self._address.host, reason=str(reason))
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        self._unanswered, self._heard = 0, self._clock.now()
+        topic = message.topic
+        if topic == self._canary:
+            self._returned = True
+            return
         receipt = Receipt(self._connection, message.mid, message.qos)
-        received = Message(message.topic, bytes(message.payload), self._clock.now(), message.retain)
+        received = Message(topic, bytes(message.payload), self._heard, message.retain)
         self._inbox.put(Arrival(received, receipt))

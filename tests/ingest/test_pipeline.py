@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 import paho.mqtt.client as paho
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 
 from core.clock import SECOND, SystemClock
 from core.journal import START, Entry, JournalFull, Offset, RecordKind
@@ -159,15 +161,16 @@ def test_messages_sent_while_we_are_down_come_when_we_are_back(broker, gateway, 
     publish(gateway, 1.0)
     wait_for(lambda: first.values() == [1.0])
     first.stop()
-    last = first.journal.last_time()
     for value in (2.0, 3.0):
         publish(gateway, value).wait_for_publish(5)
     second = Platform(tmp_path, broker.port)
     second.start()
     wait_for(lambda: second.values() == [1.0, 2.0, 3.0])
-    restart = second.controls()[-2:]
-    assert restart[0] == Lost(last), "lost as of the last tick before"
-    assert isinstance(restart[1], Connected)
+    lost, connected = second.controls()[-2:]
+    ticks = [r.time for r in second.journal.read(START, 1000) if r.kind is RecordKind.TICK]
+    assert any(abs(tick - lost.at) < SECOND // 10 for tick in ticks), "lost as of the last tick before"
+    assert isinstance(connected, Connected)
+    assert lost.at < connected.at
     second.stop()
 
 
@@ -181,6 +184,40 @@ def test_a_broker_that_restarts_is_found_again(platform, broker, gateway):
     publish(gateway, 2.0)
     wait_for(lambda: platform.values() == [1.0, 2.0])
     assert [type(c) for c in platform.controls()] == [Lost, Connected, Lost, Connected]
+
+
+def test_a_subscription_that_died_in_silence_is_made_anew(platform, gateway, monkeypatch):
+    """The connection stands, but nothing comes back: told as a loss since the last thing that came."""
+    monkeypatch.setattr("ingest.mqtt._CANARY_EVERY", 0.1)
+    wait_for(lambda: platform.session._returned)
+    session = platform.session
+    session._client.unsubscribe([topic for topic, _ in session._subscriptions])
+    wait_for(lambda: not session.connected)
+    wait_for(lambda: session.connected)
+    publish(gateway, 1.0)
+    wait_for(lambda: platform.values() == [1.0])
+    first, connected, lost, again = platform.controls()
+    assert (type(first), type(connected), type(lost), type(again)) == (Lost, Connected, Lost, Connected)
+    assert connected.at < lost.at < again.at - SECOND // 4
+
+
+def test_a_broker_that_lets_no_canary_through_is_no_dead_one(platform, gateway, monkeypatch):
+    monkeypatch.setattr("ingest.mqtt._CANARY_EVERY", 0.05)
+    monkeypatch.setattr(platform.session, "publish", lambda *_: None)
+    platform.session._returned = False
+    time.sleep(1)
+    publish(gateway, 1.0)
+    wait_for(lambda: platform.values() == [1.0])
+    assert [type(c) for c in platform.controls()] == [Lost, Connected]
+
+
+def test_a_refused_subscription_is_asked_for_again(platform, gateway):
+    session = platform.session
+    session._on_subscribe(session._client, None, 0, [ReasonCode(PacketTypes.SUBACK, identifier=128)], None)
+    wait_for(lambda: not session.connected)
+    wait_for(lambda: session.connected)
+    publish(gateway, 1.0)
+    wait_for(lambda: platform.values() == [1.0])
 
 
 def test_nothing_is_acknowledged_while_the_journal_is_full(platform, broker, gateway, monkeypatch):
