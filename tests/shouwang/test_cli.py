@@ -3,10 +3,11 @@
 import filecmp
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from click.testing import Result
 from sqlalchemy import text
 from typer.testing import CliRunner
@@ -23,15 +24,15 @@ from tests.devices.town_folder import spoil, write_town
 from tests.servers import free_port
 
 WANGTING = Path(__file__).parents[2] / "examples" / "wangting"
-Run = Callable[..., Result]
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, and a wide terminal."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty folder to work in, a wide terminal, and no command's log left for the next test."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-    return tmp_path
+    yield
+    structlog.reset_defaults()
 
 
 def run(*arguments: object, fails: int = 0) -> Result:
