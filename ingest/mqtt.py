@@ -154,8 +154,11 @@ class BrokerSession:
 
     def stop(self, timeout: float) -> None:
         self._probing.stop(timeout)
-        self._client.disconnect()
-        self._client.loop_stop()
+        client = self._client
+        client.disconnect()
+        client.loop_stop()
+        # free the client by its last reference: a collector may close its sockets in the wrong order
+        client.on_connect = client.on_subscribe = client.on_disconnect = client.on_message = None
 
     def acknowledge(self, receipts: Iterable[Receipt]) -> None:
         """Tell the broker that these are durable."""
