@@ -7,19 +7,12 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Engine, select
 
-from alerts.channels import Channel, Limit
-from alerts.channels.phone_page import PhonePage
-from alerts.channels.signed_webhook import SignedWebhook
-from alerts.channels.transport import open_client
-from alerts.channels.wecom_robot import BASE_URL as WECOM_URL
-from alerts.channels.wecom_robot import WecomRobot
 from alerts.owners import this_process
 from alerts.sender import Sender
-from alerts.texts import Language
 from alerts.town_view import TownView, load_town_view
 from console.app import create_app
 from console.services import Services, no_figures
-from core.clock import DAY, HOUR, MINUTE, Clock
+from core.clock import DAY, HOUR, Clock
 from core.database import open_engine, reading, writing
 from core.journal import Entry, RecordKind
 from core.lifecycle import Cleanup, Lifecycle, Part, Worker
@@ -42,7 +35,8 @@ from ingest.writer import StoreWriter
 from shouwang.embedded import EmbeddedBrokerPart
 from shouwang.housekeeping import Housekeeping
 from shouwang.migrate import migrate
-from shouwang.settings import ROLES, ChannelSettings, Role, Settings
+from shouwang.senders import make_channel, refusing, sending
+from shouwang.settings import ROLES, Role, Settings
 from shouwang.watch import SafetyWatch
 from shouwang.web import WebServer
 
@@ -181,7 +175,8 @@ class _Wiring:
         for name, channel in p.settings.channels.items():
             adapter = make_channel(name, channel, p.engine, p.settings.console.address, p.settings.language)
             owner = this_process("dispatch", p.clock.now(), name)
-            self._work(f"channel {name}", _sending(Sender(p.engine, [adapter], p.clock, owner), p.clock))
+            self._work(f"channel {name}", sending(Sender(p.engine, [adapter], p.clock, owner), p.clock))
+        self._work("unknown channels", refusing(p.engine, list(p.settings.channels), p.clock))
 
     def keep_house(self) -> None:
         p = self.platform
@@ -243,28 +238,6 @@ def topics_of(registry: Registry) -> list[str]:
     """The topic filters of the formats that the registered gateways speak."""
     formats = {gateway.format for gateway in registry.gateways.values()} | {"v1"}
     return sorted({topic for name in formats for topic in FORMATS[name].subscriptions})
-
-
-def make_channel(name: str, settings: ChannelSettings, engine: Engine, console_url: str, language: Language) -> Channel:
-    """The adapter that a channel's settings name."""
-    match settings.kind:
-        case "phone":
-            return PhonePage(name, engine, console_url, language)
-        case "wecom_robot":
-            return WecomRobot(name, open_client(), console_url, settings.url or WECOM_URL, language)
-        case "webhook":
-            secret = settings.secret.get_secret_value().encode()
-            limit = Limit(settings.per_minute, MINUTE) if settings.per_minute else None
-            return SignedWebhook(name, open_client(), console_url, secret, settings.deduplicates, limit, language)
-
-
-def _sending(sender: Sender, clock: Clock) -> Callable[[Signal], None]:
-    def work(ending: Signal) -> None:
-        while not ending.is_set():
-            if not sender.step(clock.now()):
-                ending.wait(_IDLE)
-
-    return work
 
 
 def _town_of(engine: Engine) -> Callable[[], TownView]:

@@ -1,0 +1,62 @@
+"""The dispatch role: the channels' adapters, and what its threads do."""
+
+from collections.abc import Callable, Collection
+from threading import Event as Signal
+
+from sqlalchemy import Engine, exists, select
+
+from alerts.channels import Channel, Limit
+from alerts.channels.phone_page import PhonePage
+from alerts.channels.signed_webhook import SignedWebhook
+from alerts.channels.transport import open_client
+from alerts.channels.wecom_robot import BASE_URL as WECOM_URL
+from alerts.channels.wecom_robot import WecomRobot
+from alerts.notices import refuse_unknown
+from alerts.sender import Sender
+from alerts.tables import notice
+from alerts.texts import Language
+from core.clock import MINUTE, Clock
+from core.database import reading, writing
+from shouwang.settings import ChannelSettings
+
+_IDLE = 0.1  # s between two looks of an idle sender
+_LOOK = 5.0  # s between two looks for notices that no channel takes
+
+
+def make_channel(name: str, settings: ChannelSettings, engine: Engine, console_url: str, language: Language) -> Channel:
+    """The adapter that a channel's settings name."""
+    match settings.kind:
+        case "phone":
+            return PhonePage(name, engine, console_url, language)
+        case "wecom_robot":
+            return WecomRobot(name, open_client(), console_url, settings.url or WECOM_URL, language)
+        case "webhook":
+            secret = settings.secret.get_secret_value().encode()
+            limit = Limit(settings.per_minute, MINUTE) if settings.per_minute else None
+            return SignedWebhook(name, open_client(), console_url, secret, settings.deduplicates, limit, language)
+
+
+def sending(sender: Sender, clock: Clock) -> Callable[[Signal], None]:
+    """A sender's thread: one notice after the other, then a look every tenth of a second."""
+
+    def work(ending: Signal) -> None:
+        while not ending.is_set():
+            if not sender.step(clock.now()):
+                ending.wait(_IDLE)
+
+    return work
+
+
+def refusing(engine: Engine, channels: Collection[str], clock: Clock) -> Callable[[Signal], None]:
+    """Fails notices whose contact names a channel that the settings don't have, instead of letting them wait."""
+    unknown = exists().where(notice.c.state == "queued", notice.c.channel.not_in(channels))
+
+    def work(ending: Signal) -> None:
+        while not ending.wait(_LOOK):
+            with reading(engine) as connection:
+                found = connection.scalar(select(unknown))
+            if found:
+                with writing(engine) as connection:
+                    refuse_unknown(connection, channels, clock.now())
+
+    return work
