@@ -47,12 +47,15 @@ def sending(sender: Sender, clock: Clock) -> Callable[[Signal], None]:
     return work
 
 
-def refusing(engine: Engine, channels: Collection[str], clock: Clock) -> Callable[[Signal], None]:
-    """Fails notices whose contact names a channel that the settings don't have, instead of letting them wait."""
+def refusing(engine: Engine, channels: Collection[str], clock: Clock, look: float = _LOOK) -> Callable[[Signal], None]:
+    """Fails notices whose contact names a channel that the settings don't have, instead of letting them wait.
+
+    `look` is the time in s between two looks.
+    """
     unknown = exists().where(notice.c.state == "queued", notice.c.channel.not_in(channels))
 
     def work(ending: Signal) -> None:
-        while not ending.wait(_LOOK):
+        while not ending.wait(look):
             with reading(engine) as connection:
                 found = connection.scalar(select(unknown))
             if found:
