@@ -127,7 +127,7 @@ class BrokerSession:
         self._heard = 0
         self._returned = False  # a broker whose rules forbid the canary is no dead one
         self._unanswered = 0
-        self._probing = Worker("canary", self._probe)
+        self._probing: list[Worker] = []
         self._client = self._make_client()
 
     def _make_client(self) -> paho.Client:
@@ -150,14 +150,16 @@ class BrokerSession:
         """Begin to connect, and to try again for as long as it takes."""
         self._client.connect_async(self._address.host, self._address.port, _KEEPALIVE)
         self._client.loop_start()
-        self._probing.start()
+        self._probing.append(Worker("canary", self._probe))
+        self._probing[0].start()
 
     def stop(self, timeout: float) -> None:
-        self._probing.stop(timeout)
+        while self._probing:
+            self._probing.pop().stop(timeout)
         client = self._client
         client.disconnect()
         client.loop_stop()
-        # free the client by its last reference: a collector may close its sockets in the wrong order
+        # no cycle is left: a collector might free the client's sockets before the client closes them
         client.on_connect = client.on_subscribe = client.on_disconnect = client.on_message = None
 
     def acknowledge(self, receipts: Iterable[Receipt]) -> None:
