@@ -33,9 +33,9 @@ class DeadLetterWriter:
         self._journal, self._engine, self._clock = journal, engine, clock
 
     def run(self, ending: threading.Event) -> None:
-        """Follow from the applied offset."""
+        """Follow from what was acknowledged: behind the applied offset there were no rejects up to there."""
         with reading(self._engine) as connection:
-            place = read_applied(connection, self.consumer)
+            place = max(read_applied(connection, self.consumer), self._journal.acknowledged(self.consumer))
         next_acknowledge = 0
         for records in follow(self._journal, place, ending):
             rejects = [(r.offset, decode_reject(r.payload)) for r in records if r.kind is RecordKind.REJECT]

@@ -77,6 +77,7 @@ def init(config: ConfigOption = None) -> None:
     file = config or DEFAULT_FILE
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)  # it may come to hold the broker's password
         file.write_text(_TEMPLATE.format(state="state"), encoding="utf-8")
         out.print(f"settings   {file}", highlight=False, soft_wrap=True)
     settings = settings_from(file)

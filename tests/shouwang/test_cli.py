@@ -70,6 +70,7 @@ def test_init_gives_a_one_time_password_once(tmp_path: Path) -> None:
     assert verify(str(hashed), password)
     assert must_change
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "shouwang.toml").stat().st_mode) == 0o600
     settings = (tmp_path / "shouwang.toml").read_bytes()
     again = run("init").output
     assert "admin is there already" in again
