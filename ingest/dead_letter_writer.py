@@ -57,7 +57,7 @@ def ask_for_replay(connection: Connection, letters: Iterable[int], now: int) -> 
 
 
 class Replays:
-    """Puts asked-for letters into the inbox in the order of their arrival, with their own time of receipt."""
+    """Puts asked-for letters into the inbox in the order of their arrival, as late as they are by now."""
 
     def __init__(self, engine: Engine, inbox: Inbox, clock: Clock) -> None:
         self._engine, self._inbox, self._clock = engine, inbox, clock
@@ -80,7 +80,7 @@ class Replays:
             rows = connection.execute(due.order_by(columns.journal_n).limit(_PAGE)).all()
         self._under_way.update(row.id for row in rows)
         for row in rows:
-            message = Message(row.topic, bytes(row.payload), row.received_at, row.retained)
+            message = Message(row.topic, bytes(row.payload), now, row.retained, replayed_from=row.received_at)
             self._inbox.put(Arrival(message, Receipt(REPLAY, row.id, 0)))
 
     def acknowledge(self, receipts: Iterable[Receipt]) -> None:

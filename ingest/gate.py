@@ -80,7 +80,7 @@ class Gate:
         self._admitted: dict[str, dict[str, dict[str, int]]] = {code: {} for code in registry.gateways}
         for code, metrics in registry.series_of.items():
             index = registry.device_index[code]
-            if registry.state[index] != "retired":
+            if registry.state[index] != "retired" and registry.gateway[index] >= 0:
                 self._admitted[registry.gateway_codes[registry.gateway[index]]][code] = metrics
 
     def prepare(self) -> None:
@@ -131,7 +131,7 @@ class Gate:
             detail = self._why_not(gateway, item.device)
             batch.rejects.append(_part(message, gateway, item, item.values, *detail))
             return
-        at, flag = _time(item.t, message.received_at)
+        at, flag = _time(item.t, message.stands_at)
         start = len(batch.series)
         for metric, value in item.values.items():
             number = metrics.get(metric)
@@ -163,17 +163,18 @@ class Gate:
                 now = message.received_at
                 batch.events.append(Event("gateway", gateway, "status", now, now, {"online": item.online}))
             case Happened() if item.device in admitted:
-                batch.events.append(self._event(item, message.received_at))
+                batch.events.append(self._event(item, message))
             case Happened():
                 batch.rejects.append(_reject(message, gateway, Refused(*self._why_not(gateway, item.device))))
             case Refused():
                 batch.rejects.append(_reject(message, gateway, item))
 
-    def _event(self, item: Happened, received_at: int) -> Event:
-        at, flag = _time(item.t, received_at)
+    def _event(self, item: Happened, message: Message) -> Event:
+        received_at = message.received_at
+        at, flag = _time(item.t, message.stands_at)
         times = np.array([at], np.int64), np.array([received_at], np.int64)
         if implausible(*times)[0]:
-            at, flag = received_at, int(Quality.TIME_REPLACED)
+            at, flag = message.stands_at, int(Quality.TIME_REPLACED)
         starts, ends = self.outages.spans()
         own = np.maximum(0, np.minimum(ends, received_at) - np.maximum(starts, at)).sum()
         if received_at - at - own > _EVENT_LATE:
@@ -188,7 +189,7 @@ class Gate:
             block = self._without_infinite(messages, batch, block)
         strange = implausible(block.at, block.received_at)
         if strange.any():
-            _replace_times(block, batch.runs, strange)
+            _replace_times(block, messages, batch.runs, strange)
         self._set_flags(block)
         return block
 
@@ -260,6 +261,13 @@ class Gate:
         return Offset(*meta["offset"])
 
 
+def unforeseen(message: Message, error: Exception) -> Judged:
+    """What becomes of a message on which the gate itself failed: a dead letter, as any other that can't be read."""
+    gateway = message.topic.removeprefix(_PREFIX).split("/")[0]
+    refused = Refused("internal_error", f"{type(error).__name__}: {error}")
+    return Judged(Block.of([], [], [], []), [], [_reject(message, gateway, refused)])
+
+
 def _time(t: float | None, received_at: int) -> tuple[int, int]:
     """The µs of a sender's milliseconds and the flag that says how they came about."""
     if t is None:
@@ -269,16 +277,16 @@ def _time(t: float | None, received_at: int) -> tuple[int, int]:
     return int(t * MILLISECOND), 0
 
 
-def _replace_times(block: Block, runs: list[_Run], strange: npt.NDArray[np.bool_]) -> None:
+def _replace_times(block: Block, messages: Sequence[Message], runs: list[_Run], strange: npt.NDArray[np.bool_]) -> None:
     """Shift the rows of each device and message that has an implausible time so that its newest is at receipt."""
     groups: dict[tuple[int, str], list[int]] = {}
     for run in runs:
         groups.setdefault((run.message, run.device), []).extend(range(run.start, run.end))
     rows, shifts = [], []
-    for members in groups.values():
+    for (message, _), members in groups.items():
         if not strange[members].any():
             continue
-        shift = int(block.received_at[members[0]] - block.at[members].max())
+        shift = messages[message].stands_at - int(block.at[members].max())
         block.at[members] += shift
         block.quality[members] |= int(Quality.TIME_REPLACED)
         rows += members
@@ -299,6 +307,6 @@ def _reject(message: Message, gateway: str, refused: Refused) -> Reject:
     if refused.reason == "oversize":
         payload = payload[:_KEPT_OF_OVERSIZE]
     return Reject(
-        message.topic, payload, message.received_at, gateway, refused.reason, refused.detail, refused.readings,
+        message.topic, payload, message.stands_at, gateway, refused.reason, refused.detail, refused.readings,
         message.retained,
     )  # fmt: skip

@@ -16,7 +16,7 @@ from core.clock import SECOND, Clock
 from core.journal import START, Entry, Journal, JournalError, Offset, RecordKind
 from core.metrics import Metrics
 from devices.registry import Registry, RegistryError
-from ingest.gate import Gate, Judged
+from ingest.gate import Gate, Judged, unforeseen
 from ingest.mqtt import Arrival, Inbox, Receipt
 from ingest.words import (
     Block,
@@ -33,6 +33,7 @@ from ingest.words import (
 
 TICK = SECOND
 _BATCH = 2_000
+_TRIES = 2  # as a whole, before each message goes alone
 _LINGER = 0.004  # s; a batch worth a commit
 _DEAF_AFTER = 10 * SECOND
 _REFUSED_PAUSE = 1.0  # s
@@ -51,7 +52,8 @@ class Pipeline:
 
     `acknowledge` and `publish` are the broker session's. When the journal is full or locked nothing is acknowledged
     and the batch is tried again: the broker holds the rest. Whatever kept the platform from listening (that, a sleep of
-    the machine, a clock set forward) is journalled as a loss of the session.
+    the machine, a clock set forward) is journalled as a loss of the session. A batch on which anything failed is kept
+    and done again; when it fails for the third time each message goes alone, and the one at fault is a dead letter.
     """
 
     consumer = "gate"
@@ -73,6 +75,8 @@ class Pipeline:
         self._acknowledge, self._publish = acknowledge, publish
         self._load_registry = load_registry
         self._ending = threading.Event()
+        self._held: list[Arrival] = []
+        self._tries = 0
         self._saved = 0
         self._reload_at = 0  # µs, 0: the registry is up to date
         self._notes: Counter[str] = Counter()
@@ -93,25 +97,29 @@ class Pipeline:
         self._commit([Lost(self._gate.ticked or now)], [], now)
 
     def run(self, ending: threading.Event) -> None:
-        """Until `ending`: take, judge, commit, acknowledge."""
+        """Until `ending`: take, judge, commit, acknowledge. Run again after a failure it goes on with what it held."""
+        self._ending = ending
+        self._tries = self._tries + 1 if self._held else 0
         while not ending.is_set():
             self.step()
             ending.wait(_LINGER)
-        while len(self._inbox):
+        while self._held or len(self._inbox):
             self.step()
         self._save()
 
     def step(self) -> int:
         """One batch; how many arrivals it held."""
-        arrivals = self._inbox.take(_BATCH, timeout=0.1)
+        arrivals = self._held = self._held or self._inbox.take(_BATCH, timeout=0.1)
         now = self._clock.now()
         if self._was_deaf(now):
             self._commit([Lost(self._gate.ticked), Connected(now)], [], now)
-        for part in _parts(arrivals):
+        for part in [[arrival] for arrival in arrivals] if self._tries >= _TRIES else _parts(arrivals):
             controls = [arrival.what for arrival in part if not isinstance(arrival.what, Message)]
             messages = [arrival.what for arrival in part if isinstance(arrival.what, Message)]
             self._commit(controls, messages, now)
             self._acknowledge([arrival.receipt for arrival in part if arrival.receipt])
+            self._held = self._held[len(part) :]
+        self._tries = 0
         if not arrivals and self._tick_due(now):
             self._commit([], [], now)
         if not 0 <= now - self._saved < _SNAPSHOT_INTERVAL:
@@ -133,7 +141,7 @@ class Pipeline:
         for control in controls:
             self._gate.control(control)
             self._metrics.broker_connected.set(isinstance(control, Connected))
-        judged = self._gate.judge(messages)
+        judged = self._judged(messages)
         entries = [Entry(RecordKind.CONTROL, encode(control)) for control in controls] + _entries(judged)
         if self._tick_due(now):
             entries.append(Entry(RecordKind.TICK, b""))
@@ -142,6 +150,15 @@ class Pipeline:
         self._append(entries)
         self._count(messages, judged)
         self._note(judged.rejects)
+
+    def _judged(self, messages: Sequence[Message]) -> Judged:
+        try:
+            return self._gate.judge(messages)
+        except Exception as error:  # one message that nobody foresaw must not stop the town
+            if self._tries < _TRIES:
+                raise
+            _log.exception("a message that the gate can't judge", topic=messages[0].topic)
+            return unforeseen(messages[0], error)
 
     def _append(self, entries: list[Entry]) -> None:
         """Append until it holds, following what other processes wrote in between (a changed registry)."""

@@ -27,12 +27,22 @@ class Quality(IntFlag):
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
-    """What came from the broker: payload bytes under a topic, received at µs UTC."""
+    """What came from the broker: payload bytes under a topic, received at µs UTC.
+
+    `replayed_from` is the first receipt of one that comes again from the dead letters, 0 for all others: what has no
+    time of its own stands there, while lateness counts up to the receipt now.
+    """
 
     topic: str
     payload: bytes
     received_at: int
     retained: bool = False
+    replayed_from: int = 0
+
+    @property
+    def stands_at(self) -> int:
+        """Where readings stand that have no usable time of their own, µs UTC."""
+        return self.replayed_from or self.received_at
 
 
 class Event(msgspec.Struct, frozen=True):

@@ -273,6 +273,26 @@ def test_the_newest_times_after_a_restart_are_what_they_were(gate):
     assert again._newest.tolist() == gate._newest.tolist() == [NOW + SECOND, 0, 0]
 
 
+def test_a_replayed_message_stands_where_it_stood_and_is_as_late_as_it_is(gate):
+    def replayed(reading: dict, hours: int) -> Message:
+        return telemetry(reading, received_at=NOW, replayed_from=NOW - hours * HOUR)
+
+    block, _, rejects = gate.judge([replayed(gas(60.0, at=None), 3), replayed(gas(60.0, at=5), 2), telemetry(gas("x"))])
+    assert block.at.tolist() == [NOW - 3 * HOUR, NOW - 2 * HOUR]
+    assert block.quality.tolist() == [Quality.NO_TIME | Quality.AGED, Quality.TIME_REPLACED | Quality.AGED]
+    _, _, (again,) = gate.judge([replayed(gas(device="GAS-7777"), 3)])
+    assert (again.received_at, [r.received_at for r in rejects]) == (NOW - 3 * HOUR, [NOW])
+
+
+def test_a_retired_gateways_devices_do_not_come_in_through_another():
+    registry = small_registry()
+    del registry.gateways["GW-0001"]
+    registry.gateway_codes, registry.gateway = ["GW-0002"], np.array([-1, -1, 0], np.int32)
+    judged = Gate(registry).judge([telemetry(gas(60.0)), telemetry(gas(60.0), gateway="GW-0002")])
+    assert [reject.reason for reject in judged.rejects] == ["unknown_gateway", "foreign_device"]
+    assert len(judged.block) == 0
+
+
 columns = st.lists(
     st.tuples(
         st.integers(0, 2),

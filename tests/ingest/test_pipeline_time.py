@@ -1,5 +1,6 @@
 """The pipeline on a scripted clock, without a broker: ticks, losses, a refusing journal, a database that is down."""
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from ingest.words import (
     RegistryChanged,
     RulesChanged,
     decode_control,
+    decode_reject,
     encode,
 )
 from tests.ingest.test_gate import small_registry
@@ -215,3 +217,50 @@ def test_the_same_state_comes_from_the_snapshot_and_from_the_whole_journal(line:
         again.replay(record)
     assert again._newest.tolist() == line.gate._newest.tolist()
     assert (again.outages, again.ticked) == (line.gate.outages, line.gate.ticked)
+
+
+def test_a_batch_on_which_something_failed_is_held_and_done_again(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge, failures = line.gate.judge, [OSError("for the test")]
+    monkeypatch.setattr(line.gate, "judge", lambda messages: _raise(failures.pop()) if failures else judge(messages))
+    line.message(7.0)
+    with pytest.raises(OSError, match="for the test"):
+        line.pipeline.step()
+    assert line.acknowledged == []
+    line.message(8.0)
+    run_again(line)
+    assert len(line.acknowledged) == 2
+    assert len(line.qualities()) == 2
+
+
+def test_a_message_that_nobody_foresaw_is_a_dead_letter_and_stops_nobody(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = line.gate.judge
+
+    def failing(messages: Sequence[Message]) -> Any:
+        if any(b"666" in message.payload for message in messages):
+            raise ZeroDivisionError("unforeseen")
+        return judge(messages)
+
+    monkeypatch.setattr(line.gate, "judge", failing)
+    for value in (7.0, 666.0, 8.0):
+        line.message(value)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            run_again(line)
+    run_again(line)
+    (reject,) = [decode_reject(record.payload) for record in line.records(RecordKind.REJECT)]
+    assert (reject.reason, reject.detail) == ("internal_error", "ZeroDivisionError: unforeseen")
+    assert len(line.qualities()) == 2
+    assert len(line.acknowledged) == 3
+
+
+def _raise(error: Exception) -> Any:
+    raise error
+
+
+def run_again(line: Line) -> None:
+    """As the supervisor does after a failure, until the inbox is empty."""
+    ending = threading.Event()
+    ending.set()
+    line.pipeline.run(ending)

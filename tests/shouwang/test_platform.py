@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from core.clock import HOUR, MINUTE, SECOND, ManualClock, ShiftedClock
+from core.clock import MILLISECOND, HOUR, MINUTE, SECOND, ManualClock, ShiftedClock
 from core.database import reading, writing
 from core.journal import Entry, RecordKind
 from core.lifecycle import PartFailed
@@ -260,7 +260,7 @@ def test_roles_in_two_processes_bring_an_alert_through(town: Town) -> None:
         assert acting.store is None, "one process owns the store's file"
 
 
-def test_what_was_refused_comes_in_after_enrolment_with_its_own_time_of_receipt(
+def test_what_was_refused_comes_in_after_enrolment_at_its_own_time(
     standing: tuple[Town, Platform],
 ) -> None:
     town, platform = standing
@@ -274,8 +274,8 @@ def test_what_was_refused_comes_in_after_enrolment_with_its_own_time_of_receipt(
         assert ask_for_replay(connection, [letter.id], town.clock.now()) == 1
     wait_until(lambda: values(platform, "GAS-2") == [7.0], "the reading in the store", 10)
     blocks = [Block.from_bytes(record.payload) for record in records(platform) if record.kind is RecordKind.BLOCK]
-    (received_at,) = [received for block in blocks for received in block.received_at[block.value == 7.0]]
-    assert received_at == letter.received_at
+    (at,) = [at for block in blocks for at in block.at[block.value == 7.0]]
+    assert at // MILLISECOND == sent_at // MILLISECOND
     wait_until(lambda: the_letter(platform, "GW-1").replayed_at is not None, "the letter's mark", 10)
 
 
