@@ -124,11 +124,10 @@ class SqliteJournal:
         self._registry_id = registry_id
 
     def _read_head(self) -> tuple[int, int]:
-        row = self._connection.execute("SELECT n, time FROM record ORDER BY n DESC LIMIT 1").fetchone()
-        if row:
-            return int(row[0]), int(row[1])
-        row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'record'").fetchone()
-        return (int(row[0]) if row else 0), 0
+        """The last offset ever given and the time of the newest record that is kept."""
+        given = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'record'").fetchone()
+        newest = self._connection.execute("SELECT time FROM record ORDER BY n DESC LIMIT 1").fetchone()
+        return int(given[0]) if given else 0, int(newest[0]) if newest else 0
 
     def _read_tail(self) -> int:
         row = self._connection.execute("SELECT n FROM record ORDER BY n LIMIT 1").fetchone()
@@ -137,6 +136,26 @@ class SqliteJournal:
     @property
     def registry_id(self) -> str:
         return self._registry_id
+
+    def start_after(self, offset: Offset) -> None:
+        """Give no offset at or before this one again, and append at once.
+
+        For a journal that was begun anew, or restored, beside stores that have applied more: they would take its
+        records for ones that they know.
+        """
+        with self._lock:
+            self._translated(lambda: self._start_after(offset.n))
+
+    def _start_after(self, n: int) -> None:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        self._head, _ = self._read_head()
+        if n > self._head:
+            connection.execute("DELETE FROM sqlite_sequence WHERE name = 'record'")
+            connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('record', ?)", (n,))
+            self._head = n
+        connection.execute("COMMIT")
+        self._tail = self._read_tail()
 
     def append(self, entries: Sequence[Entry], now: int) -> Offset:
         if not entries:

@@ -224,7 +224,8 @@ class BrokerSession:
         if self.connected:
             self.connected = False
             self._inbox.put(Arrival(Lost(min(self._heard, self._clock.now())), None))
-            _log.warning("broker connection lost", broker=self._address.host, reason=str(reason))
+            tell = _log.info if reason == 0 else _log.warning  # 0: we said goodbye ourselves
+            tell("broker connection ended", broker=self._address.host, reason=str(reason))
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         self._unanswered, self._heard = 0, self._clock.now()

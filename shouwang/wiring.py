@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from threading import Event as Signal
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, func, select
 
 from alerts.owners import this_process
 from alerts.sender import Sender
@@ -14,7 +14,7 @@ from console.app import create_app
 from console.services import Services, no_figures
 from core.clock import DAY, HOUR, Clock
 from core.database import open_engine, reading, writing
-from core.journal import Entry, RecordKind
+from core.journal import Entry, Offset, RecordKind
 from core.lifecycle import Cleanup, Lifecycle, Part, Worker
 from core.metrics import Metrics
 from core.sqlite_journal import Quota, SqliteJournal
@@ -30,6 +30,7 @@ from ingest.formats import FORMATS
 from ingest.gate import Gate
 from ingest.mqtt import BrokerAddress, BrokerSession, Inbox, Receipt
 from ingest.pipeline import Pipeline
+from ingest.tables import applied
 from ingest.words import Control, RegistryChanged, RulesChanged, encode
 from ingest.writer import StoreWriter
 from shouwang.embedded import EmbeddedBrokerPart
@@ -108,9 +109,9 @@ def build(settings: Settings, clock: Clock, roles: Collection[Role] = ROLES, gat
     parts: list[Part] = [Cleanup("database", engine.dispose), Cleanup("journal", journal.close)]
     platform = Platform(settings, clock, metrics, engine, journal, types, Lifecycle(parts))
     wire = _Wiring(platform, parts, lambda: load_registry(engine, types), gateways)
-    wire.announce(registry, version)
     if "store" in roles:
         wire.open_store()
+    wire.begin(registry, version)
     if "detect" in roles:
         wire.detect()
     if "store" in roles:
@@ -145,8 +146,13 @@ class _Wiring:
         failures = self.platform.metrics.task_failures
         self.parts.append(Worker(name, work, lambda task: failures.labels(task).inc()))
 
-    def announce(self, registry: Registry, rules: int) -> None:
-        """Journal the versions this process starts with, so that a replay finds them."""
+    def begin(self, registry: Registry, rules: int) -> None:
+        """Go on behind what any consumer has applied; journal the versions this process starts with, for a replay."""
+        p = self.platform
+        with reading(p.engine) as connection:
+            known = connection.scalar(select(func.max(applied.c.n))) or 0
+        stored = p.store.applied().n if p.store else 0
+        p.journal.start_after(Offset(0, max(known, stored)))
         self.platform.control(RegistryChanged(registry.version))
         self.platform.control(RulesChanged(rules))
 

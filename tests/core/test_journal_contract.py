@@ -140,6 +140,23 @@ def test_what_anyone_still_needs_is_kept_and_the_span_for_replay_too(journal):
     assert journal.append(blocks(1), NOW) == Offset(0, 11)
 
 
+def test_a_journal_begun_anew_goes_on_behind_what_others_have_applied(journal):
+    journal.start_after(Offset(0, 5000))
+    assert journal.append(blocks(2), NOW) == Offset(0, 5002)
+    assert [r.offset.n for r in journal.read(START, 10)] == [5001, 5002]
+    assert [r.offset.n for r in journal.read(Offset(0, 5000), 10)] == [5001, 5002]
+    journal.start_after(Offset(0, 7))
+    assert journal.append(blocks(1), NOW) == Offset(0, 5003), "never back"
+
+
+def test_a_restored_journal_goes_on_behind_what_others_have_applied(journal):
+    journal.append(blocks(3), NOW)
+    journal.start_after(Offset(0, 100))
+    assert journal.append(blocks(1), NOW) == Offset(0, 101)
+    assert [r.offset.n for r in journal.read(START, 10)] == [1, 2, 3, 101]
+    assert [r.offset.n for r in journal.read(Offset(0, 50), 10)] == [101]
+
+
 def test_an_offset_never_goes_back(journal):
     journal.append(blocks(5), NOW)
     journal.acknowledge("store", Offset(0, 4))

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from core.clock import MILLISECOND, HOUR, MINUTE, SECOND, ManualClock, ShiftedClock
+from core.clock import HOUR, MILLISECOND, MINUTE, SECOND, ManualClock, ShiftedClock
 from core.database import reading, writing
 from core.journal import Entry, RecordKind
 from core.lifecycle import PartFailed
@@ -194,6 +194,18 @@ def test_damaged_snapshots_are_made_up_from_the_journal(town: Town) -> None:
     with running(town.settings, town.clock) as second:
         town.leak(level=2.0)
         until_alert(second, "closed")
+
+
+def test_a_journal_that_was_moved_away_is_begun_anew_and_nothing_new_is_taken_for_old(town: Town) -> None:
+    with running(town.settings, town.clock) as first:
+        town.leak(level=2.0)
+        wait_until(lambda: values(first) == [2.0, 2.0], "the readings in the store", 10)
+    for file in town.settings.state.glob("journal.db*"):
+        file.unlink()
+    with running(town.settings, town.clock) as second:
+        town.leak()
+        until_alert(second)
+        wait_until(lambda: sorted(values(second)) == [2.0, 2.0, 60.0, 60.0], "the new readings in the store", 10)
 
 
 def enrol_gas(platform: Platform, code: str) -> None:
