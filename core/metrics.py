@@ -62,6 +62,7 @@ class Metrics:
         self.stored = Counter("shouwang_stored", "Readings stored", registry=registry)
         self.duplicates = Counter("shouwang_duplicates", "Readings stored before", registry=registry)
         self.detections = Counter("shouwang_detections", "Detections", ["change"], registry=registry)
+        self.records_skipped = Counter("shouwang_records_skipped", "Records no rule could judge", registry=registry)
         self.broker_connected = Gauge("shouwang_broker_connected", "1 while subscribed", registry=registry)
         self.journal_bytes = Gauge("shouwang_journal_bytes", "Bytes in the journal", registry=registry)
         self.journal_share = Gauge("shouwang_journal_share", "Journal bytes / quota", registry=registry)

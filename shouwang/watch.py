@@ -1,11 +1,13 @@
 """The safety consumer: records through the detector, detections into the alerts database, in one transaction."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.desk import applied_offset, apply_detections
 from alerts.town_view import TownView, load_town_view
@@ -16,12 +18,13 @@ from core.journal import Journal, Offset, Record
 from core.metrics import Metrics
 from detectors.rules import RuleSet, UnknownRules, load_version, newest_version
 from detectors.safety import SafetyDetector, SnapshotRefused
-from detectors.words import Change, Found
+from detectors.words import Change, Detection, Found
 from devices.registry import Registry, RegistryError
 from ingest.applied import write_applied
 from ingest.follow import follow
 
 _SNAPSHOT_INTERVAL = 30 * SECOND
+_TRIES = 3
 _log = structlog.get_logger()
 
 
@@ -49,6 +52,7 @@ class SafetyWatch:
         self._read_registry = load_registry
         self._town: TownView | None = None
         self._registry: Registry | None = None
+        self._failures: Counter[Offset] = Counter()
         self.rules = RuleSet(0)
         self.reached = 0
 
@@ -123,7 +127,9 @@ class SafetyWatch:
 
     def _take(self, detector: SafetyDetector, records: list[Record]) -> None:
         found = [
-            Found(record.offset, record.time, detection) for record in records for detection in detector.apply(record)
+            Found(record.offset, record.time, detection)
+            for record in records
+            for detection in self._judged(detector, record)
         ]
         if not found:
             return
@@ -136,6 +142,23 @@ class SafetyWatch:
         fresh = [f.detection.at for f in found if f.detection.change is Change.OPENED and not f.detection.age]
         for hop in ("alert", "ticket"):
             self._metrics.time_hop(hop, fresh, committed)
+
+    def _judged(self, detector: SafetyDetector, record: Record) -> list[Detection]:
+        """What the detector says of a record; nothing, when it fails on the same one for the third time.
+
+        One record that nobody foresaw must not silence the town; what fails because of the database is not its fault.
+        """
+        try:
+            return detector.apply(record)
+        except (SQLAlchemyError, RegistryError):
+            raise
+        except Exception:
+            self._failures[record.offset] += 1
+            if self._failures[record.offset] < _TRIES:
+                raise
+            self._metrics.records_skipped.inc()
+            _log.exception("a record that the detector can't judge is left out", offset=record.offset.n)
+            return []
 
     def _save(self, detector: SafetyDetector, place: Offset) -> None:
         if detector.owes:

@@ -14,16 +14,19 @@ from alerts.tables import alert
 from core import snapshot
 from core.clock import SECOND, ManualClock
 from core.database import reading, writing
-from core.journal import START, Entry, RecordKind
+from core.journal import START, Entry, Record, RecordKind
+from core.lifecycle import Worker
 from core.metrics import Metrics
 from core.sqlite_journal import SqliteJournal
 from detectors.rules import record_version
+from detectors.words import Detection
 from devices.registry import Registry, RegistryError
 from ingest.words import Control, RegistryChanged, RulesChanged, encode
 from shouwang import watch as module
 from shouwang.watch import SafetyWatch
 from tests.detectors.stage import PACKS, Device, Row, block_of, moment, registry_of
 from tests.detectors.stage import START as EPOCH
+from tests.servers import wait_until
 
 TOWN = (Device("GAS-1", "gas"), Device("GAS-2", "gas"))
 
@@ -190,3 +193,26 @@ def test_the_snapshot_is_written_before_the_journal_may_forget(post: Post, monke
     leak(post, 0)
     post.run()
     assert order[:2] == ["save", "acknowledge"]
+
+
+def test_a_record_that_nobody_foresaw_is_left_out_at_the_third_try(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = module.SafetyDetector.apply
+    bad = post.journal.head().n + 2
+
+    def failing(detector: module.SafetyDetector, record: Record) -> list[Detection]:
+        if record.offset.n == bad:
+            raise ZeroDivisionError("unforeseen")
+        return judge(detector, record)
+
+    monkeypatch.setattr(module.SafetyDetector, "apply", failing)
+    for at in (0, 3, 6, 9):
+        post.read(at, 60)
+    watch, ending = post.watch, threading.Event()
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            watch.run(ending)
+    worker = Worker("safety", watch.run)
+    worker.start()
+    wait_until(lambda: watch.reached == moment(9), "the last record", 10)
+    worker.stop(5)
+    assert post.alerts() == [("GAS-1", "gas.leak", 0, "open")]
