@@ -78,6 +78,11 @@ class AssignmentFacts:
     life_safety: bool = False
 
     @property
+    def placed(self) -> bool:
+        """Whether it is anywhere in the town: a fault of the platform itself is not."""
+        return self.grid is not None or (self.lng is not None and self.lat is not None)
+
+    @property
     def everybody_at_once(self) -> bool:
         """Whether all who are on duty hear at once."""
         return self.life_safety or self.severity >= Severity.CRITICAL
@@ -159,6 +164,8 @@ def assign(facts: AssignmentFacts, now: int) -> Assignment:
 def _reason(facts: AssignmentFacts, patrolled: bool, waits: bool) -> str:
     if facts.team or facts.station:
         return "chosen_by_dispatcher"
+    if not facts.placed:
+        return "place_unknown"
     if facts.grid is None:
         return "outside_every_grid"
     if waits:
@@ -264,7 +271,7 @@ def _tell_patrol(told: _Told, people: Sequence[Responder]) -> None:
 def _tell_station(told: _Told, patrolled: bool) -> RankedStation | None:
     facts = told.facts
     ranked = rank_stations(facts.stations, facts.grid, facts.lng, facts.lat, facts.road)
-    needed = not patrolled or facts.road or facts.severity >= Severity.ALARM
+    needed = facts.placed and (not patrolled or facts.road or facts.severity >= Severity.ALARM)
     if facts.team or facts.station:
         picked = next((each for each in ranked if each.facts.station.code == facts.station), None)
     else:
@@ -284,6 +291,8 @@ def _station_candidate(
     station = each.facts.station
     if facts.team or facts.station:
         reason = "chosen_by_dispatcher" if each is picked else "not_chosen"
+    elif not facts.placed:
+        reason = "place_unknown"
     elif not needed:
         reason = "below_alarm"
     else:

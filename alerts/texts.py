@@ -26,6 +26,7 @@ _HAZARDS = {
     "dust": Words("扬尘超标", "Dust"),
     "traffic": Words("交通拥堵", "Congestion"),
     "device": Words("设备故障", "Device fault"),
+    "platform": Words("平台故障", "Platform fault"),
 }
 _SAFETY = {
     "gas": Words("勿单独进入，勿开关电器，禁明火", "Never go in alone; no switches, no open flame"),

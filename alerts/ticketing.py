@@ -16,7 +16,7 @@ _ADMITTED = (
     ("verify", Status.REPORTED, Status.VERIFIED, "measured_by_a_registered_device"),
     ("register", Status.VERIFIED, Status.REGISTERED, "rule_in_force"),
 )
-"""What a ticket of a device passes by itself; a person's report waits for the dispatcher at each."""
+"""What a ticket of a device or of the platform passes by itself; a person's report waits for the dispatcher at each."""
 
 
 def place_alert(work: DeskWork, alert: Row) -> Row:
@@ -104,8 +104,10 @@ def _new_ticket(work: DeskWork, alert: Row, decision: TicketDecision) -> Row:
     )
     reported = {**ticket, "status": Status.REPORTED}
     write_log(work.connection, reported, work.now, "report", decision.reason, None, details=_named(alert))
+    own = alert["subject_kind"] == "platform"
     for action, before, after, reason in _ADMITTED:
-        write_log(work.connection, {**ticket, "status": after}, work.now, action, reason, before)
+        named = "found_by_the_platform" if own and action == "verify" else reason
+        write_log(work.connection, {**ticket, "status": after}, work.now, action, named, before)
     placed = update_alert(work.connection, alert["id"], ticket=ticket["id"])
     if send(work, ticket, placed, "dispatch") is None:
         raise RuntimeError(f"ticket {ticket['id']} changed while the desk was held")

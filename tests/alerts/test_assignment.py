@@ -222,3 +222,12 @@ def test_a_roster_row_counts_instead_of_the_standing_shift_on_the_days_it_touche
     at: int, state: tuple[bool, str]
 ) -> None:
     assert duty_state(person("a", shift="day", roster=(SPAN,)), at, ShiftHours()) == state
+
+
+@pytest.mark.parametrize("now", [DAY, NIGHT])
+def test_what_is_nowhere_in_the_town_is_the_dispatchers_and_no_stations(now: int) -> None:
+    choice = choose(now, grid=None, lng=None, lat=None, teams=[])
+    assert (choice.reason, choice.team, choice.station) == ("place_unknown", None, None)
+    assert why(choice, "near") == (False, "place_unknown")
+    assert "desk" in steps(choice)[0]
+    assert "near-1" not in {each.code for each in choice.recipients}
