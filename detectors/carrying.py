@@ -11,6 +11,7 @@ import numpy.typing as npt
 from detectors.columns import SERIES
 from detectors.events import EventEpisode, Key
 from detectors.hearing import Devices
+from detectors.platform import Fault
 
 Columns = dict[str, npt.NDArray[Any]]
 _State = TypeVar("_State", bound=Devices)
@@ -83,3 +84,13 @@ def packed(episodes: Mapping[Key, EventEpisode]) -> npt.NDArray[np.uint8]:
 def unpacked(column: npt.NDArray[np.uint8]) -> dict[Key, EventEpisode]:
     """The inverse of `packed`."""
     return dict(msgspec.msgpack.decode(column.tobytes(), type=list[tuple[Key, EventEpisode]]))
+
+
+def packed_faults(standing: Mapping[Key, Fault]) -> npt.NDArray[np.uint8]:
+    """The platform's standing faults as bytes."""
+    return np.frombuffer(msgspec.msgpack.encode(list(standing.items())), np.uint8)
+
+
+def unpacked_faults(column: npt.NDArray[np.uint8]) -> dict[Key, Fault]:
+    """The inverse of `packed_faults`."""
+    return dict(msgspec.msgpack.decode(column.tobytes(), type=list[tuple[Key, Fault]]))

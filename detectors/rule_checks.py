@@ -19,7 +19,9 @@ CATEGORIES = (
     "应急指挥",
     "三官一律",
 )
-HAZARDS = ("gas", "smoke", "electrical", "flood", "manhole", "noise", "dust", "traffic", "device")
+HAZARDS = ("gas", "smoke", "electrical", "flood", "manhole", "noise", "dust", "traffic", "device", "platform")
+PLATFORM_EVENTS = ("journal_quota", "readings_dropped", "store_behind", "disk_low")
+"""What the platform says of itself."""
 
 Types = Mapping[str, DeviceType]
 
@@ -46,8 +48,12 @@ def _subject_matter(rule: Rule, types: Types) -> Iterator[str]:
     needs_metric = rule.kind in GRADED or rule.kind == "frozen"
     if needs_metric != bool(rule.metric):
         yield f".metric: a rule of kind {rule.kind} {'needs one' if needs_metric else 'has none'}"
-    if (rule.kind == "event") != bool(rule.event):
-        yield f".event: a rule of kind {rule.kind} {'needs one' if rule.kind == 'event' else 'has none'}"
+    needs_event = rule.kind in ("event", "platform")
+    if needs_event != bool(rule.event):
+        yield f".event: a rule of kind {rule.kind} {'needs one' if needs_event else 'has none'}"
+    if rule.kind == "platform":
+        yield from _of_the_platform(rule)
+        return
     if not rule.device_types:
         yield ".device_types: no device type fits"
     for code in rule.device_types:
@@ -57,6 +63,13 @@ def _subject_matter(rule: Rule, types: Types) -> Iterator[str]:
             yield f".event: {code} has no event {rule.event}"
         elif rule.metric:
             yield from _metric_fits(rule, types[code])
+
+
+def _of_the_platform(rule: Rule) -> Iterator[str]:
+    if rule.device_types:
+        yield ".device_types: a rule of kind platform has none"
+    if rule.event and rule.event not in PLATFORM_EVENTS:
+        yield f".event: {rule.event!r} is none of {', '.join(PLATFORM_EVENTS)}"
 
 
 def _metric_fits(rule: Rule, device_type: DeviceType) -> Iterator[str]:

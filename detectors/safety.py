@@ -12,15 +12,18 @@ from detectors.carrying import (
     columns_of,
     moved,
     packed,
+    packed_faults,
     series_columns,
     series_of,
     state_of,
     unpacked,
+    unpacked_faults,
 )
 from detectors.checks import Rows, grown
 from detectors.events import Events
 from detectors.hearing import FOREVER, Devices, Gateways, Listening
 from detectors.kernel import NEVER
+from detectors.platform import PLATFORM, Faults
 from detectors.rules import RuleSet
 from detectors.speech import Speech
 from detectors.watch import Watch, gateway_places, succeed
@@ -81,7 +84,8 @@ class SafetyDetector:
     def open_episodes(self) -> int:
         """How many episodes are announced and not over."""
         watch = self._watch
-        return watch.checks.open_episodes + watch.silence.open_episodes() + watch.events.open_episodes()
+        told = watch.silence.open_episodes() + watch.events.open_episodes() + watch.faults.open_episodes()
+        return watch.checks.open_episodes + told
 
     @property
     def owes(self) -> bool:
@@ -117,6 +121,7 @@ class SafetyDetector:
             yield from self._of_checks(watch.checks.tick(record.time))
             yield from watch.events.tick(record.time, self._pages)
             yield from watch.silence.tick(record.time)
+            yield from watch.faults.tick(record.time)
         elif record.kind == RecordKind.EVENT:
             yield from self._event(decode_event(record.payload))
         elif record.kind == RecordKind.CONTROL:
@@ -132,7 +137,9 @@ class SafetyDetector:
 
     def _event(self, event: Event) -> Iterator[Detection]:
         watch = self._watch
-        if event.kind == "gateway":
+        if event.kind == PLATFORM:
+            yield from watch.faults.apply(event)
+        elif event.kind == "gateway":
             row = self.registry.gateways.get(event.id)
             if row is not None and event.type == "status":
                 watch.silence.gateways.status(row.index, event, self._time)
@@ -157,6 +164,9 @@ class SafetyDetector:
                 self._rearm(Subject(kind, code), rule)
 
     def _rearm(self, subject: Subject, rule: str) -> None:
+        if subject.kind == PLATFORM:
+            self._watch.faults.rearm(subject.id, rule)
+            return
         silence, its = self._watch.silence, self._watch.silence.rule_on(subject)
         if its is not None and its.id == rule:
             silence.forget(subject)
@@ -195,6 +205,7 @@ class SafetyDetector:
         }
         arrays: Columns = {f"check.{name}": column for name, column in rows.columns.items()}
         arrays |= {"check.series": rows.series, "check.rule": rows.rule, "events": packed(watch.events.episodes)}
+        arrays["faults"] = packed_faults(watch.faults.standing)
         arrays |= series_columns(watch.checks.arrays.series)
         arrays |= columns_of("device", watch.silence.devices, registry.device_codes)
         arrays |= columns_of("gateway", watch.silence.gateways, registry.gateway_codes)
@@ -249,7 +260,9 @@ def _restored(
     ended = list(watch.implant(Rows(named.pop("series"), meta["rules"], named.pop("rule"), named), now))
     for kind, announcements in told.items():
         ended += watch.silences_over(speech, kind, announcements, now)
-    return watch, [*ended, *watch.take_events(Events(speech, unpacked(arrays["events"])), now)]
+    ended += watch.take_events(Events(speech, unpacked(arrays["events"])), now)
+    standing = unpacked_faults(arrays["faults"]) if "faults" in arrays else {}  # older snapshots knew of none
+    return watch, [*ended, *watch.take_faults(Faults(speech, standing), now)]
 
 
 def _start_of(day: date | None) -> int:

@@ -13,6 +13,7 @@ from detectors.columns import empty_series
 from detectors.compile import RETIRED, compile_rules
 from detectors.events import Events
 from detectors.hearing import FOREVER, Devices, Gateways, Listening
+from detectors.platform import Faults
 from detectors.rules import RuleSet
 from detectors.silence import Silence
 from detectors.speech import Speech
@@ -22,12 +23,16 @@ from devices.registry import Registry
 
 @dataclass
 class Watch:
-    """Checks, silence and events under one speech. `states_due` (µs): a device's state changes by itself."""
+    """Checks, silence, events and the platform's own faults under one speech.
+
+    `states_due` (µs): a device's state changes by itself.
+    """
 
     speech: Speech
     checks: Checks
     silence: Silence
     events: Events
+    faults: Faults
     active: npt.NDArray[np.bool_]
     states_due: int = 0
 
@@ -35,13 +40,13 @@ class Watch:
     def assembled(
         cls, speech: Speech, series: npt.NDArray[Any], devices: Devices, gateways: Gateways, listening: Listening
     ) -> "Watch":
-        """A watch over series and devices that may remember something; its checks and events remember nothing."""
+        """A watch over series and devices that may remember something; its other parts remember nothing."""
         registry = speech.registry
         active = np.zeros(len(registry.device_codes), np.bool_)
         compiled = compile_rules(speech.rules, registry)
         checks = Checks.fresh(compiled, series, devices.heard, devices.heard_at, active, registry.silence)
         silence = Silence(registry, speech, devices, gateways, active, listening)
-        return cls(speech, checks, silence, Events(speech), active)
+        return cls(speech, checks, silence, Events(speech), Faults(speech), active)
 
     @classmethod
     def empty(cls, registry: Registry, listening: Listening) -> "Watch":
@@ -97,6 +102,11 @@ class Watch:
         self.events, ended = events.carried(self.speech, gone, now)
         return ended
 
+    def take_faults(self, faults: Faults, now: int) -> list[Detection]:
+        """Go on with the platform's faults; the endings of those that can't."""
+        self.faults, ended = faults.carried(self.speech, now)
+        return ended
+
 
 def succeed(before: Watch, speech: Speech, now: int) -> tuple[Watch, list[Detection]]:
     """A watch under another speech that goes on where `before` stands, and the episodes that end with it."""
@@ -117,7 +127,7 @@ def succeed(before: Watch, speech: Speech, now: int) -> tuple[Watch, list[Detect
     ended = list(watch.implant(before.checks.rows(), now))
     for kind, announcements in told.items():
         ended += watch.silences_over(before.speech, kind, announcements, now)
-    return watch, [*ended, *watch.take_events(before.events, now)]
+    return watch, [*ended, *watch.take_events(before.events, now), *watch.take_faults(before.faults, now)]
 
 
 def gateway_places(registry: Registry) -> Mapping[str, int]:

@@ -46,10 +46,11 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something that happened at a device or gateway; its `attributes` are plain JSON values.
+    """Something that happened at a device or gateway, or in the platform; its `attributes` are plain JSON values.
 
     `kind` is "device" or "gateway", `id` its registered code; `at` and `received_at` in µs UTC. The type "status" of a
-    gateway carries {"online": bool}.
+    gateway carries {"online": bool}. Of kind "platform" `id` is the part concerned, such as "journal", and the
+    attributes are {"active": bool, "value": float, "limit": float}.
     """
 
     kind: str

@@ -28,8 +28,10 @@ from tests.alerts.notices.notice_rows import outgoing
 PACKS = load_packs()
 CHINESE = re.compile(r"[\u4e00-\u9fff（）【】：，；。]")
 LATIN_WORD = re.compile(r"[A-Za-z]{3,}")
-ALLOWED = re.compile(r"%LEL|dB\(A\)|GW-0001|PLANT-1|https://\S+")
-"""Units, the code on the device's own label, and the link to the map."""
+ALLOWED = re.compile(r"%LEL|dB\(A\)|GW-0001|PLANT-1|https://\S+|shouwang (status|doctor)|min\b")
+"""Units, the code on the device's own label, the link to the map, and commands."""
+OF_THE_TOWN = {code: rule for code, rule in PACKS.rules.items() if rule.kind != "platform"}
+OF_THE_PLATFORM = {code: rule for code, rule in PACKS.rules.items() if rule.kind == "platform"}
 
 
 @pytest.fixture
@@ -57,8 +59,10 @@ def plant(tmp_path: Path, sqlite_template: Path) -> Iterator[Scene]:
 def violation(rule: Rule) -> Detection:
     """An opening as the detectors put it, at the limit of the rule's gravest severity."""
     severity = max(rule.limits)
-    kind, code = ("gateway", "GW-0001") if rule.kind == "gateway" else ("device", "PLANT-1")
-    more: dict[str, Any] = {}
+    kind, code = {"gateway": ("gateway", "GW-0001"), "platform": ("platform", "journal")}.get(
+        rule.kind, ("device", "PLANT-1")
+    )
+    more: dict[str, Any] = {"value": 83.0, "limit": 80.0} if rule.kind == "platform" else {}
     if rule.metric:
         more = {"limit": rule.limits[severity], "evidence": {"unit": "%", "metric": rule.metric}}
     if rule.kind in ("threshold", "frozen"):
@@ -77,7 +81,7 @@ def told(plant: Scene, rule: Rule) -> Facts:
         return facts_of(rows(connection, select(notice).order_by(notice.c.id))[0])
 
 
-@pytest.mark.parametrize("rule", PACKS.rules.values(), ids=PACKS.rules.keys())
+@pytest.mark.parametrize("rule", OF_THE_TOWN.values(), ids=OF_THE_TOWN.keys())
 def test_every_rule_makes_a_message_that_can_be_acted_on(plant: Scene, rule: Rule) -> None:
     facts = told(plant, rule)
     for language in ("zh", "en"):
@@ -103,6 +107,21 @@ def check(facts: Facts, rule: Rule, language: Language) -> None:
         assert not CHINESE.search(text)
     if rule.kind == "threshold" and rule.unit:
         assert f"{rule.limits[max(rule.limits)]:g} {rule.unit}" in first
+
+
+@pytest.mark.parametrize("rule", OF_THE_PLATFORM.values(), ids=OF_THE_PLATFORM.keys())
+def test_a_fault_of_the_platform_has_no_place_and_says_what_to_do(plant: Scene, rule: Rule) -> None:
+    facts = told(plant, rule)
+    assert facts.device == "", "what is in the headline already is no code on a label"
+    for language in ("zh", "en"):
+        text = phone_text(msgspec.structs.replace(outgoing(), facts=facts), language)
+        first, advice, *_ = text.split("\n")
+        assert rule.title(language) in first
+        assert not rule.unit or f"83 {rule.unit}" in first
+        assert rule.advice(language) in advice
+        assert "None" not in text
+        assert not (LATIN_WORD if language == "zh" else CHINESE).search(ALLOWED.sub("", text))
+        assert len(text) < (230 if language == "zh" else 480)
 
 
 def test_a_neighbours_alert_on_the_same_ticket_names_the_neighbours_place(scene: Scene) -> None:

@@ -163,7 +163,8 @@ class Town:
         """One detection, applied by the desk as the safety consumer's next."""
         now = self.clock.now()
         onset = now - 2 * SECOND if onset is None else onset
-        subject = Subject("gateway" if device.startswith("GW") else "device", device)
+        kind = "platform" if rule.startswith("platform.") else "gateway" if device.startswith("GW") else "device"
+        subject = Subject(kind, device)
         found = Detection(
             change, subject, rule, severity, onset, onset, now - SECOND, value, limit, series, rules_version=1
         )

@@ -116,3 +116,18 @@ def test_lists_and_places_show_what_is_stored(town: Town, visit: Visit) -> None:
     assert r"\xff&lt;script&gt;" in rejects
     assert "GAS-0001" in desk.get("/sites/S01").text
     assert "GW-0001" in desk.get("/devices/GAS-0001").text
+
+
+def test_a_fault_of_the_platform_has_its_pages(town: Town, visit: Visit) -> None:
+    town.alert("journal", "platform.journal_quota", Severity.ALARM, 83.5, 80.0)
+    desk = visit("disp")
+    answer = desk.get(f"/tickets/{number_of(town)}")
+    assert answer.status_code == 200
+    assert all(text in answer.text for text in ("平台日志积压占配额", "83.5 %", "平台故障", "平台自检发现", "位置不明"))
+    for path in ("/", "/alerts"):
+        answer = desk.get(path)
+        assert answer.status_code == 200
+        assert "平台日志积压占配额" in answer.text
+    assert 'href="/devices/journal"' not in answer.text
+    assert status_of(town) == "registered"
+    assert desk.get(f"/api/v1/tickets/{number_of(town)}").status_code == 200

@@ -63,11 +63,18 @@ EVENTS = st.tuples(
             ("gateway", "GW-1", "status", {"online": True}),
             ("gateway", "GW-2", "status", {"online": False}),
             ("gateway", "GW-2", "status", {"online": True}),
+            ("platform", "journal", "journal_quota", {"active": True, "value": 83.0, "limit": 80.0}),
+            ("platform", "journal", "journal_quota", {"active": False, "value": 12.0, "limit": 80.0}),
         ]
     ),
 )
 REARMS = st.sampled_from(
-    [("device", "GAS-1", "gas.leak"), ("device", "SMK-1", "smoke.alarm"), ("gateway", "GW-2", "gateway.offline")]
+    [
+        ("device", "GAS-1", "gas.leak"),
+        ("device", "SMK-1", "smoke.alarm"),
+        ("gateway", "GW-2", "gateway.offline"),
+        ("platform", "journal", "platform.journal_quota"),
+    ]
 )
 TICKS = st.tuples(st.just("tick"), st.none())
 CONTROLS = st.one_of(
