@@ -1,4 +1,4 @@
-"""What is done every few seconds or once a day: trim the journal, measure lag and use, let old readings go."""
+"""What is done every few seconds or once a day: trim the journal, measure, tell own faults, let old readings go."""
 
 import threading
 from collections import deque
@@ -12,15 +12,17 @@ from core.database import reading
 from core.metrics import Metrics
 from core.sqlite_journal import TRIM_INTERVAL, SqliteJournal
 from ingest.store import ReadingStore
+from shouwang.faults import SelfWatch
 
 _INTERVAL = 1.0  # s
 _RATE_SPAN = 10  # samples
 
 
 class Housekeeping:
-    """Keeps the journal small, the gauges true and readings for `keep` µs.
+    """Keeps the journal small, the gauges true and readings for `keep` µs; journals the platform's own faults.
 
     `detected` tells the time (µs) up to which detection has come; it and `store` are None where another process has it.
+    `reserve` is how many bytes of the disk the journal leaves free.
     """
 
     def __init__(
@@ -32,10 +34,12 @@ class Housekeeping:
         metrics: Metrics,
         detected: Callable[[], int] | None,
         keep: int,
+        reserve: int,
     ) -> None:
         self._journal, self._engine, self._store = journal, engine, store
         self._clock, self._metrics, self._keep = clock, metrics, keep
         self._detected = detected
+        self._self_watch = SelfWatch(journal, reserve)
         self._states: set[str] = set()
         self._samples: deque[tuple[int, float]] = deque(maxlen=_RATE_SPAN)
 
@@ -46,8 +50,10 @@ class Housekeeping:
             now = self._clock.now()
             if now >= next_trim:
                 self._journal.trim(now)
+                self._self_watch.look(now)
                 self._measure(now)
                 next_trim = now + TRIM_INTERVAL
+            self._self_watch.say(now)
             if self._store and now >= next_retain:
                 self._store.retain(now - self._keep)
                 next_retain = now + DAY

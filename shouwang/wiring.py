@@ -188,7 +188,8 @@ class _Wiring:
         p = self.platform
         keep = p.settings.keep_days * DAY
         detected = self._detected if p.watch else None
-        self.house = Housekeeping(p.journal, p.engine, p.store, p.clock, p.metrics, detected, keep)
+        reserve = p.settings.journal.reserve_bytes
+        self.house = Housekeeping(p.journal, p.engine, p.store, p.clock, p.metrics, detected, keep, reserve)
         self._work("housekeeping", self.house.run)
 
     def _detected(self) -> int:

@@ -21,6 +21,7 @@ from tests.servers import wait_until
 
 TICK = [Entry(RecordKind.TICK, b"")]
 KEEP = 30 * DAY
+RESERVE = 2**20
 
 
 class House:
@@ -32,7 +33,7 @@ class House:
         self.store = DuckDbStore(folder / "readings.duckdb")
         self.detected = 0
         self.keeping = Housekeeping(
-            self.journal, engine, self.store, self.clock, self.metrics, lambda: self.detected, KEEP
+            self.journal, engine, self.store, self.clock, self.metrics, lambda: self.detected, KEEP, RESERVE
         )
 
     def gauge(self, name: str, **labels: str) -> float | None:
@@ -96,7 +97,7 @@ def test_detection_that_is_ahead_of_the_last_record_has_no_lag(house: House) -> 
 
 
 def test_where_another_process_detects_no_lag_is_told(house: House) -> None:
-    apart = Housekeeping(house.journal, house.engine, None, house.clock, house.metrics, None, KEEP)
+    apart = Housekeeping(house.journal, house.engine, None, house.clock, house.metrics, None, KEEP, RESERVE)
     apart._samples.extend([(0, 0.0), (SECOND, 5.0)])
     assert apart.figures() == {"readings_per_s": 5.0}
 

@@ -1,0 +1,154 @@
+"""What the platform finds wrong in itself: named faults of plain figures, journalled at each change."""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import structlog
+
+from core.clock import MINUTE
+from core.journal import Entry, Journal, JournalError, Offset, RecordKind
+from core.sqlite_journal import JournalUse, SqliteJournal
+from detectors.platform import PLATFORM
+from ingest.words import Event, encode
+from ingest.writer import StoreWriter
+
+Figures = Mapping[str, float | None]
+"""By the event's type; None where it can't be told yet."""
+
+_GIGABYTE = 2**30
+_SAMPLES = 32
+_RECENT = 10 * MINUTE
+_log = structlog.get_logger()
+
+
+class Fault(NamedTuple):
+    """One fault of a part of the platform: it begins at `limit` and ends on the good side of `recovery`.
+
+    `below`: it begins when the figure falls.
+    """
+
+    part: str
+    event: str
+    limit: float
+    recovery: float
+    below: bool = False
+
+    def stands(self, value: float | None, before: bool | None) -> bool | None:
+        """Whether it stands; what was known before while the figure is between the two, None for nothing.
+
+        >>> backlog = Fault("journal", "journal_quota", limit=80, recovery=70)
+        >>> [backlog.stands(share, None) for share in (80, 75, 69)]
+        [True, None, False]
+        >>> backlog.stands(75, before=True)
+        True
+        """
+        if value is None:
+            return before
+        sign = -1 if self.below else 1
+        if sign * value >= sign * self.limit:
+            return True
+        return False if sign * value < sign * self.recovery else before
+
+
+STORE_BEHIND = Fault("store", "store_behind", limit=5, recovery=2)  # min
+
+
+def faults(reserve: int) -> tuple[Fault, ...]:
+    """All faults; `reserve` is how many bytes of the disk the journal leaves free."""
+    kept = reserve / _GIGABYTE
+    return (
+        Fault("journal", "journal_quota", limit=80, recovery=70),  # %
+        Fault("journal", "readings_dropped", limit=1, recovery=1),  # in the last ten minutes
+        STORE_BEHIND,
+        Fault("disk", "disk_low", limit=2 * kept, recovery=2.5 * kept, below=True),  # GB
+    )
+
+
+class SelfWatch:
+    """Looks at journal, store and disk, and journals what changed, so that detection finds it at every replay.
+
+    What stands is said once after each start, as soon as it is known: between limit and recovery nothing is, so that a
+    restart neither ends a fault nor begins one.
+    """
+
+    def __init__(self, journal: SqliteJournal, reserve: int) -> None:
+        self._journal = journal
+        self._faults = faults(reserve)
+        self._figures: Figures = {}
+        self._found: dict[str, bool | None] = {}
+        self._said: dict[str, bool] = {}
+        self._dropped: deque[tuple[int, int]] = deque()
+        self._since: int | None = None
+
+    def look(self, now: int) -> None:
+        """Judge the present figures; best called when the journal was just trimmed."""
+        self._since = now if self._since is None else self._since
+        use = self._journal.use()
+        self._figures = {
+            "journal_quota": 100 * waiting_share(self._journal, use),
+            "readings_dropped": self._dropped_lately(now, sum(use.dropped_readings.values())),
+            "store_behind": self._store_behind(now, now - self._since),
+            "disk_low": use.disk_free / _GIGABYTE,
+        }
+        for fault in self._faults:
+            before = self._found.get(fault.event)
+            self._found[fault.event] = fault.stands(self._figures[fault.event], before)
+
+    def say(self, now: int) -> None:
+        """Journal what is news; where the journal takes nothing it stays news."""
+        news = {event: stands for event, stands in self._found.items() if stands not in (None, self._said.get(event))}
+        if not news:
+            return
+        entries = [
+            Entry(RecordKind.EVENT, encode(self._event(fault, now))) for fault in self._faults if fault.event in news
+        ]
+        try:
+            self._journal.append(entries, now)
+        except JournalError as error:
+            _log.warning("the journal takes no word of the platform: trying again", news=news, why=str(error))
+            return
+        self._said |= {event: bool(stands) for event, stands in news.items()}
+
+    def _event(self, fault: Fault, now: int) -> Event:
+        value = round(self._figures[fault.event] or 0.0, 2)
+        attributes = {"active": self._found[fault.event], "value": value, "limit": fault.limit}
+        return Event(PLATFORM, fault.part, fault.event, now, now, attributes)
+
+    def _dropped_lately(self, now: int, total: int) -> float | None:
+        """How many readings went in the last ten minutes; None while nothing went and fewer minutes are known."""
+        self._dropped.append((now, total))
+        while len(self._dropped) > 1 and self._dropped[1][0] <= now - _RECENT:
+            self._dropped.popleft()
+        since, before = self._dropped[0]
+        return total - before or (0 if now - since >= _RECENT else None)
+
+    def _store_behind(self, now: int, running: int) -> float | None:
+        """By how many minutes the store is behind the journal.
+
+        None while it had no more than that to catch up since the start: the platform itself was away.
+        """
+        unread = self._journal.read(self._journal.acknowledged(StoreWriter.consumer), 1)
+        behind = max(0, now - unread[0].time) / MINUTE if unread else 0.0
+        return None if behind >= STORE_BEHIND.limit > running / MINUTE else behind
+
+
+def waiting_share(journal: Journal, use: JournalUse) -> float:
+    """How much of its quota the journal needs for records that some consumer has still to read.
+
+    What all have read is kept for replay only while there is room, so that a full journal is no fault by itself.
+    """
+    read = min((journal.acknowledged(consumer).n for consumer in use.dropped_readings), default=0)
+    tail, head = journal.tail().n, journal.head().n
+    waiting, kept = _weight(journal, max(read, tail), head), _weight(journal, tail, read)
+    return use.share * waiting / (waiting + kept) if waiting else 0.0
+
+
+def _weight(journal: Journal, after: int, upto: int) -> float:
+    """About how many bytes the records behind `after` up to `upto` take, by the mean of some."""
+    count = upto - after
+    if count <= 0:
+        return 0.0
+    places = (after + step * count // _SAMPLES for step in range(_SAMPLES)) if count > _SAMPLES else range(after, upto)
+    read = [record for place in places for record in journal.read(Offset(0, place), 1)]
+    return count * (1 + sum(len(record.payload) for record in read) / max(1, len(read)))
