@@ -10,9 +10,9 @@ from importlib.resources import as_file
 from pathlib import Path
 from typing import Any
 
-from chinese_calendar import is_workday
 from pydantic import SecretStr
 
+from alerts.working_time import WorkCalendar
 from core.clock import SECOND, SHANGHAI, ShiftedClock, SystemClock, local, moment_of
 from core.lifecycle import Group, Lifecycle
 from devices.device_types import load_device_types
@@ -72,17 +72,10 @@ class _Countdown:
 
 def scripted_clock(at: TimeOfDay, today: date | None = None) -> ShiftedClock:
     """A clock that starts at this local time of the latest workday: the day of the run decides nothing."""
-    day = today or local(SystemClock().now()).date()
-    while not _works(day):
+    day, calendar = today or local(SystemClock().now()).date(), WorkCalendar()
+    while not calendar.day(day).worked:
         day -= timedelta(days=1)
     return ShiftedClock.starting_at(moment_of(datetime.combine(day, at, SHANGHAI)))
-
-
-def _works(day: date) -> bool:
-    try:
-        return bool(is_workday(day))
-    except NotImplementedError:  # a year that the calendar doesn't know
-        return day.weekday() < 5
 
 
 def prepare(options: DemoOptions) -> Demo:
