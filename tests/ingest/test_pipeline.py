@@ -15,12 +15,16 @@ from core.clock import SECOND, SystemClock
 from core.journal import START, Entry, JournalFull, Offset, RecordKind
 from core.metrics import Metrics
 from core.sqlite_journal import SqliteJournal
+from ingest.embedded_broker import EmbeddedBroker
 from ingest.formats import FORMATS
 from ingest.gate import Gate
 from ingest.mqtt import BrokerAddress, BrokerSession, Inbox
 from ingest.pipeline import Pipeline
 from ingest.words import Block, Connected, Lost, RegistryChanged, decode_control, decode_event, decode_reject, encode
 from tests.ingest.test_gate import small_registry
+from tests.servers import free_port
+
+WORD = "secret"
 
 
 class Platform:
@@ -33,7 +37,7 @@ class Platform:
         self.registry = small_registry()
         inbox = Inbox()
         self.session = BrokerSession(
-            BrokerAddress.parse(f"mqtt://127.0.0.1:{port}"), FORMATS["v1"].subscriptions, inbox, clock
+            BrokerAddress.parse(f"mqtt://platform:{WORD}@127.0.0.1:{port}"), FORMATS["v1"].subscriptions, inbox, clock
         )
         self.pipeline = Pipeline(
             inbox,
@@ -78,20 +82,47 @@ def wait_for(condition, seconds: float = 10.0) -> None:
         time.sleep(0.01)
 
 
-@pytest.fixture
-def broker(mosquitto):
-    return mosquitto()
+class Embedded:
+    """The embedded broker, handled as a server of its own that can be killed and started again."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.start()
+
+    def start(self) -> None:
+        self._broker = EmbeddedBroker(lambda _user, word: word == WORD, lambda *_: True, self.port)
+        self._broker.start()
+
+    def kill(self) -> None:
+        self._broker.stop()
+
+
+@pytest.fixture(params=["mosquitto", "embedded"])
+def broker(request):
+    """Every broker that a URL can name keeps what follows."""
+    if request.param == "mosquitto":
+        yield request.getfixturevalue("mosquitto")()
+        return
+    embedded = Embedded()
+    yield embedded
+    embedded.kill()
 
 
 @pytest.fixture
 def gateway(broker) -> Iterator[paho.Client]:
-    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="GW-0001")
+    client = calling("GW-0001")
     client.max_inflight_messages_set(500)
     client.connect("127.0.0.1", broker.port)
     client.loop_start()
     yield client
     client.disconnect()
     client.loop_stop()
+
+
+def calling(code: str) -> paho.Client:
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=code)
+    client.username_pw_set(code, WORD)
+    return client
 
 
 def publish(client: paho.Client, value: float, **options) -> paho.MQTTMessageInfo:
@@ -130,7 +161,7 @@ def test_what_is_refused_is_journalled_acknowledged_and_told_to_the_gateway(plat
 
 
 def test_a_dead_gateways_will_becomes_its_status(platform, broker):
-    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="GW-0002")
+    client = calling("GW-0002")
     client.will_set("sw/v1/GW-0002/status", b"offline", qos=1, retain=True)
     client.connect("127.0.0.1", broker.port, keepalive=5)
     client.loop_start()
