@@ -22,13 +22,18 @@ def _earliest(rows: Iterable[Row], column: str) -> int | None:
 
 
 def chain(ticket: Row, alerts: Sequence[Row], notices: Sequence[Row]) -> list[Hop]:
-    """The hops in order. The alert is the one that opened the ticket; of the notices each hop is the earliest."""
+    """The hops in order. The alert is the one that opened the ticket.
+
+    Of the notices each hop is the earliest since the ticket was last dispatched: those of an earlier dispatch belong to
+    another chain.
+    """
     first = min(alerts, key=lambda row: (row["opened_at"], row["id"]), default=None)
     times: list[tuple[str, int | None]] = []
     if first is not None:
         times += [(name, first[column]) for name, column in _ALERT_HOPS]
     times += [("ticket", ticket["reported_at"]), ("dispatched", ticket["dispatched_at"])]
-    times += [(name, _earliest(notices, column)) for name, column in _NOTICE_HOPS]
+    ours = [row for row in notices if row["created_at"] >= (ticket["dispatched_at"] or 0)]
+    times += [(name, _earliest(ours, column)) for name, column in _NOTICE_HOPS]
     times += [(name, ticket[column]) for name, column in _TICKET_HOPS]
     return _hops(times)
 

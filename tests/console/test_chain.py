@@ -48,6 +48,15 @@ def test_each_hop_is_timed_from_the_hop_before_that_happened() -> None:
     ]
 
 
+def test_a_ticket_dispatched_anew_shows_the_notices_of_that_dispatch() -> None:
+    hops = chain({**TICKET, "dispatched_at": 90_000}, [alert(1, 5_000)], [notice(5_000, 5_100), notice(90_000, 90_200)])
+    assert [hop for hop in hops if hop.name in ("dispatched", "queued", "requested")] == [
+        Hop("dispatched", 90_000, 85_000),
+        Hop("queued", 90_000, 0),
+        Hop("requested", 90_200, 200),
+    ]
+
+
 def test_a_device_whose_clock_is_ahead_is_shown_as_it_is() -> None:
     hops = chain(TICKET, [alert(1, 5_000, at=3_500)], [])
     assert hops[1] == Hop("received", 3_000, -500)

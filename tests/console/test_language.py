@@ -8,6 +8,7 @@ from string import Formatter
 
 import pytest
 
+from alerts.alert_decisions import CLOSED_HOW
 from alerts.lifecycle import ACTION_WORDS, STATUS_WORDS
 from console.acting import BUTTONS, FALSE_CAUSES, RETURN_REASONS
 from console.chain import STEPS
@@ -80,6 +81,8 @@ def test_every_code_that_pages_show_has_a_name(language: str) -> None:
         "hazard": [rule.hazard for rule in rules],
         "category": [rule.category for rule in rules],
         "reason": RETURN_REASONS,
+        "closed_how": CLOSED_HOW,
+        "because": CLOSED_HOW,
         "cause_of": FALSE_CAUSES,
     }
     missing = [f"{family}.{code}" for family, given in codes.items() for code in given]

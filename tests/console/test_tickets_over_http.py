@@ -70,6 +70,9 @@ def test_a_ticket_can_be_given_to_another_station(town: Town, visit: Visit) -> N
     with reading(town.engine) as connection:
         assert connection.execute(select(ticket.c.team, ticket.c.station)).one() == (None, "ST1")
     assert desk.post(f"/tickets/{number}/moves/reassign", data={"station": "ST9"}).status_code == 409
+    assert '<span class="tag">执法一站</span>' in desk.get(f"/tickets/{number}").text
+    desk.cookies.set("shouwang_language", "en")
+    assert '<span class="tag">Station 1</span>' in desk.get(f"/tickets/{number}").text
 
 
 @pytest.mark.parametrize("path", ["/tickets/20000101-0001", "/sites/S99", "/devices/GAS-9999", "/nothing"])
