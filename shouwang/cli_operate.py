@@ -21,7 +21,7 @@ from devices.registry import load_registry
 from ingest.dead_letters import totals
 from ingest.mqtt import BrokerAddress
 from shouwang.demo_town import DemoError, simulated_gateways
-from shouwang.diagnosis import Standing, diagnose
+from shouwang.diagnosis import Standing, database_is_missing, diagnose
 from shouwang.incidents import Script
 from shouwang.settings import Settings, masked
 from shouwang.simulation import Fleet, Published
@@ -104,6 +104,8 @@ def config_show(config: ConfigOption = None) -> None:
 def status(config: ConfigOption = None) -> None:
     """How far each consumer is, how full the journal is, and what is open."""
     settings = settings_from(config)
+    if database_is_missing(settings):
+        raise fail("there is no database yet: run `shouwang init`, or name the settings file with --config")
     engine, now = open_database(settings), SystemClock().now()
     with reading(engine) as connection:
         registry_id = load_registry(engine, load_device_types(settings.device_types)).id

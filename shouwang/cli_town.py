@@ -9,6 +9,7 @@ import typer
 from alerts.responder_sheets import RESPONDER_SHEETS
 from core.clock import SystemClock
 from core.database import reading, writing
+from devices.coordinates import DATUMS
 from devices.credentials import UnknownGateway, issue_password
 from devices.device_types import load_device_types
 from devices.enrolment import ensure_registry
@@ -20,7 +21,8 @@ from shouwang.terminal import ConfigOption, fail, out, settings_from, telling_er
 from shouwang.wiring import append_control, open_database, open_journal, registry_version
 
 app = typer.Typer(no_args_is_help=True, help="Import, export, and gateways' credentials.")
-_SHOWN = 20
+_SHOWN, _LONGEST = 20, 60
+_KNOWN = ", ".join(DATUMS)
 SHEETS = (*TOWN_SHEETS, *RESPONDER_SHEETS)
 
 
@@ -43,9 +45,11 @@ def import_(
     config: ConfigOption = None,
     preview: Annotated[bool, typer.Option(help="Only tell what would change.")] = False,
     prune: Annotated[bool, typer.Option(help="Retire what the files no longer hold.")] = False,
-    crs: Annotated[str, typer.Option(help="Datum of positions without a crs column: wgs84 or gcj02.")] = "wgs84",
+    crs: Annotated[str, typer.Option(help=f"Datum of positions without a crs column: {_KNOWN}.")] = "wgs84",
 ) -> None:
     """Bring the town to what the files say: all of it, or nothing with every error at once."""
+    if crs not in DATUMS:
+        raise fail(f"unknown datum {crs!r}: choose from {_KNOWN}")
     settings = settings_from(config)
     engine = open_database(settings)
     types = load_device_types(settings.device_types)
@@ -64,11 +68,22 @@ def _tell(plan: Plan) -> None:
         counts = f"{len(sheet.added)} added, {len(sheet.changed)} changed, {len(sheet.retired)} retired"
         out.print(f"{name:12} {counts}, {sheet.unchanged} unchanged", highlight=False)
         for change in sheet.changed[:_SHOWN]:
-            told = "; ".join(f"{column}: {old!r} → {new!r}" for column, (old, new) in change.columns.items())
+            columns = change.columns.items()
+            told = "; ".join(f"{column}: {_brief(old)} → {_brief(new)}" for column, (old, new) in columns)
             out.print(f"  ~ {change.key}: {told}", markup=False, highlight=False, soft_wrap=True)
         if len(sheet.changed) > _SHOWN:
             out.print(f"  … and {len(sheet.changed) - _SHOWN} more")
+        for key in sheet.retired[:_SHOWN]:
+            out.print(f"  - {key}", markup=False, highlight=False, soft_wrap=True)
+        if len(sheet.retired) > _SHOWN:
+            out.print(f"  … and {len(sheet.retired) - _SHOWN} more")
     out.print("applied" if plan.applied else "nothing was written: this was a preview")
+
+
+def _brief(value: object) -> str:
+    """A value as a line can hold it: a grid's polygon has thousands of characters."""
+    shown = repr(value)
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
 
 
 @app.command("export")
@@ -95,6 +110,8 @@ def password(
             lines = "".join(f"{code},{plain}\n" for code, plain in issued.items())
             if file:  # before the commit: the old passwords end only when the new ones can be read
                 _write_for_owner(file, lines)
+    except FileExistsError as error:
+        raise fail(f"{file} is there already: nothing was changed, choose another file") from error
     except UnknownGateway as unknown:
         raise fail(f"there is no gateway {unknown} in service: nothing was changed") from unknown
     announce_registry(settings)

@@ -129,9 +129,14 @@ def _rules(settings: Settings, types: dict[str, DeviceType]) -> Finding:
         return Finding("rules", Standing.BROKEN, str(error))
 
 
-def _database(settings: Settings) -> Finding:
+def database_is_missing(settings: Settings) -> bool:
+    """Whether the database would be a file, and there is none."""
     url = make_url(settings.database_url)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+    return url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file()
+
+
+def _database(settings: Settings) -> Finding:
+    if database_is_missing(settings):
         return Finding("database", Standing.BROKEN, "there is none yet: run `shouwang init`")
     engine = open_engine(settings.database_url)
     try:

@@ -150,6 +150,22 @@ def test_a_change_is_told_column_by_column(town: Path) -> None:
     assert "~ GAS-1: state: 'commissioning' → 'in_service'" in run("town", "import", town).output
 
 
+def test_a_preview_names_what_it_would_retire_and_shortens_what_is_long(town: Path) -> None:
+    run("town", "import", town)
+    lines = (town / "devices.csv").read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if not line.startswith("GAS-1,")]
+    (town / "devices.csv").write_text("\n".join(kept) + "\n", encoding="utf-8")
+    told = run("town", "import", town, "--prune", "--preview", "--crs", "gcj02").output
+    assert "  - GAS-1\n" in told
+    assert "polygon: '{" in told
+    assert max(map(len, told.splitlines())) < 300
+
+
+def test_an_unknown_datum_is_told_once(town: Path) -> None:
+    said = run("town", "import", town, "--crs", "nad27", fails=1).stderr
+    assert said == "unknown datum 'nad27': choose from wgs84, cgcs2000, gcj02, bd09\n"
+
+
 def test_an_import_with_faults_tells_all_and_writes_nothing(town: Path) -> None:
     spoil(town, "devices.csv", "GAS-1", type="gass")
     spoil(town, "devices.csv", "WTR-1", gateway="GW-9")
@@ -267,6 +283,11 @@ def test_the_status_of_a_fresh_state() -> None:
     for row in (r"last record +│ never", r"dropped readings +│ none", r"open alerts +│ 0", r"tickets +│ none"):
         assert re.search(row, said), said
     assert "gate 0, store 0, safety 0, rejects 0" in said
+
+
+def test_the_status_of_no_state_makes_none() -> None:
+    assert "run `shouwang init`" in run("status", fails=1).stderr
+    assert not Path("state").exists()
 
 
 def findings(result: Result) -> dict[str, tuple[str, str]]:
