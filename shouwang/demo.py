@@ -18,7 +18,7 @@ from core.lifecycle import Group, Lifecycle
 from devices.device_types import load_device_types
 from devices.registry import load_registry
 from shouwang.demo_report import drain, report
-from shouwang.demo_town import DemoError, load_town, simulated_gateways, town_folder
+from shouwang.demo_town import DemoError, add_stray, load_town, simulated_gateways, town_folder
 from shouwang.incidents import write_script
 from shouwang.settings import ChannelSettings, ConsoleSettings, Settings
 from shouwang.simulation import Fleet, Published
@@ -94,6 +94,7 @@ def prepare(options: DemoOptions) -> Demo:
     span = int(options.seconds * 0.7 * SECOND) if options.seconds else _LONG_SPAN
     script = write_script(registry, platform.engine, clock.now() + _LEAD, span)
     gateways = simulated_gateways(registry, script, options.rate)
+    add_stray(gateways, types)
     passwords.update({gateway.code: gateway.password for gateway in gateways})
     published, connected = Published(), _Countdown(len(gateways))
     fleet = Fleet("127.0.0.1", broker_port, gateways, script.incidents, clock, published, connected.tick)

@@ -88,8 +88,7 @@ def _copy(row: Row, number: int, now: int) -> NewDevice:  # type: ignore[type-ar
 def simulated_gateways(registry: Registry, script: Script, rate: float) -> list[SimulatedGateway]:
     """Every gateway with its devices in service, at their own intervals, or faster to send `rate` messages a second.
 
-    One of them also speaks for a detector that nobody registered, to show what a refusal looks like. Raises DemoError
-    when `rate` would make devices slower than they may be.
+    Raises DemoError when `rate` would make devices slower than they may be.
     """
     served = [index for index, state in enumerate(registry.state) if state == "in_service"]
     if not served:
@@ -108,7 +107,11 @@ def simulated_gateways(registry: Registry, script: Script, rate: float) -> list[
         gateway = found.setdefault(code, SimulatedGateway(code, password, [], script.deaths.get(code, 0)))
         simulated = script.devices.get(name) or simulated_device(registry.types[registry.type_code[index]], name)
         gateway.devices.append((simulated, max(1, int(registry.interval[index] * pace))))
-    living = next((gateway for gateway in found.values() if not gateway.dies_at), None)
-    if living:
-        living.devices.append((simulated_device(registry.types["gas"], _STRAY), _STRAY_INTERVAL))
     return list(found.values())
+
+
+def add_stray(gateways: Sequence[SimulatedGateway], types: Mapping[str, DeviceType]) -> None:
+    """Let one of them also speak for a detector that nobody registered, to show what a refusal looks like."""
+    living = next((gateway for gateway in gateways if not gateway.dies_at), None)
+    if living:
+        living.devices.append((simulated_device(types["gas"], _STRAY), _STRAY_INTERVAL))

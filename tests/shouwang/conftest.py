@@ -1,0 +1,26 @@
+"""Fixtures of the command line's tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from tests.devices.town_folder import write_town
+from tests.shouwang.command_line import run
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty folder to work in, a wide terminal, and no command's log left for the next test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def town(folder: None, tmp_path: Path) -> Path:
+    """A small town's sheets, in a platform that was just made."""
+    run("init")
+    return write_town(tmp_path / "town")
