@@ -200,7 +200,7 @@ def _letters(payload: ColumnElement[bytes]) -> Select[Any]:
 
 
 def _letter(row: RowMapping) -> DeadLetter:
-    return DeadLetter(**{**row, "payload": bytes(row["payload"])})
+    return DeadLetter(**{**row, "payload": bytes(row["payload"] or b"")})  # SQLite makes NULL of a part of nothing
 
 
 def _filter(gateway: str | None, reason: str | None, since: int | None) -> list[ColumnElement[bool]]:

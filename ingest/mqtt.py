@@ -24,6 +24,7 @@ _log = structlog.get_logger()
 _KEEPALIVE = 30  # s
 _FIRST_RETRY, _LONGEST_RETRY = 1, 15  # s
 _CANARY_EVERY = 2.0  # s
+_CUTS_BY_CANARY = 3  # in a row, before any canary returned: the broker cuts us off for it
 _CANARIES_MISSED = 5
 _TLS_SCHEMES = {"mqtts"}
 
@@ -110,7 +111,8 @@ class BrokerSession:
 
     Subscribes at every connect, so that a persistent session never keeps an old list. A receipt of an earlier
     connection is dropped: the broker delivers that message again, and its id may by then mean another one. A canary
-    goes to the broker and back: when it stops returning and nothing else comes either, the session is made anew.
+    goes to the broker and back: when it stops returning and nothing else comes either, the session is made anew. Where
+    the broker's rules forbid the canary (some brokers answer by cutting the connection) it is given up.
     """
 
     name = "mqtt"
@@ -119,13 +121,15 @@ class BrokerSession:
         self.connected = False
         self._address = address
         self._canary = f"sw/v1/{address.client_id}/canary"
-        self._subscriptions = [*((topic, 1) for topic in subscriptions), (self._canary, 0)]
+        self._subscriptions = [(topic, 1) for topic in subscriptions]
         self._inbox = inbox
         self._clock = clock
         self._connection = 0
         self._lock = threading.Lock()
         self._heard = 0
         self._returned = False  # a broker whose rules forbid the canary is no dead one
+        self._cuts = 0
+        self._forbidden = False
         self._unanswered = 0
         self._probing: list[Worker] = []
         self._client = self._make_client()
@@ -175,7 +179,7 @@ class BrokerSession:
 
     def _probe(self, ending: threading.Event) -> None:
         while not ending.wait(_CANARY_EVERY):
-            if not self.connected:
+            if not self.connected or self._forbidden:
                 continue
             if self._returned and self._unanswered >= _CANARIES_MISSED:
                 _log.error("nothing comes back from the broker: connecting anew", broker=self._address.host)
@@ -192,21 +196,29 @@ class BrokerSession:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
+    def _give_up_canary(self) -> None:
+        self._forbidden = True
+        _log.warning("the broker forbids the canary: a session that is dead in silence won't be noticed; allow the "
+                     "platform's account to publish and subscribe to it", topic=self._canary)  # fmt: skip
+
     def _on_connect(
         self, client: paho.Client, _data: Any, _flags: paho.ConnectFlags, reason: ReasonCode, _props: Properties | None
     ) -> None:
         if reason.is_failure:
             _log.error("broker refused the connection", broker=self._address.host, reason=str(reason))
             return
-        client.subscribe(self._subscriptions)
+        client.subscribe(self._subscriptions if self._forbidden else [*self._subscriptions, (self._canary, 0)])
 
     def _on_subscribe(
         self, _client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _props: Properties | None
     ) -> None:
-        if any(reason.is_failure for reason in reasons):
-            _log.error("broker refused a subscription", topics=self._subscriptions, reasons=[str(r) for r in reasons])
+        wanted, canary = reasons[: len(self._subscriptions)], reasons[len(self._subscriptions) :]
+        if any(reason.is_failure for reason in wanted):
+            _log.error("broker refused a subscription", topics=self._subscriptions, reasons=[str(r) for r in wanted])
             self._drop()
             return
+        if any(reason.is_failure for reason in canary):
+            self._give_up_canary()
         self.connected, self._unanswered, self._heard = True, 0, self._clock.now()
         self._inbox.put(Arrival(Connected(self._heard), None))
         _log.info("subscribed", broker=self._address.host, topics=len(self._subscriptions))
@@ -222,6 +234,9 @@ class BrokerSession:
         with self._lock:
             self._connection += 1
         if self.connected:
+            self._cuts += bool(self._unanswered) and not self._returned
+            if self._cuts == _CUTS_BY_CANARY:
+                self._give_up_canary()
             self.connected = False
             self._inbox.put(Arrival(Lost(min(self._heard, self._clock.now())), None))
             tell = _log.info if reason == 0 else _log.warning  # 0: we said goodbye ourselves

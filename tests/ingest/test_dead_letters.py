@@ -107,6 +107,12 @@ def test_lists_the_newest_first_and_filters(connection: Connection) -> None:
     assert len(list_dead_letters(connection, limit=1)) == 1
 
 
+def test_an_empty_message_is_a_letter_as_any_other(connection: Connection) -> None:
+    keep(connection, [(Offset(0, 1), reject(payload=b""))], Offset(0, 1))
+    (letter,) = list_dead_letters(connection)
+    assert (letter.payload, letter.size) == (b"", 0)
+
+
 def test_a_list_has_excerpts_and_show_the_whole(connection: Connection) -> None:
     payload = bytes(range(256)) * 40
     keep(connection, numbered([reject(payload=payload)]), Offset(0, 1))

@@ -222,7 +222,7 @@ def test_a_subscription_that_died_in_silence_is_made_anew(platform, gateway, mon
     monkeypatch.setattr("ingest.mqtt._CANARY_EVERY", 0.1)
     wait_for(lambda: platform.session._returned)
     session = platform.session
-    session._client.unsubscribe([topic for topic, _ in session._subscriptions])
+    session._client.unsubscribe([session._canary, *(topic for topic, _ in session._subscriptions)])
     wait_for(lambda: not session.connected)
     wait_for(lambda: session.connected)
     publish(gateway, 1.0)
@@ -242,9 +242,36 @@ def test_a_broker_that_lets_no_canary_through_is_no_dead_one(platform, gateway, 
     assert [type(c) for c in platform.controls()] == [Lost, Connected]
 
 
+def test_a_broker_whose_rules_forbid_the_canary_is_left_in_peace(mosquitto, tmp_path, monkeypatch):
+    """Mosquitto cuts off who publishes what it may not: the canary is given up, and readings come through."""
+    monkeypatch.setattr("ingest.mqtt._CANARY_EVERY", 0.1)
+    monkeypatch.setattr("ingest.mqtt._FIRST_RETRY", 0)
+    rules = tmp_path / "acl"
+    rules.write_text("user platform\ntopic read sw/v1/+/telemetry\ntopic read sw/v1/+/+/telemetry\n"
+                     "topic read sw/v1/+/+/event\ntopic read sw/v1/+/status\n"
+                     "user GW-0001\ntopic write sw/v1/GW-0001/#\n")  # fmt: skip
+    broker = mosquitto([f"acl_file {rules}"])
+    platform = Platform(tmp_path, broker.port)
+    platform.start()
+    wait_for(lambda: platform.session._forbidden, 30)
+    wait_for(lambda: platform.session.connected)
+    client = calling("GW-0001")
+    client.connect("127.0.0.1", broker.port)
+    client.loop_start()
+    publish(client, 1.0)
+    wait_for(lambda: platform.values() == [1.0])
+    connection = platform.session._connection
+    time.sleep(0.5)
+    assert platform.session._connection == connection, "it stays connected"
+    client.disconnect()
+    client.loop_stop()
+    platform.stop()
+
+
 def test_a_refused_subscription_is_asked_for_again(platform, gateway):
     session = platform.session
-    session._on_subscribe(session._client, None, 0, [ReasonCode(PacketTypes.SUBACK, identifier=128)], None)
+    refused = [ReasonCode(PacketTypes.SUBACK, identifier=128)] * len(session._subscriptions)
+    session._on_subscribe(session._client, None, 0, refused, None)
     wait_for(lambda: not session.connected)
     wait_for(lambda: session.connected)
     publish(gateway, 1.0)
