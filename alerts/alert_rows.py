@@ -66,7 +66,7 @@ def close_row(connection: Connection, number: int, how: str, now: int) -> Row:
 
 
 def measured(detection: Detection) -> dict[str, Any]:
-    """What a detection says about now."""
+    """What a detection says of the severity that it has: value, limit and reasons belong together."""
     return {
         "level": int(detection.severity),
         "value": detection.value,

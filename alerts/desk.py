@@ -155,9 +155,12 @@ def _page(work: DeskWork, alert: Row, detection: Detection, decided: str) -> Non
 
 
 def _note(work: DeskWork, alert: Row, detection: Detection, decided: str) -> None:
-    """Of a paged alert only the level moves, so that what was not told yet is still a rise when it may be told."""
-    if alert["paged"]:
-        noted = update_alert(work.connection, alert["id"], updated_at=work.now, **_measured(detection, decided))
+    """Only the level moves, unless an alert that is not paged yet rises.
+
+    Of a paged one what was not told yet is then still a rise when it may be told.
+    """
+    if alert["paged"] or detection.severity <= alert["severity"]:
+        noted = update_alert(work.connection, alert["id"], updated_at=work.now, level=int(detection.severity))
     else:
         noted = _update(work, alert, detection, decided)
     work.alert_changed(noted, "noted")
@@ -179,13 +182,16 @@ _EFFECTS: dict[AlertAction, Callable[[DeskWork, Row, Detection, str], None]] = {
 
 
 def _update(work: DeskWork, alert: Row, detection: Detection, decided: str, **values: Any) -> Row:
-    """What the detection says now; severity and life-safety only ever rise."""
+    """What it says; severity and life-safety only ever rise, and what was measured belongs to the highest."""
+    said: dict[str, Any] = {"level": int(detection.severity)}
+    if detection.severity >= alert["severity"]:
+        said = _measured(detection, decided)
     risen = {
         "severity": max(alert["severity"], int(detection.severity)),
         "life_safety": alert["life_safety"] or _life_safety(work, detection),
         "updated_at": work.now,
     }
-    return update_alert(work.connection, alert["id"], **risen, **_measured(detection, decided), **values)
+    return update_alert(work.connection, alert["id"], **risen, **said, **values)
 
 
 def _measured(detection: Detection, decided: str) -> dict[str, Any]:

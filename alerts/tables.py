@@ -111,7 +111,7 @@ alert = Table(
     Column("category", String(24), nullable=False),
     Column("life_safety", Boolean, nullable=False),
     Column("paged", Boolean, nullable=False),
-    Column("value", Float),
+    Column("value", Float),  # of the step that reached the severity, as are limit, reason, age, evidence and rules
     Column("limit", Float),
     Column("series", Integer, nullable=False, default=-1),
     Column("site", String(40)),

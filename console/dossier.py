@@ -75,7 +75,7 @@ def series_at(connection: Connection, device_codes: Sequence[str]) -> dict[str, 
 
 def open_alerts_at(connection: Connection, site_code: str) -> list[Row]:
     """The open alerts of a site, the most severe first."""
-    query = select(alert).where(IS_OPEN, alert.c.site == site_code).order_by(alert.c.level.desc(), alert.c.id)
+    query = select(alert).where(IS_OPEN, alert.c.site == site_code).order_by(alert.c.severity.desc(), alert.c.id)
     return rows(connection, query)
 
 

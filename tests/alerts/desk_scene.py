@@ -159,7 +159,8 @@ class Scene:
         now = self.clock.now()
         level = Severity.NONE if change == Change.CLEARED else severity
         onset = MONDAY_TEN if onset is None else onset
-        return Detection(change, Subject(kind, device), rule, level, onset, now, now, value=30.0, limit=25.0, **more)
+        measured = {"value": 30.0, "limit": 25.0} | more
+        return Detection(change, Subject(kind, device), rule, level, onset, now, now, **measured)
 
     def found(self, *detections: Detection) -> list[Found]:
         found = []
