@@ -82,6 +82,16 @@ class SqliteJournal:
         self._grown = threading.Condition()
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
+        try:
+            self._open(registry_id, consumers)
+        except sqlite3.Error as error:
+            raise JournalError(f"the journal {path} can't be opened: {error}") from error
+        self._clock = 0
+        self._cache: deque[Record] = deque()
+        self._cache_bytes = 0
+        self._pending: dict[str, int] = {}
+
+    def _open(self, registry_id: str, consumers: Sequence[str]) -> None:
         self._connection = self._connect()
         self._connection.executescript(_SCHEMA)
         self._claim(registry_id)
@@ -89,10 +99,6 @@ class SqliteJournal:
             self._connection.execute("INSERT OR IGNORE INTO consumer (name, n) VALUES (?, 0)", (consumer,))
         self._head, self._last_time = self._read_head()
         self._tail = self._read_tail()
-        self._clock = 0
-        self._cache: deque[Record] = deque()
-        self._cache_bytes = 0
-        self._pending: dict[str, int] = {}
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)

@@ -93,7 +93,7 @@ def init(config: ConfigOption = None) -> None:
     with writing(engine) as connection:
         create_account(connection, ADMIN, ADMIN, password, must_change=True, now=SystemClock().now())
     out.print(f"sign in    {ADMIN} / {password}   (once: it must be changed)", highlight=False, markup=False)
-    out.print("next       shouwang town import FOLDER, then shouwang run")
+    out.print("next       shouwang town import FOLDER, shouwang account add NAME --role dispatcher, shouwang run")
 
 
 def config_show(config: ConfigOption = None) -> None:

@@ -36,6 +36,7 @@ from ingest.writer import StoreWriter
 from shouwang.embedded import EmbeddedBrokerPart
 from shouwang.housekeeping import Housekeeping
 from shouwang.migrate import migrate
+from shouwang.role_lock import RoleLocks
 from shouwang.senders import make_channel, refusing, sending
 from shouwang.settings import ROLES, Role, Settings
 from shouwang.watch import SafetyWatch
@@ -70,7 +71,7 @@ class Platform:
 
 def open_database(settings: Settings) -> Engine:
     """The database, brought to this program's schema, with its registry. Raises SchemaRefused."""
-    settings.state.mkdir(parents=True, exist_ok=True)
+    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = open_engine(settings.database_url)
     migrate(engine)
     with writing(engine) as connection:
@@ -98,15 +99,22 @@ def registry_version(connection: Connection) -> int:
 def build(settings: Settings, clock: Clock, roles: Collection[Role] = ROLES, gateways: Check | None = None) -> Platform:
     """Put a platform together for these roles; nothing runs until its lifecycle starts.
 
-    `gateways` checks credentials at the embedded broker instead of the registered ones.
+    Raises PartFailed when another process runs one of the roles on the same state folder. `gateways` checks credentials
+    at the embedded broker instead of the registered ones.
     """
     types = load_device_types(settings.device_types)
     engine = open_database(settings)
+    locks = RoleLocks(settings.state)
+    locks.take(roles)
     metrics = Metrics()
     registry = load_registry(engine, types)
     journal = open_journal(settings, registry.id)
     version = put_rules_in_force(engine, settings, types, clock)
-    parts: list[Part] = [Cleanup("database", engine.dispose), Cleanup("journal", journal.close)]
+    parts: list[Part] = [
+        Cleanup("role locks", locks.release),
+        Cleanup("database", engine.dispose),
+        Cleanup("journal", journal.close),
+    ]
     platform = Platform(settings, clock, metrics, engine, journal, types, Lifecycle(parts))
     wire = _Wiring(platform, parts, lambda: load_registry(engine, types), gateways)
     if "store" in roles:

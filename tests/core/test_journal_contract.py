@@ -86,6 +86,12 @@ def test_another_registry_is_refused(journal, tmp_path):
         SqliteJournal(tmp_path / "journal.db", "another town")
 
 
+def test_a_file_that_is_no_journal_is_told_by_its_name(tmp_path):
+    (tmp_path / "journal.db").write_bytes(b"this is no database, " * 300)
+    with pytest.raises(JournalError, match=r"journal\.db can't be opened"):
+        SqliteJournal(tmp_path / "journal.db", "town")
+
+
 def test_waiting_ends_when_a_record_comes(journal):
     assert not journal.wait(START, 0.01)
     threading.Timer(0.05, lambda: journal.append(blocks(1), NOW)).start()
