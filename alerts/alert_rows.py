@@ -40,6 +40,12 @@ def open_alerts_of(connection: Connection, ticket: int) -> list[Row]:
     return rows(connection, found.order_by(alert.c.severity.desc(), alert.c.id))
 
 
+def worst_alert(connection: Connection, ticket: int) -> Row | None:
+    """What a ticket is about: its most severe open alert, else its most severe one; None when it has none."""
+    order = ((alert.c.state == "open").desc(), alert.c.severity.desc(), alert.c.id)
+    return first_row(connection, select(alert).where(alert.c.ticket == ticket).order_by(*order).limit(1))
+
+
 def count_open(connection: Connection, ticket: int) -> int:
     """How many of a ticket's alerts are open."""
     count: int = connection.execute(

@@ -16,13 +16,17 @@ from detectors.rules import Rule
 
 @dataclass
 class DeskWork:
-    """The caller's transaction, the town, the rules and the moment; `done` counts, `happened` waits for its ids."""
+    """The caller's transaction, the town, the rules and the moment; `done` counts, `happened` waits for its ids.
+
+    `occasion` tells apart the notices of what people may do to a ticket again.
+    """
 
     connection: Connection
     town: TownView
     now: int
     settings: DeskSettings
     rules: Mapping[str, Rule] = field(default_factory=dict)
+    occasion: int = 0
     happened: list[Happened] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
 
@@ -39,13 +43,11 @@ class DeskWork:
         )
 
     def notify(self, ticket: Row, alert: Row | None, recipients: Sequence[Recipient], cause: str, due_at: int) -> None:
-        """Put notices into the outbox; one without an alert is of a person's move, which may be made again."""
+        """Put notices into the outbox, in the words of the alert's rule."""
         rule = self.rules.get(alert["rule"]) if alert else None
-        occasion = 0 if alert else self.now
-        added = enqueue(
-            self.connection, ticket, alert, recipients, cause, self.now, due_at, rule=rule, occasion=occasion
+        self.done["notices"] += enqueue(
+            self.connection, ticket, alert, recipients, cause, self.now, due_at, rule=rule, occasion=self.occasion
         )
-        self.done["notices"] += added
 
     def finish(self) -> None:
         """Give ids to what happened: the last thing of the transaction."""

@@ -81,7 +81,8 @@ def send(
     if sent is None:
         return None
     if placed:
-        write_log(work.connection, sent, work.now, action, plan.reason, ticket["status"], who, opinion)
+        sent_to = {"team": plan.team, "station": plan.station}
+        write_log(work.connection, sent, work.now, action, plan.reason, ticket["status"], who, opinion, sent_to)
     else:
         note(work.connection, sent, work.now, "await_dispatcher", plan.reason)
     tell(work, sent, alert, plan, "dispatched" if placed else "unassigned")

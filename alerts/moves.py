@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from alerts.alert_rows import open_alerts_of, read_alert
+from alerts.alert_rows import open_alerts_of, read_alert, worst_alert
 from alerts.desk_work import DeskWork
 from alerts.dispatching import desk_recipients, plan_again, send, tell
 from alerts.lifecycle import Role, Status
@@ -68,13 +68,14 @@ def move(
     decision = decide_move(before, action, actor, last, opinion, cause, len(open_alerts))
     if decision.step == "repeat":
         return Moved(decision.to, [])
-    work = DeskWork(connection, town, now, settings, _rules_of(connection, open_alerts))
+    worst = worst_alert(connection, ticket)
+    work = DeskWork(connection, town, now, settings, _rules_of(connection, worst), occasion=now)
     if action in ("dispatch", "reassign"):
-        after = _send(work, before, open_alerts, action, who, opinion, team, station)
+        after = _send(work, before, worst, action, who, opinion, team, station)
     else:
         after = _step(work, before, decision, action, who, opinion, cause)
     rearm = _close_by_hand(work, open_alerts, who) if action == "close" else []
-    _follow_up(work, after, action, who)
+    _follow_up(work, after, worst, action, who)
     work.finish()
     return Moved(after["status"], rearm)
 
@@ -113,14 +114,13 @@ def _check_choice(town: TownView, team: str | None, station: str | None) -> None
 def _send(
     work: DeskWork,
     before: Row,
-    open_alerts: list[Row],
+    worst: Row | None,
     action: str,
     who: str,
     opinion: str,
     team: str | None,
     station: str | None,
 ) -> Row:
-    worst = open_alerts[0] if open_alerts else None
     after = send(work, before, worst, action, who, opinion, team, station)
     if after is None:
         raise MoveRefused("changed_meanwhile")
@@ -157,14 +157,14 @@ def _stamps(action: str, who: str, cause: str, now: int) -> dict[str, Any]:
     return stamps.get(action, {})
 
 
-def _follow_up(work: DeskWork, after: Row, action: str, who: str) -> None:
+def _follow_up(work: DeskWork, after: Row, worst: Row | None, action: str, who: str) -> None:
     """Who must hear of it: the one who accepted has read; a return goes to the desk, a rework to whoever holds it."""
     if action == "accept":
         acknowledge(work.connection, after["id"], who, work.now)
     elif action == "return":
-        work.notify(after, None, desk_recipients(work), "returned", work.now)
+        work.notify(after, worst, desk_recipients(work), "returned", work.now)
     elif action == "rework":
-        tell(work, after, None, plan_again(work, after), "rework")
+        tell(work, after, worst, plan_again(work, after), "rework")
 
 
 def _close_by_hand(work: DeskWork, open_alerts: list[Row], who: str) -> list[Rearm]:
@@ -175,11 +175,11 @@ def _rearm(alert: Row) -> Rearm:
     return Rearm(alert["subject_kind"], alert["subject_id"], alert["rule"])
 
 
-def _rules_of(connection: Connection, open_alerts: list[Row]) -> Mapping[str, Rule]:
-    """The rules that the worst open alert was judged by, for the words of a notice."""
-    if not open_alerts:
+def _rules_of(connection: Connection, alert: Row | None) -> Mapping[str, Rule]:
+    """The rules that an alert was judged by, for the words of a notice."""
+    if alert is None:
         return {}
     try:
-        return load_version(connection, open_alerts[0]["rules_version"]).rules
+        return load_version(connection, alert["rules_version"]).rules
     except UnknownRules:
         return {}
