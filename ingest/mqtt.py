@@ -139,10 +139,7 @@ class BrokerSession:
         client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id=address.client_id, clean_session=False, manual_ack=True
         )
-        if address.username:
-            client.username_pw_set(address.username, address.password)
-        if address.tls:
-            client.tls_set(ca_certs=address.ca, tls_version=ssl.PROTOCOL_TLS_CLIENT)
+        _set_credentials(client, address)
         client.reconnect_delay_set(_FIRST_RETRY, _LONGEST_RETRY)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
@@ -251,3 +248,35 @@ class BrokerSession:
         receipt = Receipt(self._connection, message.mid, message.qos)
         received = Message(topic, bytes(message.payload), self._heard, message.retain)
         self._inbox.put(Arrival(received, receipt))
+
+
+def refusal_of(address: BrokerAddress, timeout: float = 5.0) -> str:
+    """Why the broker does not let this account in, empty when it does. Connects once, under a client id of its own.
+
+    Raises OSError when nothing answers.
+    """
+    answered, reasons = threading.Event(), list[ReasonCode]()
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"{address.client_id}-doctor")
+    _set_credentials(client, address)
+
+    def on_connect(_client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
+        reasons.append(reason)
+        answered.set()
+
+    client.on_connect = on_connect
+    client.connect(address.host, address.port, _KEEPALIVE)
+    client.loop_start()
+    answered.wait(timeout)
+    client.disconnect()
+    client.loop_stop()
+    client.on_connect = None
+    if not reasons:
+        return f"no answer within {timeout:g} s"
+    return str(reasons[0]) if reasons[0].is_failure else ""
+
+
+def _set_credentials(client: paho.Client, address: BrokerAddress) -> None:
+    if address.username:
+        client.username_pw_set(address.username, address.password)
+    if address.tls:
+        client.tls_set(ca_certs=address.ca, tls_version=ssl.PROTOCOL_TLS_CLIENT)

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
@@ -19,7 +18,7 @@ from core.sqlite_journal import SqliteJournal
 from detectors.rules import RuleErrors, load_packs
 from devices.device_types import CatalogueError, DeviceType, load_device_types
 from devices.registry import Registry, RegistryError, load_registry
-from ingest.mqtt import BrokerAddress
+from ingest.mqtt import BrokerAddress, refusal_of
 from shouwang.migrate import Standing as Schema
 from shouwang.migrate import schema_state
 from shouwang.settings import Settings
@@ -90,15 +89,17 @@ def _broker(settings: Settings) -> Finding:
         return Finding("broker", Standing.DOUBTFUL, "embedded: for trying out; in service use Mosquitto or EMQX")
     try:
         address = BrokerAddress.parse(url)
-        with socket.create_connection((address.host, address.port), timeout=3):
-            pass
+        refusal = refusal_of(address)
     except ValueError as error:
         return Finding("broker", Standing.BROKEN, str(error))
     except OSError as error:
         return Finding("broker", Standing.BROKEN, f"{address.host}:{address.port} does not answer: {error}")
+    if refusal:
+        text = f"{address.host}:{address.port} does not let {address.username or 'nobody'} in: {refusal}"
+        return Finding("broker", Standing.BROKEN, f"{text}; mend the user and password in `broker`")
     if not address.tls and address.host not in ("127.0.0.1", "localhost", "::1"):
         return Finding("broker", Standing.DOUBTFUL, f"{address.host}: passwords cross the network in clear; use mqtts")
-    return _good("broker", f"{address.host}:{address.port} answers")
+    return _good("broker", f"{address.host}:{address.port} lets the platform in")
 
 
 def _channels(settings: Settings) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from core.sqlite_journal import SqliteJournal
 from ingest.embedded_broker import EmbeddedBroker
 from ingest.formats import FORMATS
 from ingest.gate import Gate
-from ingest.mqtt import BrokerAddress, BrokerSession, Inbox
+from ingest.mqtt import BrokerAddress, BrokerSession, Inbox, refusal_of
 from ingest.pipeline import Pipeline
 from ingest.words import Block, Connected, Lost, RegistryChanged, decode_control, decode_event, decode_reject, encode
 from tests.ingest.test_gate import small_registry
@@ -342,3 +342,12 @@ def test_a_brokers_url_hides_its_password():
     address = BrokerAddress.parse("mqtts://town:p%40ss@broker:8884?ca=/etc/ca.pem")
     assert (address.password, address.port, address.tls, address.ca) == ("p@ss", 8884, True, "/etc/ca.pem")
     assert "p@ss" not in repr(address)
+
+
+def test_a_login_is_tried_before_it_is_needed():
+    embedded = Embedded()
+    assert refusal_of(BrokerAddress.parse(f"mqtt://platform:{WORD}@127.0.0.1:{embedded.port}")) == ""
+    assert "uthori" in refusal_of(BrokerAddress.parse(f"mqtt://platform:wrong@127.0.0.1:{embedded.port}"))
+    embedded.kill()
+    with pytest.raises(OSError, match="refused"):
+        refusal_of(BrokerAddress.parse(f"mqtt://platform:{WORD}@127.0.0.1:{embedded.port}"))
