@@ -138,7 +138,15 @@ def _moot(now: int) -> dict[str, ColumnElement[bool]]:
         "not_sent_in_time": notice.c.not_after <= now,
         "ticket_over": its_ticket.where(ticket.c.status.in_(sorted(ENDED))),
         "dispatched_anew": its_ticket.where(ticket.c.dispatched_at > notice.c.created_at),
+        "superseded": _told_sooner(),
     }
+
+
+def _told_sooner() -> ColumnElement[bool]:
+    """A later notice of the same ticket went, or goes, to the same recipient before this one is due."""
+    later = notice.alias("later")
+    same = (later.c[name] == notice.c[name] for name in ("ticket", "recipient_kind", "recipient", "channel"))
+    return exists().where(*same, later.c.id > notice.c.id, later.c.due_at < notice.c.due_at)
 
 
 def refuse_unknown(connection: Connection, channels: Collection[str], now: int) -> int:

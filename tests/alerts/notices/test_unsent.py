@@ -6,14 +6,16 @@ import pytest
 from sqlalchemy import Engine, update
 
 from alerts.channels import Outcome
-from alerts.notices import refuse_unknown
+from alerts.notices import enqueue, expire, refuse_unknown
 from alerts.sender import Sender
 from alerts.tables import change, contact, ticket
+from alerts.tickets import read_ticket
+from alerts.words import Recipient
 from core.clock import HOUR, MINUTE, ManualClock
 from core.database import reading, writing
 from detectors.words import Change, Severity
 from tests.alerts.desk_scene import Scene
-from tests.alerts.notices.notice_rows import ScriptedChannel, notices, owner, queue, to_person, to_robot
+from tests.alerts.notices.notice_rows import ScriptedChannel, notices, owner, put_ticket, queue, to_person, to_robot
 
 BAD_KEY = Outcome("failed", "93000", "the robot's key is wrong")
 
@@ -135,3 +137,64 @@ def test_who_no_longer_has_the_ticket_is_not_told_of_it(scene: Scene) -> None:
     assert [sent.recipient for sent in channel.sent] == ["G18-01"]
     withdrawn = {row["recipient"] for row in scene.notices if row["error"] == "dispatched_anew"}
     assert withdrawn == first
+
+
+def send_all(scene: Scene) -> list[tuple[str, str]]:
+    """What goes out now: to whom and why."""
+    sender = Sender(scene.engine, [channel := ScriptedChannel("phone")], scene.clock, owner())
+    while sender.step(scene.clock.now()):
+        pass
+    return [(sent.recipient, sent.facts.cause) for sent in channel.sent]
+
+
+def test_who_hears_at_night_that_a_warning_rose_is_not_told_of_it_in_the_morning(scene: Scene) -> None:
+    scene.clock.advance(13 * HOUR)  # 23:00
+    scene.detect("PLANT-1", rule="noise", severity=Severity.WARNING)
+    waiting = {row["recipient"] for row in scene.notices}
+    assert send_all(scene) == []
+    scene.move("accept", "G17-01")
+    scene.clock.advance(MINUTE)
+    scene.detect("PLANT-1", Change.UPDATED, rule="noise", severity=Severity.ALARM)
+    sooner = {row["recipient"] for row in scene.notices if row["cause"] == "raised"}
+    assert waiting & sooner == {"G17-01"}
+    assert set(send_all(scene)) == {(code, "raised") for code in sooner}
+    superseded = {row["recipient"] for row in scene.notices if row["error"] == "superseded"}
+    assert superseded == {"G17-01"}
+    assert {row["state"] for row in scene.notices if row["error"] == "superseded"} == {"expired"}
+    told = changes(scene.engine)
+    assert told.count({"state": "expired", "reason": "superseded"}) == 1
+    scene.clock.advance(9 * HOUR)
+    assert set(send_all(scene)) == {(code, "dispatched") for code in waiting - sooner}
+
+
+@pytest.mark.parametrize(
+    ("sooner", "to", "cause", "gone"),
+    [
+        (HOUR, to_person(), "raised", True),
+        (0, to_person(), "raised", False),
+        (-HOUR, to_person(), "raised", False),
+        (HOUR, to_person("P-02"), "raised", False),
+        (HOUR, to_person(channel="sms"), "raised", False),
+        (HOUR, Recipient("team", "P-01", "phone", "P-01"), "raised", False),
+    ],
+    ids=["sooner", "together", "later", "other_person", "other_channel", "other_kind"],
+)
+def test_only_what_goes_sooner_to_the_same_one_supersedes(
+    engine: Engine, clock: ManualClock, sooner: int, to: Recipient, cause: str, gone: bool
+) -> None:
+    due = clock.now() + 9 * HOUR
+    key = queue(engine, to_person(), now=clock.now(), due_at=due, dispatched_at=clock.now())
+    with writing(engine) as connection:
+        row = read_ticket(connection, key)
+        assert enqueue(connection, row, None, [to], cause, clock.now(), due - sooner) == 1
+        expired = expire(connection, clock.now())
+    first, _second = notices(engine)
+    assert expired == ([first.id] if gone else [])
+
+
+def test_another_tickets_notice_supersedes_nothing(engine: Engine, clock: ManualClock) -> None:
+    queue(engine, to_person(), now=clock.now(), due_at=clock.now() + 9 * HOUR, dispatched_at=clock.now())
+    with writing(engine) as connection:
+        other = put_ticket(connection, number=8, dispatched_at=clock.now())
+        assert enqueue(connection, other, None, [to_person()], "dispatched", clock.now(), clock.now()) == 1
+        assert expire(connection, clock.now()) == []
