@@ -145,6 +145,8 @@ def phones(
 ) -> Response:
     """The demo's phones: the messages that people would have received, the newest first. Only in a demo.
 
+    Unless another is asked for, the phone on top is a person's with a link to tap, not a group's.
+
     204 when nothing came after the message `seen`.
     """
     if not services.demo:
@@ -156,7 +158,7 @@ def phones(
         if seen == latest:
             return Response(status_code=HTTPStatus.NO_CONTENT)
         owners = list(dict.fromkeys(row["person"] for row in recent))
-        chosen = who or next(iter(owners), "")
+        chosen = who or next((row["person"] for row in recent if row["link"]), next(iter(owners), ""))
         messages = dossier.rows(connection, newest.where(phone_message.c.person == chosen).limit(PHONE_MESSAGES))
         tables = (person, team, station)
         names = {

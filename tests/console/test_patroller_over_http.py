@@ -2,7 +2,7 @@
 
 import re
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from alerts.links import make_link
 from alerts.tables import link, phone_message, ticket, ticket_log
@@ -116,6 +116,17 @@ def test_the_phones_show_messages_with_links_that_work(town: Town, visit: Visit)
     seen = re.search(r"seen=(\d+)", page)
     assert seen
     assert visit().get(f"/phone?seen={seen[1]}").status_code == 204
+
+
+def test_the_phone_on_top_has_a_link_to_tap_though_a_group_was_told_last(town: Town, visit: Visit) -> None:
+    town.alert()
+    assert town.send_notices(visit.url) > 0
+    group = {"notice": 10**6, "person": "demo-G01", "text": "组", "link": "", "sent_at": town.clock.now() + 1}
+    with writing(town.engine) as connection:
+        connection.execute(insert(phone_message).values(group))
+    page = visit().get("/phone").text
+    assert "demo-G01" in page
+    assert re.search(r'href="http[^"]+/t/[^"]+"', page)
 
 
 def test_outside_a_demo_there_are_no_phones(town: Town) -> None:
