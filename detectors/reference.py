@@ -96,10 +96,11 @@ class Episode:
         return (math.inf if self.over(newest.value, newest.quality) else value), newest.at
 
     def over(self, value: float, quality: int) -> bool:
-        """Whether a reading counts as over-range for this rule."""
+        """Whether a reading counts as over-range for this rule; an infinite one does, flagged or not."""
         rule = self.plan.rule
-        beyond = (value if rule.direction == "above" else -value) >= levels(self.plan)[0][0]
-        return bool(rule.over_range and quality & Quality.OUT_OF_RANGE and beyond)
+        signed = value if rule.direction == "above" else -value
+        flagged = quality & Quality.OUT_OF_RANGE or signed == math.inf
+        return bool(rule.over_range and flagged and signed >= levels(self.plan)[0][0])
 
     def _rise(self, value: float, at: int) -> float:
         now = at // max(self.plan.terms.window // BUCKETS, 1)

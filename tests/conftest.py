@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import Engine, insert
 
 from core.clock import ManualClock
@@ -20,6 +21,11 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     if report.skipped and in_ci() and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
     return report
+
+
+settings.register_profile("ci", derandomize=True, print_blob=True)  # there a red run is the commit's own doing
+if in_ci():
+    settings.load_profile("ci")
 
 
 def _make_schema(url: str) -> None:

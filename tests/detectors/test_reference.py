@@ -1,10 +1,11 @@
 """The kernel says what the plain reference says, for any stream."""
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.clock import SECOND
@@ -56,6 +57,7 @@ def test_the_kernel_agrees_with_the_reference(stream: list[tuple[int, tuple[str,
 
 @settings(max_examples=50, deadline=None)
 @given(moves(readings(st.floats(allow_nan=True, allow_infinity=True)), TICKS))
+@example([(0, ("read", [(0, 0, 0, math.inf, 0)])), (5, ("tick", None))])
 def test_the_kernel_agrees_on_any_float(stream: list[tuple[int, tuple[str, Any]]]) -> None:
     checks, reference = fresh()
     now = START

@@ -63,7 +63,8 @@ def test_the_incidents_become_tickets_with_notices(told: dict[str, Any]) -> None
     assert told["alerts"] >= sum(told["tickets"].values())
     assert told["detections"] >= told["alerts"]
     assert told["notices"]["accepted"] >= 4
-    assert told["notices"].keys() <= {"accepted", "queued"}, "what is queued waits for its own time"
+    waiting = {"queued", "expired"}  # for the morning, or replaced by what was told at once when it got worse
+    assert told["notices"].keys() <= {"accepted", *waiting}
 
 
 @pytest.mark.parametrize(
