@@ -26,7 +26,7 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One measured quantity: `low`..`high` is what the sensor can physically say, ends included, in `unit`.
 
     A value that stays identical for `frozen_s` seconds and at least `frozen_count` readings is abnormal, unless it
-    equals `rest`; `frozen_s` None means that a constant value is normal.
+    equals `rest`; `frozen_s` None means that a constant value is normal. `spellings` are what makers call it.
     """
 
     code: str
@@ -39,6 +39,7 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     frozen_s: int | None = None
     frozen_count: int = 0
     rest: float | None = None
+    spellings: tuple[str, ...] = ()
 
 
 class EventType(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,6 +55,7 @@ class DeviceType(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A kind of device.
 
     It reports every `interval_s`; a reading later than `late_s` is aged, `silence_factor` intervals make a silence.
+    `life_safety`: people may die of what it tells, so that it is the last to be shed when its gateway floods.
     """
 
     code: str
@@ -65,6 +67,7 @@ class DeviceType(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     silence_factor: int = 3
     events: dict[str, EventType] = {}
     icon: str = ""
+    life_safety: bool = False
 
 
 def load_device_types(extra: Sequence[Path] = ()) -> dict[str, DeviceType]:

@@ -4,7 +4,7 @@ import json
 import sys
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,10 @@ class RegistryError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class GatewayRow:
-    """A gateway that is not retired; `index` is its place in `Registry.gateway_codes`."""
+    """A gateway that is not retired; `index` is its place in `Registry.gateway_codes`.
+
+    `attributes` are the options of its format; `disabled_at` (µs, 0: it is not) is when it was shut out.
+    """
 
     index: int
     code: str
@@ -30,6 +33,8 @@ class GatewayRow:
     site: str
     in_service_at: int
     password_hash: str
+    disabled_at: int = 0
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -100,10 +105,14 @@ def _rows(connection: Connection, statement: str) -> Iterator[Sequence[Any]]:
 
 def _gateways(connection: Connection) -> dict[str, GatewayRow]:
     statement = (
-        "SELECT code, format, COALESCE(site, ''), in_service_at, password_hash FROM gateway"
-        " WHERE retired = 0 ORDER BY code"
+        "SELECT code, format, COALESCE(site, ''), in_service_at, password_hash, disabled_at, CAST(attributes AS TEXT)"
+        " FROM gateway WHERE retired = 0 ORDER BY code"
     )
-    return {row[0]: GatewayRow(index, *row) for index, row in enumerate(_rows(connection, statement))}
+    found: dict[str, GatewayRow] = {}
+    for code, its_format, site, since, password_hash, disabled_at, attributes in _rows(connection, statement):
+        options = json.loads(attributes)
+        found[code] = GatewayRow(len(found), code, its_format, site, since, password_hash, disabled_at, options)
+    return found
 
 
 def _devices(

@@ -88,10 +88,12 @@ gateway = Table(
     Column("name", Text, nullable=False, default=""),
     Column("site", ForeignKey("site.code")),
     Column("format", String(32), nullable=False, default="v1"),
-    Column("password_hash", Text, nullable=False, default=""),  # argon2; empty: may not connect
+    Column("password_hash", Text, nullable=False, default=""),  # empty: may not connect
     Column("in_service_at", BigInteger, nullable=False, default=0),
+    Column("disabled_at", BigInteger, nullable=False, default=0, server_default="0"),  # shut out since, 0: it is not
+    Column("disabled_why", Text, nullable=False, default="", server_default=""),
     Column("retired", Integer, nullable=False, default=0),
-    Column("attributes", JSON, nullable=False, default=dict),
+    Column("attributes", JSON, nullable=False, default=dict),  # the options of its format
 )
 
 device = Table(

@@ -1,6 +1,7 @@
 """The gate: every message becomes readings, events or named rejects; each reading's quality is judged here, once."""
 
-from collections.abc import Sequence
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,17 +15,29 @@ from core import snapshot
 from core.clock import MILLISECOND
 from core.journal import Offset, Record, RecordKind
 from devices.registry import Registry
-from ingest.formats import FORMATS
-from ingest.formats.items import Happened, Item, Measured, Refused, Status
+from ingest.admission import Admitted, admitted_devices
+from ingest.formats.items import Answer, Happened, Item, Measured, Reach, Refused, Remember, Status
+from ingest.formats.v1 import PREFIX, telemetry
 from ingest.lateness import EARLIEST, Outages, implausible, judge
-from ingest.words import Block, Connected, Control, Event, Lost, Message, Quality, Reject, decode_control
+from ingest.routes import Routes
+from ingest.words import (
+    Block,
+    Connected,
+    Control,
+    Event,
+    Lost,
+    Message,
+    Quality,
+    Reject,
+    Remembered,
+    decode_control,
+)
 
 MAX_PAYLOAD = 256 * 1024
 """Bytes; a larger message is refused."""
 _KEPT_OF_OVERSIZE = 1024
 _LARGEST_TIME = 2**52  # ms; beyond it a time is nonsense and would overflow
 _EVENT_LATE = 600_000_000
-_PREFIX = "sw/v1/"
 _log = structlog.get_logger()
 
 
@@ -32,6 +45,7 @@ class _Run(NamedTuple):
     """Rows of one device in one message."""
 
     message: int
+    gateway: str
     device: str
     start: int
     end: int
@@ -49,14 +63,18 @@ class _Batch:
     runs: list[_Run] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    memories: dict[str, Remember] = field(default_factory=dict)
 
 
 class Judged(NamedTuple):
-    """What a batch of messages became."""
+    """What a batch of messages became. `memories` hold once the batch is journalled, by gateway: see `Gate.settle`."""
 
     block: Block
     events: list[Event]
     rejects: list[Reject]
+    answers: Sequence[Answer] = ()
+    memories: Mapping[str, Remember] = {}
 
 
 class Gate:
@@ -69,6 +87,7 @@ class Gate:
         self.outages = Outages()
         self.ticked = 0
         self._newest: npt.NDArray[np.int64] = np.empty(0, np.int64)
+        self._memories: dict[str, Any] = {}
         self.load(registry)
 
     def load(self, registry: Registry) -> None:
@@ -77,11 +96,8 @@ class Gate:
         newest = np.zeros(len(registry.device), np.int64)
         newest[: len(self._newest)] = self._newest
         self._newest = newest
-        self._admitted: dict[str, dict[str, dict[str, int]]] = {code: {} for code in registry.gateways}
-        for code, metrics in registry.series_of.items():
-            index = registry.device_index[code]
-            if registry.state[index] != "retired" and registry.gateway[index] >= 0:
-                self._admitted[registry.gateway_codes[registry.gateway[index]]][code] = metrics
+        self.routes = Routes(registry)
+        self._admitted = admitted_devices(registry)
 
     def prepare(self) -> None:
         """Compile the kernel, so that the first message does not wait for it."""
@@ -92,41 +108,56 @@ class Gate:
         batch = _Batch()
         for index, message in enumerate(messages):
             self._admit(index, message, batch)
-        return Judged(self._block(messages, batch), batch.events, batch.rejects)
+        block = self._block(messages, batch)
+        return Judged(block, batch.events, batch.rejects, batch.answers, batch.memories)
+
+    def settle(self, judged: Judged) -> None:
+        """Take up what the dialects remember of a batch that is journalled."""
+        for gateway, remember in judged.memories.items():
+            self._memories[gateway] = remember.memory
+
+    def remembered(self, judged: Judged) -> list[Remembered]:
+        """The memories of a batch that must be journalled with it."""
+        durable = ((gateway, kept.memory) for gateway, kept in judged.memories.items() if kept.durable)
+        return [Remembered(gateway, self.routes.dialects[gateway].pack(memory)) for gateway, memory in durable]
 
     def _admit(self, index: int, message: Message, batch: _Batch) -> None:
-        gateway, *path = message.topic.removeprefix(_PREFIX).split("/")
+        route = self.routes.find(message.topic)
+        if route is None:
+            batch.rejects.append(_reject(message, "", Refused("unknown_topic", "no registered gateway speaks there")))
+            return
+        gateway = route.gateway
         admitted = self._admitted.get(gateway)
-        refusal = self._refusal(message, gateway, path, known=admitted is not None)
+        refusal = self._refusal(message, gateway)
         if refusal or admitted is None:
             batch.rejects.append(_reject(message, gateway, refusal or Refused("unknown_gateway", gateway)))
             return
-        for item in FORMATS[self._registry.gateways[gateway].format].decode(path, message.payload):
+        for item in route.dialect.decode(message, self._memory(gateway, batch)):
             if type(item) is Measured:
                 self._measured(index, message, gateway, admitted, item, batch)
             else:
                 self._other(message, gateway, admitted, item, batch)
 
-    def _refusal(self, message: Message, gateway: str, path: list[str], known: bool) -> Refused | None:
+    def _memory(self, gateway: str, batch: _Batch) -> Any:
+        """What the gateway's last message before this one left to be remembered."""
+        if gateway in batch.memories:
+            return batch.memories[gateway].memory
+        return self._memories.get(gateway)
+
+    def _refusal(self, message: Message, gateway: str) -> Refused | None:
         """Why the whole message is refused unread, if it is."""
-        if not known:
+        if gateway not in self._admitted:
             return Refused("unknown_gateway", f"gateway {gateway} is not registered")
         if len(message.payload) > MAX_PAYLOAD:
             return Refused("oversize", f"{len(message.payload)} bytes, at most {MAX_PAYLOAD}")
-        if message.retained and path != ["status"]:
+        if message.retained and not (message.topic.startswith(PREFIX) and message.topic.endswith("/status")):
             return Refused("retained", "telemetry must not be retained: it would return as new at every start")
         return None
 
     def _measured(
-        self,
-        index: int,
-        message: Message,
-        gateway: str,
-        admitted: dict[str, dict[str, int]],
-        item: Measured,
-        batch: _Batch,
+        self, index: int, message: Message, gateway: str, admitted: Admitted, item: Measured, batch: _Batch
     ) -> None:
-        metrics = admitted.get(item.device)
+        metrics = admitted.series.get(item.device)
         if metrics is None:
             detail = self._why_not(gateway, item.device)
             batch.rejects.append(_part(message, gateway, item, item.values, *detail))
@@ -145,7 +176,7 @@ class Gate:
         batch.at += [at] * rows
         batch.received_at += [message.received_at] * rows
         batch.quality += [flag] * rows
-        batch.runs.append(_Run(index, item.device, start, start + rows))
+        batch.runs.append(_Run(index, gateway, item.device, start, start + rows))
 
     def _why_not(self, gateway: str, device: str) -> tuple[str, str]:
         index = self._registry.device_index.get(device)
@@ -155,23 +186,30 @@ class Gate:
             return "retired_device", f"device {device} is retired"
         return "foreign_device", f"device {device} belongs to another gateway than {gateway}"
 
-    def _other(
-        self, message: Message, gateway: str, admitted: dict[str, dict[str, int]], item: Item, batch: _Batch
-    ) -> None:
+    def _other(self, message: Message, gateway: str, admitted: Admitted, item: Item, batch: _Batch) -> None:
         match item:
             case Status():
                 now = message.received_at
                 batch.events.append(Event("gateway", gateway, "status", now, now, {"online": item.online}))
-            case Happened() if item.device in admitted:
-                batch.events.append(self._event(item, message))
-            case Happened():
+            case Happened() | Reach() if item.device not in admitted.series:
                 batch.rejects.append(_reject(message, gateway, Refused(*self._why_not(gateway, item.device))))
+            case Happened():
+                code = admitted.code(item.device)
+                batch.events.append(self._event(code, item.type, item.t, item.attributes, message))
+            case Reach():
+                code = admitted.code(item.device)
+                batch.events.append(self._event(code, "status", item.t, {"online": item.online}, message))
             case Refused():
                 batch.rejects.append(_reject(message, gateway, item))
+            case Answer():
+                batch.answers.append(item)
+            case Remember():
+                durable = item.durable or (gateway in batch.memories and batch.memories[gateway].durable)
+                batch.memories[gateway] = Remember(item.memory, durable)
 
-    def _event(self, item: Happened, message: Message) -> Event:
+    def _event(self, device: str, kind: str, t: float | None, attributes: dict[str, Any], message: Message) -> Event:
         received_at = message.received_at
-        at, flag = _time(item.t, message.stands_at)
+        at, flag = _time(t, message.stands_at)
         times = np.array([at], np.int64), np.array([received_at], np.int64)
         if implausible(*times)[0]:
             at, flag = message.stands_at, int(Quality.TIME_REPLACED)
@@ -179,7 +217,7 @@ class Gate:
         own = np.maximum(0, np.minimum(ends, received_at) - np.maximum(starts, at)).sum()
         if received_at - at - own > _EVENT_LATE:
             flag |= int(Quality.AGED)
-        return Event("device", item.device, item.type, at, received_at, item.attributes, flag)
+        return Event("device", device, kind, at, received_at, attributes, flag)
 
     def _block(self, messages: Sequence[Message], batch: _Batch) -> Block:
         block = Block.of(batch.series, batch.at, batch.received_at, batch.value, batch.quality)
@@ -209,11 +247,8 @@ class Gate:
             for row in bad:
                 series = int(block.series[row])
                 metric = self._registry.metrics[self._registry.metric[series]]
-                message = messages[run.message]
-                gateway = message.topic.removeprefix(_PREFIX).split("/")[0]
-                batch.rejects.append(
-                    _reject(message, gateway, Refused("not_finite", f"{run.device} {metric} is not a finite number", 1))
-                )
+                refused = Refused("not_finite", f"{run.device} {metric} is not a finite number", 1)
+                batch.rejects.append(_reject(messages[run.message], run.gateway, refused))
         places = np.concatenate([[0], np.cumsum(keep)])
         batch.runs = [run._replace(start=int(places[run.start]), end=int(places[run.end])) for run in batch.runs]
         columns = (block.series, block.at, block.received_at, block.value, block.quality)
@@ -226,6 +261,18 @@ class Gate:
                 self.outages.lost(control.at)
             case Connected():
                 self.outages.connected(control.at)
+            case Remembered(gateway, memory):
+                self._recall(gateway, memory)
+
+    def _recall(self, gateway: str, packed: bytes) -> None:
+        """Take up a packed memory; one that its dialect no longer reads is forgotten, as after a change of format."""
+        dialect = self.routes.dialects.get(gateway)
+        if dialect is None:
+            return
+        try:
+            self._memories[gateway] = dialect.unpack(packed)
+        except ValueError as error:
+            _log.warning("what was remembered of a gateway is forgotten", gateway=gateway, why=str(error))
 
     def replay(self, record: Record) -> None:
         """Take up what a journalled record taught, after a restart."""
@@ -241,7 +288,18 @@ class Gate:
     def save(self, path: Path, offset: Offset) -> None:
         """Write the state as of `offset`."""
         outages = msgspec.to_builtins(self.outages)
-        meta = {"offset": list(offset), "registry": self._registry.id, "outages": outages, "ticked": self.ticked}
+        memories = {
+            gateway: b64encode(self.routes.dialects[gateway].pack(memory)).decode()
+            for gateway, memory in self._memories.items()
+            if gateway in self.routes.dialects
+        }
+        meta = {
+            "offset": list(offset),
+            "registry": self._registry.id,
+            "outages": outages,
+            "ticked": self.ticked,
+            "memories": memories,
+        }
         snapshot.save(path, meta, {"newest": self._newest})
 
     def restore(self, path: Path) -> Offset | None:
@@ -258,12 +316,14 @@ class Gate:
         self._newest[: len(kept)] = kept
         self.outages = msgspec.convert(meta["outages"], Outages)
         self.ticked = meta.get("ticked", 0)
+        for gateway, packed in meta.get("memories", {}).items():
+            self._recall(gateway, b64decode(packed))
         return Offset(*meta["offset"])
 
 
 def unforeseen(message: Message, error: Exception) -> Judged:
     """What becomes of a message on which the gate itself failed: a dead letter, as any other that can't be read."""
-    gateway = message.topic.removeprefix(_PREFIX).split("/")[0]
+    gateway = message.topic.removeprefix(PREFIX).split("/")[0]
     refused = Refused("internal_error", f"{type(error).__name__}: {error}")
     return Judged(Block.of([], [], [], []), [], [_reject(message, gateway, refused)])
 
@@ -295,11 +355,14 @@ def _replace_times(block: Block, messages: Sequence[Message], runs: list[_Run], 
 
 
 def _part(message: Message, gateway: str, item: Measured, values: dict[str, Any], reason: str, detail: str) -> Reject:
-    """The refused part of a message as a message of its own, so that it can be replayed after enrolment."""
-    payload = msgspec.json.encode({"device": item.device, "t": item.t, "values": values})
-    if message.topic.count("/") == 3:
-        payload = b'{"readings":[' + payload + b"]}"
-    return _reject(message, gateway, Refused(reason, detail, len(values), payload))
+    """The refused part of a message as a version 1 message of its own, so that it can be replayed after enrolment."""
+    topic = f"{PREFIX}{gateway}/telemetry"
+    if message.topic != topic:
+        detail = f"{detail} (from {message.topic})"
+    payload = telemetry([Measured(item.device, values, item.t)])
+    return _reject(
+        msgspec.structs.replace(message, topic=topic), gateway, Refused(reason, detail, len(values), payload)
+    )
 
 
 def _reject(message: Message, gateway: str, refused: Refused) -> Reject:

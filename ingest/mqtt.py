@@ -246,7 +246,7 @@ class BrokerSession:
             self._returned = True
             return
         receipt = Receipt(self._connection, message.mid, message.qos)
-        received = Message(topic, bytes(message.payload), self._heard, message.retain)
+        received = Message(topic, bytes(message.payload), self._heard, message.retain, qos=message.qos)
         self._inbox.put(Arrival(received, receipt))
 
 

@@ -142,12 +142,16 @@ class Pipeline:
             self._gate.control(control)
             self._metrics.broker_connected.set(isinstance(control, Connected))
         judged = self._judged(messages)
-        entries = [Entry(RecordKind.CONTROL, encode(control)) for control in controls] + _entries(judged)
+        told = [*controls, *self._gate.remembered(judged)]
+        entries = [Entry(RecordKind.CONTROL, encode(control)) for control in told] + _entries(judged)
         if self._tick_due(now):
             entries.append(Entry(RecordKind.TICK, b""))
             self._gate.ticked = now
             self._notes.clear()
         self._append(entries)
+        self._gate.settle(judged)
+        for answer in judged.answers:
+            self._publish(answer.topic, answer.payload)
         self._count(messages, judged)
         self._note(judged.rejects)
 

@@ -24,10 +24,12 @@ class Quality(IntFlag):
     """Its clock was implausible: `at` was shifted so that the batch's newest reading is at receipt."""
     NO_TIME = 16
     """Came without a time: `at` is the time of receipt, delivery is only at-least-once."""
+    CLOCK_OFF = 32
+    """Its gateway's clock is minutes off: `at` is as sent, lateness was judged by the corrected time."""
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
-    """What came from the broker: payload bytes under a topic, received at µs UTC.
+    """What came from the broker: payload bytes under a topic, received at µs UTC. QoS 0 promises nothing.
 
     `replayed_from` is the first receipt of one that comes again from the dead letters, 0 for all others: what has no
     time of its own stands there, while lateness counts up to the receipt now.
@@ -38,6 +40,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     received_at: int
     retained: bool = False
     replayed_from: int = 0
+    qos: int = 1
 
     @property
     def stands_at(self) -> int:
@@ -175,7 +178,14 @@ class Rearm(msgspec.Struct, frozen=True, tag="rearm"):
     rule: str
 
 
-Control = Connected | Lost | RulesChanged | RegistryChanged | Rearm
+class Remembered(msgspec.Struct, frozen=True, tag="remembered"):
+    """What the next messages of a gateway are read with, packed by its dialect."""
+
+    gateway: str
+    memory: bytes
+
+
+Control = Connected | Lost | RulesChanged | RegistryChanged | Rearm | Remembered
 
 encode = msgspec.msgpack.Encoder().encode
 """Bytes of an Event, Reject or Control for the journal."""

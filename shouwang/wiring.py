@@ -26,7 +26,6 @@ from devices.tables import registry as registry_table
 from ingest.dead_letter_writer import DeadLetterWriter, Replays
 from ingest.duckdb_store import DuckDbStore
 from ingest.embedded_broker import Check
-from ingest.formats import FORMATS
 from ingest.gate import Gate
 from ingest.mqtt import BrokerAddress, BrokerSession, Inbox, Receipt
 from ingest.pipeline import Pipeline
@@ -230,8 +229,8 @@ class _Wiring:
             broker = EmbeddedBrokerPart(url, p.settings.state, self.registry, self.gateways)
             self.parts.append(broker)
             url, reload = broker.url, broker.follow
-        inbox = Inbox()
-        session = BrokerSession(BrokerAddress.parse(url), topics_of(registry), inbox, p.clock)
+        inbox, gate = Inbox(), Gate(registry)
+        session = BrokerSession(BrokerAddress.parse(url), gate.routes.subscriptions, inbox, p.clock)
         replays = Replays(p.engine, inbox, p.clock)
 
         def acknowledge(receipts: Sequence[Receipt]) -> None:
@@ -239,20 +238,12 @@ class _Wiring:
             replays.acknowledge(receipts)
 
         state = p.settings.state / "gate.snapshot"
-        pipeline = Pipeline(
-            inbox, Gate(registry), p.journal, p.clock, p.metrics, state, acknowledge, session.publish, reload
-        )
+        pipeline = Pipeline(inbox, gate, p.journal, p.clock, p.metrics, state, acknowledge, session.publish, reload)
         pipeline.resume()
         p.session = session
         self._work("pipeline", pipeline.run)
         self._work("replays", replays.run)
         self.parts.append(session)
-
-
-def topics_of(registry: Registry) -> list[str]:
-    """The topic filters of the formats that the registered gateways speak."""
-    formats = {gateway.format for gateway in registry.gateways.values()} | {"v1"}
-    return sorted({topic for name in formats for topic in FORMATS[name].subscriptions})
 
 
 def _town_of(engine: Engine) -> Callable[[], TownView]:

@@ -1,25 +1,48 @@
 """How gateways spell their messages; a gateway's registration names its format.
 
-A format turns a topic's tail and a payload into items, and never raises: what it can't read becomes a `Refused`.
+A format, given a gateway's code and its registered options, makes the gateway's `Dialect`: it turns messages into items
+and never raises; what it can't read becomes a `Refused`.
 """
 
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from ingest.formats.items import Item
 from ingest.formats.v1 import VersionOne
+from ingest.words import Message
 
 
-class Format(Protocol):
-    """One convention."""
+class Dialect(Protocol):
+    """How one gateway speaks one convention."""
 
     @property
-    def subscriptions(self) -> tuple[str, ...]:
-        """The topic filters on which its messages arrive."""
+    def topics(self) -> tuple[str, ...]:
+        """The topic filters on which this gateway's messages arrive."""
         ...
 
-    def decode(self, path: list[str], payload: bytes) -> list[Item]:
-        """The items of a message; `path` is the topic split at its slashes, behind the gateway's code."""
+    def decode(self, message: Message, memory: Any = None) -> list[Item]:
+        """The items of a message; `memory` is what the last `Remember` of this gateway kept, None before the first.
+
+        Changes nothing: the same message and memory give the same items.
+        """
+        ...
+
+    def pack(self, memory: Any) -> bytes:
+        """A memory as bytes for the journal; of a convention without memory never called."""
+        ...
+
+    def unpack(self, packed: bytes) -> Any:
+        """The inverse of `pack`. Raises ValueError for what it never packed."""
         ...
 
 
-FORMATS: dict[str, Format] = {"v1": VersionOne()}
+class Encodes(Protocol):
+    """A dialect that can also write what it reads."""
+
+    def encode(self, items: Sequence[Item]) -> list[tuple[str, bytes]]:
+        """Messages (topic, payload) that decode to these items."""
+        ...
+
+
+FORMATS: dict[str, Callable[[str, Mapping[str, Any]], Dialect]] = {"v1": VersionOne}
+"""The conventions by name: `FORMATS[name](gateway, options)`; raises options.OptionsRefused for bad options."""

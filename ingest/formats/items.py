@@ -28,6 +28,14 @@ class Status(msgspec.Struct):
     online: bool
 
 
+class Reach(msgspec.Struct):
+    """The gateway says that it reaches a device, or no longer does; `t` as in Measured."""
+
+    device: str
+    online: bool
+    t: int | float | None = None
+
+
 class Refused(msgspec.Struct):
     """What could not be read and why. `payload` is a message of its own that can be replayed; None: the whole one."""
 
@@ -37,4 +45,18 @@ class Refused(msgspec.Struct):
     payload: bytes | None = None
 
 
-Item = Measured | Happened | Status | Refused
+class Answer(msgspec.Struct):
+    """What the convention wants to be sent back, such as a command to announce everything anew."""
+
+    topic: str
+    payload: bytes
+
+
+class Remember(msgspec.Struct):
+    """What the next message of the same gateway is read with; `durable`: it must outlive this process."""
+
+    memory: Any
+    durable: bool = True
+
+
+Item = Measured | Happened | Status | Reach | Refused | Answer | Remember

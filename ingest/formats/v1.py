@@ -4,17 +4,25 @@
 `sw/v1/{gateway}/status`.
 
 >>> payload = b'{"readings":[{"device":"GAS-0001","t":1790000000000,"values":{"gas_lel":3.2}}]}'
->>> item, = VersionOne().decode(["telemetry"], payload)
+>>> item, = VersionOne("GW-0001").decode(Message("sw/v1/GW-0001/telemetry", payload, 0))
 >>> item.device, item.t, item.values
 ('GAS-0001', 1790000000000, {'gas_lel': 3.2})
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from ingest.formats.items import Happened, Item, Measured, Refused, Status
+from ingest.formats.memory import Memoryless
+from ingest.words import Message
+
+PREFIX = "sw/v1/"
+"""What every topic of version 1 begins with; the gateway's code follows."""
+SUBSCRIPTIONS = ("sw/v1/+/telemetry", "sw/v1/+/+/telemetry", "sw/v1/+/+/event", "sw/v1/+/status")
+"""The topic filters of all gateways: every one of them may speak version 1, whatever its registered format."""
 
 
 class _Batch(msgspec.Struct):
@@ -39,12 +47,16 @@ _encode = msgspec.json.Encoder().encode
 _pack = msgspec.msgpack.Encoder().encode  # what the journal can't hold must not pass
 
 
-class VersionOne:
+class VersionOne(Memoryless):
     """Typed decoding; when that fails, each good value is kept and each bad one is refused by name."""
 
-    subscriptions = ("sw/v1/+/telemetry", "sw/v1/+/+/telemetry", "sw/v1/+/+/event", "sw/v1/+/status")
+    topics: tuple[str, ...] = ()  # SUBSCRIPTIONS serve all gateways
 
-    def decode(self, path: list[str], payload: bytes) -> list[Item]:
+    def __init__(self, gateway: str, options: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - the port's
+        self._gateway = gateway
+
+    def decode(self, message: Message, memory: Any = None) -> list[Item]:  # noqa: ARG002
+        path, payload = message.topic.split("/")[3:], message.payload
         try:
             match path:
                 case ["telemetry"]:
@@ -61,6 +73,25 @@ class VersionOne:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
             return _salvage(path, payload, str(error))
         return [Refused("unknown_topic", "/".join(path))]
+
+    def encode(self, items: Sequence[Item]) -> list[tuple[str, bytes]]:
+        """One telemetry message for all readings, one message for each event and status."""
+        own, encoded = f"{PREFIX}{self._gateway}", list[tuple[str, bytes]]()
+        if readings := [item for item in items if isinstance(item, Measured)]:
+            encoded.append((f"{own}/telemetry", telemetry(readings)))
+        for item in items:
+            match item:
+                case Happened():
+                    body = {"t": item.t, "type": item.type, "attributes": item.attributes}
+                    encoded.append((f"{own}/{item.device}/event", _encode(body)))
+                case Status():
+                    encoded.append((f"{own}/status", b"online" if item.online else b"offline"))
+        return encoded
+
+
+def telemetry(readings: Sequence[Measured]) -> bytes:
+    """The payload of `sw/v1/{gateway}/telemetry` for these readings."""
+    return _encode({"readings": readings})
 
 
 def _status(payload: bytes) -> Item:

@@ -70,7 +70,7 @@ def flags_of(gate: Gate, *messages: Message) -> list[Quality]:
 
 
 def test_a_message_becomes_columns(gate):
-    block, events, rejects = gate.judge([telemetry(gas(3.2, NOW - SECOND, battery=97))])
+    block, events, rejects, *_ = gate.judge([telemetry(gas(3.2, NOW - SECOND, battery=97))])
     assert block.series.tolist() == [0, 1]
     assert block.value.tolist() == [3.2, 97.0]
     assert block.at.tolist() == [NOW - SECOND] * 2
@@ -86,7 +86,7 @@ def test_a_single_devices_topic_and_its_event(gate):
     event = Message(
         "sw/v1/GW-0001/GAS-0001/event", b'{"t":1790000000000,"type":"fault","attributes":{"active":true}}', NOW
     )
-    block, events, _ = gate.judge([single, event])
+    block, events, _, *_ = gate.judge([single, event])
     assert block.value.tolist() == [1.0, 1.0]
     assert (events[0].kind, events[0].id, events[0].type) == ("device", "GAS-0001", "fault")
     assert events[0].attributes == {"active": True}
@@ -94,7 +94,7 @@ def test_a_single_devices_topic_and_its_event(gate):
 
 
 def test_status_is_an_event_of_the_gateway_even_when_retained(gate):
-    _, events, rejects = gate.judge([Message("sw/v1/GW-0002/status", b"offline", NOW, retained=True)])
+    _, events, rejects, *_ = gate.judge([Message("sw/v1/GW-0002/status", b"offline", NOW, retained=True)])
     assert (events[0].kind, events[0].id, events[0].attributes) == ("gateway", "GW-0002", {"online": False})
     assert rejects == []
 
@@ -138,7 +138,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_each_refusal_has_its_reason_and_disturbs_nothing_else(gate, case):
     good = telemetry(gas(7.0))
-    block, events, rejects = gate.judge([good, REFUSED[case], telemetry(gas(8.0, NOW + SECOND))])
+    block, events, rejects, *_ = gate.judge([good, REFUSED[case], telemetry(gas(8.0, NOW + SECOND))])
     assert [reject.reason for reject in rejects] == [case.split(":")[0]]
     assert decode_reject(encode(rejects[0])) == rejects[0], "it can be journalled"
     assert rejects[0].detail
@@ -147,7 +147,7 @@ def test_each_refusal_has_its_reason_and_disturbs_nothing_else(gate, case):
 
 
 def test_one_wrong_value_costs_only_itself(gate):
-    block, _, rejects = gate.judge(
+    block, _, rejects, *_ = gate.judge(
         [telemetry(gas(5.0, battery="full"), gas(6.0, NOW + SECOND), gas("x", device="GAS-1"))]
     )
     assert block.value.tolist() == [5.0, 6.0]
@@ -155,13 +155,13 @@ def test_one_wrong_value_costs_only_itself(gate):
 
 
 def test_a_refused_part_is_a_message_that_can_be_replayed(gate):
-    _, _, (reject,) = gate.judge([telemetry(gas(5.0), gas(50.0, device="GAS-0003"))])
+    _, _, (reject,), *_ = gate.judge([telemetry(gas(5.0), gas(50.0, device="GAS-0003"))])
     assert reject.readings == 1
     registry = small_registry()
     registry.device_codes[1], registry.series_of["GAS-0003"] = "GAS-0003", {"gas_lel": 1}
     registry.device_index["GAS-0003"], registry.state[1] = 1, "in_service"
     gate.load(registry)
-    block, _, rejects = gate.judge([Message(reject.topic, reject.payload, reject.received_at)])
+    block, _, rejects, *_ = gate.judge([Message(reject.topic, reject.payload, reject.received_at)])
     assert (block.series.tolist(), block.value.tolist(), block.at.tolist(), rejects) == ([1], [50.0], [NOW], [])
 
 
@@ -170,7 +170,7 @@ def test_out_of_range_is_kept_and_flagged(gate):
 
 
 def test_a_reading_without_a_time_stands_at_its_receipt(gate):
-    block, _, _ = gate.judge([telemetry(gas(at=None))])
+    block, _, _, *_ = gate.judge([telemetry(gas(at=None))])
     assert block.at.tolist() == [NOW]
     assert block.quality.tolist() == [Quality.NO_TIME]
 
@@ -201,7 +201,7 @@ def test_our_own_downtime_does_not_age_a_reading(gate):
 def test_events_are_judged_for_lateness_too(gate):
     def flags(minutes: int) -> int:
         payload = msgspec.json.encode({"t": (NOW - minutes * MINUTE) // MILLISECOND, "type": "smoke_alarm"})
-        _, (event,), _ = gate.judge([Message("sw/v1/GW-0001/GAS-0001/event", payload, NOW)])
+        _, (event,), _, *_ = gate.judge([Message("sw/v1/GW-0001/GAS-0001/event", payload, NOW)])
         return event.quality
 
     assert (flags(9), flags(11)) == (0, Quality.AGED)
@@ -215,7 +215,7 @@ def test_events_are_judged_for_lateness_too(gate):
 )
 def test_an_implausible_clock_is_replaced_and_still_alarms(gate, t):
     """1970, a counter, below zero, 2036, nanoseconds, no time at all, two hours ahead."""
-    block, _, rejects = gate.judge([telemetry({"device": "GAS-0001", "t": t, "values": {"gas_lel": 60.0}})])
+    block, _, rejects, *_ = gate.judge([telemetry({"device": "GAS-0001", "t": t, "values": {"gas_lel": 60.0}})])
     assert (block.at.tolist(), block.value.tolist(), rejects) == ([NOW], [60.0], [])
     assert block.quality.tolist() == [Quality.TIME_REPLACED]
     assert block.shift_rows.tolist() == [0]
@@ -225,7 +225,7 @@ def test_a_batch_is_shifted_as_one_and_the_shift_is_kept(gate):
     minute = 60_000
     readings = [{"device": "GAS-0001", "t": i * minute, "values": {"gas_lel": i}} for i in range(3)]
     other = {"device": "NOI-0001", "t": NOW // MILLISECOND, "values": {"laeq": 50}}
-    block, _, _ = gate.judge([telemetry(*readings), telemetry(other, gateway="GW-0002")])
+    block, _, _, *_ = gate.judge([telemetry(*readings), telemetry(other, gateway="GW-0002")])
     assert block.at.tolist() == [NOW - 2 * MINUTE, NOW - MINUTE, NOW, NOW]
     assert block.shift_rows.tolist() == [0, 1, 2]
     assert block.shifts.tolist() == [NOW - 2 * MINUTE] * 3
@@ -234,7 +234,7 @@ def test_a_batch_is_shifted_as_one_and_the_shift_is_kept(gate):
 
 def test_rows_that_go_do_not_move_the_shift_to_others(gate):
     infinite = Message("sw/v1/GW-0001/GAS-0001/telemetry", b'{"t":5,"values":{"gas_lel":1e999,"battery":50}}', NOW)
-    block, _, rejects = gate.judge([infinite, telemetry(gas(2.0))])
+    block, _, rejects, *_ = gate.judge([infinite, telemetry(gas(2.0))])
     assert [r.reason for r in rejects] == ["not_finite"]
     assert (block.series.tolist(), block.at.tolist()) == ([1, 0], [NOW, NOW])
     assert block.quality.tolist() == [Quality.TIME_REPLACED, 0]
@@ -244,7 +244,7 @@ def test_the_state_comes_back_from_its_file_and_the_journal(gate, tmp_path: Path
     gate.judge([telemetry(gas(1.0, NOW))])
     gate.control(Lost(NOW - HOUR))
     gate.save(tmp_path / "gate", Offset(0, 7))
-    later, _, _ = gate.judge([telemetry(gas(1.0, NOW + MINUTE), received_at=NOW + MINUTE)])
+    later, _, _, *_ = gate.judge([telemetry(gas(1.0, NOW + MINUTE), received_at=NOW + MINUTE)])
 
     again = Gate(small_registry())
     assert again.restore(tmp_path / "gate") == Offset(0, 7)
@@ -277,10 +277,12 @@ def test_a_replayed_message_stands_where_it_stood_and_is_as_late_as_it_is(gate):
     def replayed(reading: dict, hours: int) -> Message:
         return telemetry(reading, received_at=NOW, replayed_from=NOW - hours * HOUR)
 
-    block, _, rejects = gate.judge([replayed(gas(60.0, at=None), 3), replayed(gas(60.0, at=5), 2), telemetry(gas("x"))])
+    block, _, rejects, *_ = gate.judge(
+        [replayed(gas(60.0, at=None), 3), replayed(gas(60.0, at=5), 2), telemetry(gas("x"))]
+    )
     assert block.at.tolist() == [NOW - 3 * HOUR, NOW - 2 * HOUR]
     assert block.quality.tolist() == [Quality.NO_TIME | Quality.AGED, Quality.TIME_REPLACED | Quality.AGED]
-    _, _, (again,) = gate.judge([replayed(gas(device="GAS-7777"), 3)])
+    _, _, (again,), *_ = gate.judge([replayed(gas(device="GAS-7777"), 3)])
     assert (again.received_at, [r.received_at for r in rejects]) == (NOW - 3 * HOUR, [NOW])
 
 

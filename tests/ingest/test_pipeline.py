@@ -16,7 +16,7 @@ from core.journal import START, Entry, JournalFull, Offset, RecordKind
 from core.metrics import Metrics
 from core.sqlite_journal import SqliteJournal
 from ingest.embedded_broker import EmbeddedBroker
-from ingest.formats import FORMATS
+from ingest.formats.v1 import SUBSCRIPTIONS
 from ingest.gate import Gate
 from ingest.mqtt import BrokerAddress, BrokerSession, Inbox, refusal_of
 from ingest.pipeline import Pipeline
@@ -37,7 +37,7 @@ class Platform:
         self.registry = small_registry()
         inbox = Inbox()
         self.session = BrokerSession(
-            BrokerAddress.parse(f"mqtt://platform:{WORD}@127.0.0.1:{port}"), FORMATS["v1"].subscriptions, inbox, clock
+            BrokerAddress.parse(f"mqtt://platform:{WORD}@127.0.0.1:{port}"), SUBSCRIPTIONS, inbox, clock
         )
         self.pipeline = Pipeline(
             inbox,
@@ -305,7 +305,7 @@ def test_a_changed_registry_is_followed_at_its_control_record(platform, gateway)
     newer.state[0] = "retired"
     platform.registry = newer
     platform.journal.append([Entry(RecordKind.CONTROL, encode(RegistryChanged(2)))], SystemClock().now())
-    wait_for(lambda: "GAS-0001" not in platform.pipeline._gate._admitted["GW-0001"], 5)
+    wait_for(lambda: "GAS-0001" not in platform.pipeline._gate._admitted["GW-0001"].series, 5)
     publish(gateway, 1.0)
 
     def reasons() -> list[str]:

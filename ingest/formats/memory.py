@@ -1,0 +1,13 @@
+"""What a convention without memory says of it."""
+
+from typing import Any
+
+
+class Memoryless:
+    """A base for dialects whose messages each stand for themselves."""
+
+    def pack(self, memory: Any) -> bytes:
+        raise NotImplementedError(f"{type(self).__name__} remembers nothing")
+
+    def unpack(self, packed: bytes) -> Any:
+        raise ValueError(f"{type(self).__name__} remembers nothing: {packed[:40]!r}")
