@@ -10,9 +10,10 @@ from alerts.responder_sheets import RESPONDER_SHEETS
 from core.clock import SystemClock
 from core.database import reading, writing
 from devices.coordinates import DATUMS
-from devices.credentials import UnknownGateway, issue_password
+from devices.credentials import issue_password
 from devices.device_types import load_device_types
 from devices.enrolment import ensure_registry
+from devices.gateways import UnknownGateway
 from devices.town import ImportRefused, Plan, export_town, import_town
 from devices.town_sheets import TOWN_SHEETS
 from ingest.words import RegistryChanged

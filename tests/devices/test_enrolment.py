@@ -10,9 +10,10 @@ from sqlalchemy import Engine, insert, text, update
 
 from core.clock import HOUR, SECOND
 from core.database import writing
-from devices.credentials import UnknownGateway, issue_password, verify
+from devices.credentials import issue_password, verify
 from devices.device_types import DeviceType, Metric, load_device_types
 from devices.enrolment import EnrolmentError, NewDevice, enrol, ensure_registry, replace_hardware, set_state
+from devices.gateways import UnknownGateway
 from devices.registry import Registry, RegistryError, load_registry
 from devices.tables import device, gateway, registry, series, site
 
