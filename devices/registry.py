@@ -3,8 +3,9 @@
 import json
 import sys
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,14 @@ from sqlalchemy import Connection, Engine
 
 from core.clock import SECOND
 from core.database import reading
+from devices.canary import BEAT, CANARY, CANARY_TYPE
 from devices.device_types import DeviceType
+
+_DEVICES = (
+    "SELECT code, gateway, type, site, state, COALESCE(state_until, 0), in_service_at, CAST(attributes AS TEXT)"
+    " FROM device ORDER BY code"
+)
+_SERIES = "SELECT number, device, metric FROM series ORDER BY number"
 
 
 class RegistryError(ValueError):
@@ -44,7 +52,8 @@ class Registry:
     Over device indexes: `gateway` (int32 index, -1 when it is retired), `type_code`, `site`, `state`, `state_until`
     (0 without an end), `in_service_at`, `interval`, `silence`. Over series numbers: `device` (int32 index, -1 for a
     number that no device has), `metric` (int32 index in `metrics`), `low`, `high` (-inf, inf for a metric that its type
-    lost), `late`. A device's attribute `interval_s` overrides its type's interval.
+    lost), `late`. A device's attribute `interval_s` overrides its type's interval. `canary` is the series number of the
+    platform's own device, which pages nobody; -1 without one.
     """
 
     id: str
@@ -70,6 +79,17 @@ class Registry:
     low: npt.NDArray[np.float64]
     high: npt.NDArray[np.float64]
     late: npt.NDArray[np.int64]
+    canary: int = -1
+
+    @property
+    def town_gateways(self) -> list[GatewayRow]:
+        """Those of the town: all but the canary's."""
+        return [row for row in self.gateways.values() if row.code != CANARY or self.canary < 0]
+
+    @property
+    def town_devices(self) -> int:
+        """How many devices the town has: all but the canary."""
+        return len(self.device_codes) - (self.canary >= 0)
 
     def in_service(self, device_index: int, now: int) -> bool:
         """Does the device page people: in service, or in a maintenance whose end has passed?"""
@@ -83,13 +103,19 @@ def load_registry(engine: Engine, types: Mapping[str, DeviceType]) -> Registry:
     Raises RegistryError when there is none yet or a device has an unknown type.
     """
     with reading(engine) as connection:
-        identity = next(_rows(connection, "SELECT id, version, next_series FROM registry"), None)
+        identity = next(_rows(connection, "SELECT id, version, next_series, canary FROM registry"), None)
         if identity is None:
             raise RegistryError("the database has no registry yet: import a town first")
-        gateways = _gateways(connection)
-        devices = _devices(connection, types, gateways)
-        series = _series(connection, identity[2], devices, types)
-    return Registry(identity[0], identity[1], types, gateways, list(gateways), **devices, **series)
+        gateways, rows, numbers = _gateways(connection), _rows(connection, _DEVICES), _rows(connection, _SERIES)
+        canary = -1 if CANARY in gateways else identity[3]
+        if canary >= 0:
+            types = {**types, CANARY_TYPE.code: CANARY_TYPE}
+            gateways[CANARY] = GatewayRow(len(gateways), CANARY, "v1", "", 0, "")
+            rows = chain(rows, [(CANARY, CANARY, CANARY_TYPE.code, "", "commissioning", 0, 0, "{}")])
+            numbers = chain(numbers, [(canary, CANARY, BEAT)])
+        devices = _devices(rows, types, gateways)
+        series = _series(numbers, identity[2], devices, types)
+    return Registry(identity[0], identity[1], types, gateways, list(gateways), **devices, **series, canary=canary)
 
 
 def _rows(connection: Connection, statement: str) -> Iterator[Sequence[Any]]:
@@ -116,20 +142,14 @@ def _gateways(connection: Connection) -> dict[str, GatewayRow]:
 
 
 def _devices(
-    connection: Connection, types: Mapping[str, DeviceType], gateways: Mapping[str, GatewayRow]
+    rows: Iterable[Sequence[Any]], types: Mapping[str, DeviceType], gateways: Mapping[str, GatewayRow]
 ) -> dict[str, Any]:
-    statement = (
-        "SELECT code, gateway, type, site, state, COALESCE(state_until, 0), in_service_at,"
-        " CAST(attributes AS TEXT) FROM device ORDER BY code"
-    )
     columns: tuple[list[str], ...] = ([], [], [], [])
     codes, type_code, site, state = columns
     gateway, until, since = array("i"), array("q"), array("q")
     attributes: dict[str, dict[str, Any]] = {}
     shared: dict[str, str] = {}
-    for code, its_gateway, its_type, its_site, its_state, its_until, its_since, its_attributes in _rows(
-        connection, statement
-    ):
+    for code, its_gateway, its_type, its_site, its_state, its_until, its_since, its_attributes in rows:
         codes.append(code)
         gateway.append(gateways[its_gateway].index if its_gateway in gateways else -1)
         type_code.append(sys.intern(its_type))
@@ -180,7 +200,7 @@ def _paces(
 
 
 def _series(
-    connection: Connection, count: int, devices: Mapping[str, Any], types: Mapping[str, DeviceType]
+    rows: Iterable[Sequence[Any]], count: int, devices: Mapping[str, Any], types: Mapping[str, DeviceType]
 ) -> dict[str, Any]:
     device_index: dict[str, int] = devices["device_index"]
     codes: list[str] = devices["device_codes"]
@@ -190,7 +210,7 @@ def _series(
     numbers, owners, kinds = array("i"), array("i"), array("i")
     last, index = "", -1
     own: dict[str, int] = {}
-    for number, code, name in _rows(connection, "SELECT number, device, metric FROM series ORDER BY number"):
+    for number, code, name in rows:
         if code != last:  # a device's numbers mostly follow each other
             last, index = code, device_index[code]
             own = series_of[code]

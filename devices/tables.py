@@ -24,8 +24,9 @@ registry = Table(
     Column("id", String(36), nullable=False),
     Column("version", Integer, nullable=False),
     Column("next_series", Integer, nullable=False),
+    Column("canary", Integer, nullable=False, default=-1, server_default="-1"),
 )
-"""One row: the registry's identity, its version (raised by every change) and the next free series number."""
+"""One row: identity, version (raised by every change), the next free series number, the canary's (-1: it has none)."""
 
 village = Table(
     "village",

@@ -160,10 +160,11 @@ def _registry(settings: Settings, types: dict[str, DeviceType]) -> tuple[Registr
         return None, Finding("town", Standing.BROKEN, str(error))
     finally:
         engine.dispose()
-    text = f"{len(registry.gateway_codes)} gateways, {len(registry.device_codes)} devices"
-    if not registry.device_codes:
+    gateways = registry.town_gateways
+    text = f"{len(gateways)} gateways, {registry.town_devices} devices"
+    if not registry.town_devices:
         return registry, Finding("town", Standing.DOUBTFUL, f"{text}: `shouwang town import FOLDER`")
-    locked = sum(not gateway.password_hash for gateway in registry.gateways.values())
+    locked = sum(not gateway.password_hash for gateway in gateways)
     if locked:
         text += f"; {locked} gateways have no password and can't connect: `shouwang town password GATEWAY`"
         return registry, Finding("town", Standing.DOUBTFUL, text)
