@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ingest.formats.items import Item
+from ingest.formats.senml import SenML
 from ingest.formats.v1 import VersionOne
 from ingest.words import Message
 
@@ -44,5 +45,8 @@ class Encodes(Protocol):
         ...
 
 
-FORMATS: dict[str, Callable[[str, Mapping[str, Any]], Dialect]] = {"v1": VersionOne}
+FORMATS: dict[str, Callable[[str, Mapping[str, Any]], Dialect]] = {
+    "v1": VersionOne,
+    "senml": SenML,
+}
 """The conventions by name: `FORMATS[name](gateway, options)`; raises options.OptionsRefused for bad options."""

@@ -5,8 +5,9 @@
 ...     "ENERGY.Power": "power",
 ...     "t": {"metric": "cable_temp", "scale": 0.1, "offset": -40},
 ...     "contact": {"metric": "cover_open", "values": {"true": 0, "false": 1}},
+...     "uptime": None,
 ... }}, problems)
->>> fields.apply({"ENERGY.Power": 12, "t": 655, "contact": False, "battery": 97, "mode": "auto"})
+>>> fields.apply({"ENERGY.Power": 12, "t": 655, "contact": False, "battery": 97, "uptime": 9, "mode": "auto"})
 ({'power': 12, 'cable_temp': 25.5, 'cover_open': 1, 'battery': 97}, [('mode', 'must be a number, not text')])
 """
 
@@ -29,10 +30,10 @@ class Field(NamedTuple):
 
 
 class FieldMap:
-    """A gateway's names to metrics; what has no entry passes as it came."""
+    """A gateway's names to metrics; a name without an entry passes as it came, one in `ignored` is left out."""
 
-    def __init__(self, fields: Mapping[str, Field]) -> None:
-        self.fields = fields
+    def __init__(self, fields: Mapping[str, Field], ignored: frozenset[str] = frozenset()) -> None:
+        self.fields, self.ignored = fields, ignored
 
     @classmethod
     def of(cls, options: Mapping[str, Any], problems: list[str]) -> "FieldMap":
@@ -41,8 +42,10 @@ class FieldMap:
         if not isinstance(given, Mapping):
             problems.append("fields: must be an object of names and metrics")
             return cls({})
-        read = {str(name): _field(f"fields.{name}", entry, problems) for name, entry in given.items()}
-        return cls({name: field for name, field in read.items() if field is not None})
+        used = {str(name): entry for name, entry in given.items() if entry is not None}
+        read = {name: _field(f"fields.{name}", entry, problems) for name, entry in used.items()}
+        ignored = frozenset(str(name) for name in given) - frozenset(used)
+        return cls({name: field for name, field in read.items() if field is not None}, ignored)
 
     def apply(self, given: Mapping[str, object]) -> tuple[dict[str, float | bool], list[tuple[str, str]]]:
         """Metrics with their values, and (name, why) of each name whose value is no number, mapped ones first.
@@ -66,7 +69,7 @@ class FieldMap:
             if name in given:
                 yield name, given[name], field
         for name, value in given.items():
-            if name not in self.fields:
+            if name not in self.fields and name not in self.ignored:
                 yield name, value, Field(name)
 
 
@@ -91,7 +94,7 @@ def _field(key: str, entry: object, problems: list[str]) -> Field | None:
     if isinstance(entry, str):
         entry = {"metric": entry}
     if not isinstance(entry, Mapping):
-        problems.append(f"{key}: must be a metric or an object with metric, scale, offset and values")
+        problems.append(f"{key}: must be a metric, null, or an object with metric, scale, offset and values")
         return None
     found = [f"{key}.{name}: {problem}" for name, problem in _faults(entry)]
     problems.extend(found)
@@ -117,11 +120,11 @@ def _faults(entry: Mapping[str, object]) -> Iterator[tuple[str, str]]:
 
 
 def _finite(value: object, *but: type) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, but) and not _huge(value) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, but) and not huge(value) and math.isfinite(value)
 
 
-def _huge(value: object) -> bool:
-    """An integer that is no float."""
+def huge(value: object) -> bool:
+    """Is it an integer too large for a float?"""
     return isinstance(value, int) and value.bit_length() > 1023
 
 
@@ -134,7 +137,7 @@ def _converted(value: object, field: Field) -> float | bool | str:
         return f"{spelled[:40]} is none of {', '.join(field.values)}"
     if not isinstance(value, int | float):
         return f"must be a number, not {type_name(value)}"
-    if _huge(value):
+    if huge(value):
         return "is too large"
     if field.scale == 1 and field.offset == 0:
         return value
@@ -152,7 +155,7 @@ def _spelled(value: object) -> str:
             return str(int(value))
         case dict() | list():
             return type_name(value)
-        case int() if _huge(value):
+        case int() if huge(value):
             return "a long integer"
     return str(value)
 

@@ -1,6 +1,14 @@
 """A gateway's registered options (its attributes), read with every fault told at once."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from ingest.formats.field_map import FieldMap
+
+_RESERVED = "sw/"
+"""The platform's own topics."""
 
 
 class OptionsRefused(ValueError):
@@ -9,3 +17,109 @@ class OptionsRefused(ValueError):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = tuple(problems)
+
+
+class Options:
+    """One gateway's options, read key by key; `finish` raises when any of them can't be used.
+
+    A gateway may have attributes that are no options; one that is spelled nearly like an option is a fault.
+
+    >>> options = Options("GW-0001", {"topic": "meters/{gateway}/#", "feilds": {}})
+    >>> options.topics("topic", "senml/{gateway}/#"), options.text("device"), options.fields().fields
+    (('meters/GW-0001/#',), None, {})
+    >>> options.finish()
+    Traceback (most recent call last):
+    ...
+    ingest.formats.options.OptionsRefused: feilds: is no option; fields?
+    """
+
+    def __init__(self, gateway: str, given: Mapping[str, Any]) -> None:
+        self.problems: list[str] = []
+        self._gateway, self._given = gateway, given
+        self._read: list[str] = []
+
+    def value(self, key: str) -> Any:
+        """What is given as it stands, None without."""
+        self._read.append(key)
+        return self._given.get(key)
+
+    def text(self, key: str, default: str | None = None) -> str | None:
+        """A text that is not empty."""
+        value = self.value(key)
+        if value is None:
+            return default
+        if not isinstance(value, str) or not value:
+            self.problem(key, "must be a text")
+            return default
+        return value
+
+    def choice(self, key: str, choices: Sequence[str], default: str) -> str:
+        """One of some words."""
+        value = self.text(key, default)
+        if value not in choices:
+            self.problem(key, f"must be one of {', '.join(choices)}")
+            return default
+        return str(value)
+
+    def fields(self) -> FieldMap:
+        """The option `fields`."""
+        self._read.append("fields")
+        return FieldMap.of(self._given, self.problems)
+
+    def topics(self, key: str, default: str | None, wildcards: bool = True) -> tuple[str, ...]:
+        """One topic filter or several, {gateway} filled in with its code; without `wildcards` plain topics."""
+        value = self.value(key)
+        patterns = [default] if value is None else value if isinstance(value, list) else [value]
+        if value is None and default is None:
+            self.problem(key, "is required")
+            return ()
+        found = []
+        for pattern in patterns:
+            if why := fault_of_topic(pattern, wildcards):
+                self.problem(key, why)
+            else:
+                found.append(str(pattern).replace("{gateway}", self._gateway))
+        return tuple(found)
+
+    def problem(self, key: str, told: str) -> None:
+        """Add a fault."""
+        self.problems.append(f"{key}: {told}")
+
+    def finish(self) -> None:
+        """Raise OptionsRefused with every fault, if there is one."""
+        for key in self._given:
+            if key not in self._read and (close := get_close_matches(key, self._read, 1, 0.8)):
+                self.problem(key, f"is no option; {close[0]}?")
+        if self.problems:
+            raise OptionsRefused(self.problems)
+
+
+def fault_of_topic(pattern: object, wildcards: bool = True) -> str:
+    """Why a pattern is no topic filter that a gateway may have; empty when it is one.
+
+    >>> fault_of_topic("meters/+/up"), fault_of_topic("meters/a+/up")
+    ('', "'meters/a+/up' has + or # beside other characters, or # before the end")
+    """
+    if not isinstance(pattern, str) or not pattern or "\0" in pattern or len(pattern) > 1_000:
+        return "must be a topic"
+    levels = pattern.split("/")
+    if any(re.search("[+#]", level) and len(level) > 1 for level in levels) or "#" in levels[:-1]:
+        return f"{pattern!r} has + or # beside other characters, or # before the end"
+    if levels[0] in ("+", "#", "{device}"):
+        return f"{pattern!r} must begin with a level of its own"
+    if pattern.startswith(_RESERVED) or pattern.startswith("$"):
+        return f"{pattern!r} is the platform's or the broker's own"
+    if not wildcards and re.search("[+#]", pattern):
+        return f"{pattern!r} must hold no + or #"
+    return ""
+
+
+def device_level(topic: str) -> int | None:
+    """Which level of a topic pattern is {device}; None without."""
+    levels = topic.split("/")
+    return levels.index("{device}") if "{device}" in levels else None
+
+
+def device_filter(topic: str) -> str:
+    """The topic filter of a pattern: + for {device}."""
+    return topic.replace("{device}", "+")

@@ -52,10 +52,14 @@ def test_of_two_names_for_one_metric_the_mapped_one_stands() -> None:
     assert refused == [("cable_temp", "cable_temp is given by temp already")]
 
 
+def test_a_name_that_is_null_is_left_out() -> None:
+    assert _fields(uptime=None).apply({"uptime": "3d", "t": 1}) == ({"t": 1}, [])
+
+
 @pytest.mark.parametrize(
     ("entry", "problem"),
     [
-        (7, "fields.t: must be a metric or an object with metric, scale, offset and values"),
+        (7, "fields.t: must be a metric, null, or an object with metric, scale, offset and values"),
         ({}, "fields.t.metric: must be a metric of the device's type"),
         ({"metric": "m", "factor": 2}, "fields.t.factor: unknown; choose from metric, scale, offset, values"),
         ({"metric": "m", "scale": "0.1"}, "fields.t.scale: must be a number"),
