@@ -64,6 +64,9 @@ class Metrics:
         self.detections = Counter("shouwang_detections", "Detections", ["change"], registry=registry)
         self.records_skipped = Counter("shouwang_records_skipped", "Records no rule could judge", registry=registry)
         self.broker_connected = Gauge("shouwang_broker_connected", "1 while subscribed", registry=registry)
+        self.canary_age = Gauge(
+            "shouwang_canary_age_seconds", "Since the last canary that went the whole way", registry=registry
+        )
         self.journal_bytes = Gauge("shouwang_journal_bytes", "Bytes in the journal", registry=registry)
         self.journal_share = Gauge("shouwang_journal_share", "Journal bytes / quota", registry=registry)
         self.journal_dropped = Gauge(

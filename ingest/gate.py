@@ -80,12 +80,14 @@ class Judged(NamedTuple):
 class Gate:
     """Admits messages of the registered town. One thread's own; it knows each series' newest time and the outages.
 
-    `ticked` is the time of the last tick (µs, 0 before the first): until then the platform certainly listened.
+    `ticked` is the time of the last tick (µs, 0 before the first): until then the platform certainly listened. `beat` is
+    the time of the canary's newest reading that is journalled.
     """
 
     def __init__(self, registry: Registry) -> None:
         self.outages = Outages()
         self.ticked = 0
+        self.beat = 0
         self._newest: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self._memories: dict[str, Any] = {}
         self.load(registry)
@@ -112,7 +114,10 @@ class Gate:
         return Judged(block, batch.events, batch.rejects, batch.answers, batch.memories)
 
     def settle(self, judged: Judged) -> None:
-        """Take up what the dialects remember of a batch that is journalled."""
+        """Take up what the dialects remember of a batch that is journalled, and how far the canary came."""
+        if self._registry.canary >= 0 and len(judged.block):
+            beats = judged.block.at[judged.block.series == self._registry.canary]
+            self.beat = int(beats.max(initial=self.beat))
         for gateway, remember in judged.memories.items():
             self._memories[gateway] = remember.memory
 

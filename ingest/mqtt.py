@@ -139,7 +139,7 @@ class BrokerSession:
         client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id=address.client_id, clean_session=False, manual_ack=True
         )
-        _set_credentials(client, address)
+        sign_in(client, address)
         client.reconnect_delay_set(_FIRST_RETRY, _LONGEST_RETRY)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
@@ -257,7 +257,7 @@ def refusal_of(address: BrokerAddress, timeout: float = 5.0) -> str:
     """
     answered, reasons = threading.Event(), list[ReasonCode]()
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"{address.client_id}-doctor")
-    _set_credentials(client, address)
+    sign_in(client, address)
 
     def on_connect(_client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
         reasons.append(reason)
@@ -275,7 +275,8 @@ def refusal_of(address: BrokerAddress, timeout: float = 5.0) -> str:
     return str(reasons[0]) if reasons[0].is_failure else ""
 
 
-def _set_credentials(client: paho.Client, address: BrokerAddress) -> None:
+def sign_in(client: paho.Client, address: BrokerAddress) -> None:
+    """Give a client the account, and what it trusts, of an address."""
     if address.username:
         client.username_pw_set(address.username, address.password)
     if address.tls:

@@ -16,13 +16,20 @@ from shouwang.wiring import Platform
 
 _SETTLED = ("accepted", "delivered", "acknowledged", "failed", "uncertain", "expired")
 _LOOK = 0.05  # s
+_BEATS = 5.0  # s
 
 
 def drain(platform: Platform, published: Published, seconds: float = 30.0) -> bool:
-    """Wait until all that was published is journalled, stored, judged and told; False when time ran out."""
+    """Wait until all that was published is journalled, stored, judged and told; False when time ran out.
+
+    The canary ends first, so that its readings can be taken off exactly.
+    """
     metrics = platform.metrics
+    if platform.canary:
+        platform.canary.stop(_BEATS)
+    sent = published.readings + _beats(platform)
     steps: list[Callable[[], bool]] = [
-        lambda: _count(metrics, "readings") + _count(metrics, "rejected_readings") >= published.readings,
+        lambda: _count(metrics, "readings") + _count(metrics, "rejected_readings") >= sent,
         lambda: _count(metrics, "stored") + _count(metrics, "duplicates") >= _count(metrics, "readings"),
         lambda: platform.watch is None or platform.watch.reached >= platform.clock.now() - 2 * SECOND,
         lambda: not _waiting(platform.engine, platform.clock),
@@ -38,6 +45,10 @@ def drain(platform: Platform, published: Published, seconds: float = 30.0) -> bo
     return True
 
 
+def _beats(platform: Platform) -> int:
+    return platform.canary.beats if platform.canary else 0
+
+
 def _count(metrics: Metrics, name: str) -> int:
     return int(metrics.registry.get_sample_value(f"shouwang_{name}_total") or 0)
 
@@ -50,9 +61,12 @@ def _waiting(engine: Engine, clock: Clock) -> int:
 
 
 def report(platform: Platform, published: Published) -> dict[str, Any]:
-    """The object that `shouwang demo --json` writes; see the README for its fields."""
-    metrics = platform.metrics
-    stored = platform.store.counts().stored if platform.store else 0
+    """The object that `shouwang demo --json` writes; see the README for its fields.
+
+    After `drain`; the canary's own readings are in none of the counts.
+    """
+    metrics, beats = platform.metrics, _beats(platform)
+    stored = platform.store.counts().stored - beats if platform.store else 0
     rejected = _count(metrics, "rejected_readings")
     with reading(platform.engine) as connection:
         tickets, notices = _tally(connection, ticket.c.status), _tally(connection, notice.c.state)
@@ -68,7 +82,7 @@ def report(platform: Platform, published: Published) -> dict[str, Any]:
     return {
         "messages_published": published.messages,
         "readings_published": published.readings,
-        "readings_journalled": _count(metrics, "readings"),
+        "readings_journalled": _count(metrics, "readings") - beats,
         "readings_duplicate": platform.store.counts().duplicate if platform.store else 0,
         "readings_stored": stored,
         "rejects": _by_label(metrics, "shouwang_rejects_total", "reason"),

@@ -1,7 +1,7 @@
 """What the platform finds wrong in itself: named faults of plain figures, journalled at each change."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import structlog
@@ -9,9 +9,10 @@ import structlog
 from core.clock import MINUTE
 from core.journal import Entry, Journal, JournalError, Offset, RecordKind
 from core.sqlite_journal import JournalUse, SqliteJournal
-from detectors.platform import PLATFORM
+from detectors.faults import PLATFORM
 from ingest.words import Event, encode
 from ingest.writer import StoreWriter
+from shouwang.canary import Standing
 
 Figures = Mapping[str, float | None]
 """By the event's type; None where it can't be told yet."""
@@ -52,16 +53,18 @@ class Fault(NamedTuple):
 
 
 STORE_BEHIND = Fault("store", "store_behind", limit=5, recovery=2)  # min
+CANARY_S = 10.0
 
 
-def faults(reserve: int) -> tuple[Fault, ...]:
-    """All faults; `reserve` is how many bytes of the disk the journal leaves free."""
+def faults(reserve: int, canary_s: float = CANARY_S) -> tuple[Fault, ...]:
+    """All faults; `reserve` is how many bytes of the disk the journal leaves free, a canary is sent each `canary_s`."""
     kept = reserve / _GIGABYTE
     return (
         Fault("journal", "journal_quota", limit=80, recovery=70),  # %
         Fault("journal", "readings_dropped", limit=1, recovery=1),  # in the last ten minutes
         STORE_BEHIND,
         Fault("disk", "disk_low", limit=2 * kept, recovery=2.5 * kept, below=True),  # GB
+        Fault("canary", "canary_missed", limit=3 * canary_s, recovery=1.5 * canary_s + 3),  # s
     )
 
 
@@ -69,13 +72,20 @@ class SelfWatch:
     """Looks at journal, store and disk, and journals what changed, so that detection finds it at every replay.
 
     What stands is said once after each start, as soon as it is known: between limit and recovery nothing is, so that a
-    restart neither ends a fault nor begins one.
+    restart neither ends a fault nor begins one. `canary` tells how the canary fares, None where it runs elsewhere.
     """
 
-    def __init__(self, journal: SqliteJournal, reserve: int) -> None:
-        self._journal = journal
-        self._faults = faults(reserve)
+    def __init__(
+        self,
+        journal: SqliteJournal,
+        reserve: int,
+        canary: Callable[[], Standing | None] = lambda: None,
+        canary_s: float = CANARY_S,
+    ) -> None:
+        self._journal, self._canary = journal, canary
+        self._faults = faults(reserve, canary_s)
         self._figures: Figures = {}
+        self._more: dict[str, dict[str, str]] = {}
         self._found: dict[str, bool | None] = {}
         self._said: dict[str, bool] = {}
         self._dropped: deque[tuple[int, int]] = deque()
@@ -84,12 +94,14 @@ class SelfWatch:
     def look(self, now: int) -> None:
         """Judge the present figures; best called when the journal was just trimmed."""
         self._since = now if self._since is None else self._since
-        use = self._journal.use()
+        use, beats = self._journal.use(), self._canary()
+        self._more = {"canary_missed": {"hop": beats.hop}} if beats else {}
         self._figures = {
             "journal_quota": 100 * waiting_share(self._journal, use),
             "readings_dropped": self._dropped_lately(now, sum(use.dropped_readings.values())),
             "store_behind": self._store_behind(now, now - self._since),
             "disk_low": use.disk_free / _GIGABYTE,
+            "canary_missed": beats.age if beats else None,
         }
         for fault in self._faults:
             before = self._found.get(fault.event)
@@ -112,7 +124,8 @@ class SelfWatch:
 
     def _event(self, fault: Fault, now: int) -> Event:
         value = round(self._figures[fault.event] or 0.0, 2)
-        attributes = {"active": self._found[fault.event], "value": value, "limit": fault.limit}
+        figures = {"active": self._found[fault.event], "value": value, "limit": fault.limit}
+        attributes = figures | self._more.get(fault.event, {})
         return Event(PLATFORM, fault.part, fault.event, now, now, attributes)
 
     def _dropped_lately(self, now: int, total: int) -> float | None:

@@ -12,7 +12,8 @@ from core.database import reading
 from core.metrics import Metrics
 from core.sqlite_journal import TRIM_INTERVAL, SqliteJournal
 from ingest.store import ReadingStore
-from shouwang.faults import SelfWatch
+from shouwang.canary import Standing
+from shouwang.faults import CANARY_S, SelfWatch
 
 _INTERVAL = 1.0  # s
 _RATE_SPAN = 10  # samples
@@ -22,7 +23,8 @@ class Housekeeping:
     """Keeps the journal small, the gauges true and readings for `keep` µs; journals the platform's own faults.
 
     `detected` tells the time (µs) up to which detection has come; it and `store` are None where another process has it.
-    `reserve` is how many bytes of the disk the journal leaves free.
+    `reserve` is how many bytes of the disk the journal leaves free; `canary` tells how the canary fares, sent every
+    `canary_s`.
     """
 
     def __init__(
@@ -35,11 +37,14 @@ class Housekeeping:
         detected: Callable[[], int] | None,
         keep: int,
         reserve: int,
+        canary: Callable[[], Standing | None] = lambda: None,
+        canary_s: float = CANARY_S,
     ) -> None:
         self._journal, self._engine, self._store = journal, engine, store
         self._clock, self._metrics, self._keep = clock, metrics, keep
         self._detected = detected
-        self._self_watch = SelfWatch(journal, reserve)
+        self._canary = canary
+        self._self_watch = SelfWatch(journal, reserve, canary, canary_s)
         self._states: set[str] = set()
         self._samples: deque[tuple[int, float]] = deque(maxlen=_RATE_SPAN)
 
@@ -75,6 +80,8 @@ class Housekeeping:
         metrics = self._metrics
         metrics.journal_bytes.set(use.bytes)
         metrics.journal_share.set(use.share)
+        if beats := self._canary():
+            metrics.canary_age.set(beats.age)
         for consumer, dropped in use.dropped_readings.items():
             metrics.journal_dropped.labels(consumer).set(dropped)
             metrics.lag.labels(consumer).set(head.n - self._journal.acknowledged(consumer).n)

@@ -98,7 +98,8 @@ class _Environment(EnvSettingsSource):
 class Settings(BaseSettings):
     """Everything an operator decides.
 
-    `state` is the folder of all files; URLs choose the adapters; readings stay `keep_days`.
+    `state` is the folder of all files; URLs choose the adapters; readings stay `keep_days`. Every `canary_s` seconds
+    (0: never) the platform sends a reading of its own the whole way.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid")
@@ -114,6 +115,7 @@ class Settings(BaseSettings):
     console: ConsoleSettings = ConsoleSettings()
     channels: dict[str, ChannelSettings] = {"phone": ChannelSettings(kind="phone")}
     language: Literal["zh", "en"] = "zh"
+    canary_s: float = Field(default=10, ge=0)
     demo: bool = False
 
     @field_validator("broker")

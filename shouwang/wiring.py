@@ -12,13 +12,14 @@ from alerts.sender import Sender
 from alerts.town_view import TownView, load_town_view
 from console.app import create_app
 from console.services import Services, no_figures
-from core.clock import DAY, HOUR, Clock
+from core.clock import DAY, HOUR, SECOND, Clock
 from core.database import open_engine, reading, writing
 from core.journal import Entry, Offset, RecordKind
 from core.lifecycle import Cleanup, Lifecycle, Part, Worker
 from core.metrics import Metrics
 from core.sqlite_journal import Quota, SqliteJournal
 from detectors.rules import RuleSet, load_packs, load_version, newest_version, record_version
+from devices.canary import reserve_canary
 from devices.device_types import DeviceType, load_device_types
 from devices.enrolment import ensure_registry
 from devices.registry import Registry, load_registry
@@ -32,6 +33,7 @@ from ingest.pipeline import Pipeline
 from ingest.tables import applied
 from ingest.words import Control, RegistryChanged, RulesChanged, encode
 from ingest.writer import StoreWriter
+from shouwang.canary import Canary, Hop, Passage, Standing
 from shouwang.embedded import EmbeddedBrokerPart
 from shouwang.housekeeping import Housekeeping
 from shouwang.migrate import migrate
@@ -62,6 +64,7 @@ class Platform:
     session: BrokerSession | None = None
     web: WebServer | None = None
     watch: SafetyWatch | None = None
+    canary: Canary | None = None
 
     def control(self, control: Control) -> None:
         """Journal a control record."""
@@ -75,6 +78,8 @@ def open_database(settings: Settings) -> Engine:
     migrate(engine)
     with writing(engine) as connection:
         ensure_registry(connection)
+        if settings.canary_s:
+            reserve_canary(connection)
     return engine
 
 
@@ -196,12 +201,17 @@ class _Wiring:
         keep = p.settings.keep_days * DAY
         detected = self._detected if p.watch else None
         reserve = p.settings.journal.reserve_bytes
-        self.house = Housekeeping(p.journal, p.engine, p.store, p.clock, p.metrics, detected, keep, reserve)
+        self.house = Housekeeping(
+            p.journal, p.engine, p.store, p.clock, p.metrics, detected, keep, reserve, self._beats, p.settings.canary_s
+        )
         self._work("housekeeping", self.house.run)
 
     def _detected(self) -> int:
         watch = self.platform.watch
         return watch.reached if watch else 0
+
+    def _beats(self) -> Standing | None:
+        return self.platform.canary.standing() if self.platform.canary else None
 
     def serve_console(self, live: bool) -> None:
         """`live`: readings are counted in this process, so that the console can tell their rate."""
@@ -244,6 +254,20 @@ class _Wiring:
         self._work("pipeline", pipeline.run)
         self._work("replays", replays.run)
         self.parts.append(session)
+        if registry.canary >= 0 and p.settings.canary_s:
+            self._send_canary(BrokerAddress.parse(url), registry.canary, gate)
+
+    def _send_canary(self, broker: BrokerAddress, series: int, gate: Gate) -> None:
+        """Look for the beats at the hops that this process has."""
+        p = self.platform
+        passage = Passage(p.journal, lambda: gate.beat)
+        hops = [Hop("journal", passage.journalled)]
+        if p.watch:
+            hops.append(Hop("detection", lambda: passage.detected(self._detected())))
+        if store := p.store:
+            hops.append(Hop("store", lambda: passage.stored(store, series)))
+        p.canary = Canary(broker, p.clock, int(p.settings.canary_s * SECOND), passage.look, hops)
+        self.parts.append(p.canary)
 
 
 def _town_of(engine: Engine) -> Callable[[], TownView]:

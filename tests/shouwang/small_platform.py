@@ -44,9 +44,10 @@ def workday(hour: int, minute: int = 0) -> Clock:
 
 
 def small_settings(folder: Path, **options: Any) -> Settings:
-    """Embedded everything, on free ports, with its state in `folder`."""
+    """Embedded everything, on free ports, with its state in `folder`; no canary, which would be counted too."""
     broker = SecretStr(f"embedded://127.0.0.1:{free_port()}")
-    return Settings(state=folder / "state", broker=broker, console=ConsoleSettings(port=0), **options)
+    options = {"broker": broker, "canary_s": 0, **options}
+    return Settings(state=folder / "state", console=ConsoleSettings(port=0), **options)
 
 
 def found_town(settings: Settings, clock: Clock) -> dict[str, str]:
