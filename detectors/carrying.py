@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from detectors.columns import SERIES
 from detectors.events import EventEpisode, Key
+from detectors.faults import PLATFORM, Fault, FaultKey
 from detectors.hearing import Devices
-from detectors.platform import Fault
 
 Columns = dict[str, npt.NDArray[Any]]
 _State = TypeVar("_State", bound=Devices)
@@ -42,10 +42,11 @@ def columns_of(name: str, state: Devices, codes: Sequence[str]) -> Columns:
 
 
 def state_of(name: str, kind: type[_State], columns: Columns) -> tuple[_State, list[str]]:
-    """The inverse of `columns_of`."""
+    """The inverse of `columns_of`; a column that an older snapshot lacks is as of nothing heard."""
     state: _State = kind.unheard(len(columns[f"{name}.heard"]))
     for column in fields(state):
-        getattr(state, column.name)[:] = columns[f"{name}.{column.name}"]
+        if (kept := columns.get(f"{name}.{column.name}")) is not None:
+            getattr(state, column.name)[:] = kept
     return state, texts(columns[f"{name}.codes"])
 
 
@@ -86,11 +87,12 @@ def unpacked(column: npt.NDArray[np.uint8]) -> dict[Key, EventEpisode]:
     return dict(msgspec.msgpack.decode(column.tobytes(), type=list[tuple[Key, EventEpisode]]))
 
 
-def packed_faults(standing: Mapping[Key, Fault]) -> npt.NDArray[np.uint8]:
-    """The platform's standing faults as bytes."""
+def packed_faults(standing: Mapping[FaultKey, Fault]) -> npt.NDArray[np.uint8]:
+    """Standing faults as bytes."""
     return np.frombuffer(msgspec.msgpack.encode(list(standing.items())), np.uint8)
 
 
-def unpacked_faults(column: npt.NDArray[np.uint8]) -> dict[Key, Fault]:
-    """The inverse of `packed_faults`."""
-    return dict(msgspec.msgpack.decode(column.tobytes(), type=list[tuple[Key, Fault]]))
+def unpacked_faults(column: npt.NDArray[np.uint8]) -> dict[FaultKey, Fault]:
+    """The inverse of `packed_faults`; older snapshots hold only the platform's, by (part, rule)."""
+    kept = msgspec.msgpack.decode(column.tobytes(), type=list[tuple[tuple[str, ...], Fault]])
+    return {FaultKey(*((PLATFORM, *key) if len(key) == 2 else key)): fault for key, fault in kept}

@@ -23,6 +23,8 @@ class Devices:
     """Over device indexes: the journal's and the own time of the last thing heard (NEVER before it), the open episode.
 
     `told` is the announced severity; `onset` and `known` (the value of `heard` at its opening) are the episode's.
+    `offline_at` is the own time of the report that took it out of reach and `offline_received` the journal's, NEVER
+    while it is not; `status_at` is the newest such report's own time, of either sort.
     """
 
     heard: Times
@@ -30,55 +32,57 @@ class Devices:
     told: npt.NDArray[np.int8]
     onset: Times
     known: Times
+    offline_at: Times
+    offline_received: Times
+    status_at: Times
 
     @classmethod
     def unheard(cls, count: int) -> Self:
         """State of devices of which nothing was heard."""
-        never = np.full((3, count), NEVER)
-        return cls(never[0], never[1], np.zeros(count, np.int8), np.zeros(count, np.int64), never[2])
+        heard, heard_at, known, *status = np.full((6, count), NEVER)
+        return cls(heard, heard_at, np.zeros(count, np.int8), np.zeros(count, np.int64), known, *status)
 
     def hear(self, index: int, event: Event, now: int) -> None:
         """Something other than a reading came."""
         before = (int(self.heard[index]), int(self.heard_at[index]))
         self.heard[index], self.heard_at[index] = max(before, (now, event.at))
 
+    def report(self, index: int, event: Event, now: int) -> None:
+        """What is said of it: offline holds until online or something newer, whatever is repeated in between.
 
-@dataclass
-class Gateways(Devices):
-    """Over gateway indexes: what `Devices` has (`heard` only by its own events), and its status.
-
-    `offline_at` is the own time of the status that took it offline and `offline_received` the journal's, NEVER while it
-    is not; `status_at` is
-    the newest status' own time; `dead_at` the last tick that found it dead.
-    """
-
-    offline_at: Times = field(default_factory=lambda: np.empty(0, np.int64))
-    offline_received: Times = field(default_factory=lambda: np.empty(0, np.int64))
-    status_at: Times = field(default_factory=lambda: np.empty(0, np.int64))
-    dead_at: Times = field(default_factory=lambda: np.empty(0, np.int64))
-
-    @classmethod
-    def unheard(cls, count: int) -> Self:
-        """State of gateways of which nothing was heard."""
-        devices, never = Devices.unheard(count), np.full((4, count), NEVER)
-        heard = (devices.heard, devices.heard_at, devices.told, devices.onset, devices.known)
-        return cls(*heard, never[0], never[1], never[2], never[3])
-
-    def status(self, index: int, event: Event, now: int) -> None:
-        """A gateway's status: offline holds until online, whatever is repeated in between.
-
-        A repeated online is no sign of life: the broker keeps the last one and says it to every new session.
+        Offline is no sign of life. A repeated online is none either: the broker keeps the last one and says it to every
+        new session.
         """
         online = event.attributes.get("online")
         if not isinstance(online, bool) or event.at < self.status_at[index]:
             return
         was_offline, known = self.offline_at[index] != NEVER, self.status_at[index] != NEVER
         self.status_at[index] = event.at
-        if online and (was_offline or not known):
+        if not online:
+            if not was_offline or self.heard_at[index] > self.offline_at[index]:
+                self.offline_at[index], self.offline_received[index] = event.at, now
+        elif was_offline or not known:
             self.offline_at[index] = self.offline_received[index] = NEVER
             self.hear(index, event, now)
-        elif not online and not was_offline:
-            self.offline_at[index], self.offline_received[index] = event.at, now
+
+    def revive(self) -> None:
+        """Whatever was heard with a later time than the report has overtaken it."""
+        overtaken = (self.offline_at != NEVER) & (self.heard_at > self.offline_at)
+        self.offline_at[overtaken] = self.offline_received[overtaken] = NEVER
+
+
+@dataclass
+class Gateways(Devices):
+    """Over gateway indexes: what `Devices` has (`heard` only by its own events); `dead_at`: when last found dead."""
+
+    dead_at: Times = field(default_factory=lambda: np.empty(0, np.int64))
+
+    @classmethod
+    def unheard(cls, count: int) -> Self:
+        """State of gateways of which nothing was heard."""
+        made = super().unheard(count)
+        made.dead_at = np.full(count, NEVER)
+        return made
 
 
 @dataclass

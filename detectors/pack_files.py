@@ -17,7 +17,7 @@ import msgspec
 from core.clock import HOUR, MILLISECOND, MINUTE, SECOND
 from core.yaml_files import YAMLError, load_yaml
 from detectors.rule import GRADED, Override, Rule
-from detectors.rule_checks import problems_of
+from detectors.rule_checks import FAULTS, problems_of
 from detectors.words import Severity
 from devices.device_types import DeviceType
 
@@ -96,7 +96,7 @@ class _Reading:
         wide = {key: value for key, value in fields.items() if key in _FIELDS and value is not None}
         if "severity" in fields:
             wide["limits"] = {fields["severity"]: 1}
-        wide.setdefault("device_types", "all")
+        wide.setdefault("device_types", [] if wide.get("kind") in FAULTS else "all")
         for rule_id, narrow in self._expanded(name, wide):
             self._add(path, rule_id, self._converted(path, narrow, _FIELDS), here)
 

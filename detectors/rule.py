@@ -7,7 +7,9 @@ import msgspec
 
 from detectors.words import Severity
 
-Kind = Literal["threshold", "rate", "event", "silence", "gateway", "frozen", "out_of_range", "platform"]
+Kind = Literal[
+    "threshold", "rate", "event", "silence", "gateway", "frozen", "out_of_range", "platform", "gateway_fault"
+]
 
 GRADED: frozenset[str] = frozenset({"threshold", "rate", "out_of_range"})
 """Kinds whose limits are numbers; the others have one severity, its limit 1 standing for yes."""
@@ -53,9 +55,10 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     it: the limit itself is allowed) or falls below a lower one ("below"); the episode ends when it is back on the good
     side of `recovery`. `ignore` is a value that stands for "nothing measured" and violates nothing. `dwell` and
     `window` are µs. For a rate the limits are rises (falls) within `window`; for out_of_range they count readings in a
-    row; a platform rule judges no device, its `event` is what the platform says of itself. `class_code` is the ticket's
-    class: E for events, C for components. `basis` is "V" where the source was read, "K" for a default that is general
-    knowledge and no claim of compliance. `effective_from` and `effective_to` are local days, both included.
+    row; rules of kind platform and gateway_fault judge no device, their `event` is what the platform says of itself or
+    of a gateway. `class_code` is the ticket's class: E for events, C for components. `basis` is "V" where the source
+    was read, "K" for a default that is general knowledge and no claim of compliance. `effective_from` and
+    `effective_to` are local days, both included.
     """
 
     id: str

@@ -20,8 +20,11 @@ CATEGORIES = (
     "三官一律",
 )
 HAZARDS = ("gas", "smoke", "electrical", "flood", "manhole", "noise", "dust", "traffic", "device", "platform")
-PLATFORM_EVENTS = ("journal_quota", "readings_dropped", "store_behind", "disk_low")
-"""What the platform says of itself."""
+FAULTS = {
+    "platform": ("journal_quota", "readings_dropped", "store_behind", "disk_low", "canary_missed", "broker_drops"),
+    "gateway_fault": ("clock", "flooding", "shut_out"),
+}
+"""By kind of rule what the platform says of itself or of a gateway."""
 
 Types = Mapping[str, DeviceType]
 
@@ -48,11 +51,11 @@ def _subject_matter(rule: Rule, types: Types) -> Iterator[str]:
     needs_metric = rule.kind in GRADED or rule.kind == "frozen"
     if needs_metric != bool(rule.metric):
         yield f".metric: a rule of kind {rule.kind} {'needs one' if needs_metric else 'has none'}"
-    needs_event = rule.kind in ("event", "platform")
+    needs_event = rule.kind == "event" or rule.kind in FAULTS
     if needs_event != bool(rule.event):
         yield f".event: a rule of kind {rule.kind} {'needs one' if needs_event else 'has none'}"
-    if rule.kind == "platform":
-        yield from _of_the_platform(rule)
+    if rule.kind in FAULTS:
+        yield from _of_a_fault(rule)
         return
     if not rule.device_types:
         yield ".device_types: no device type fits"
@@ -65,11 +68,12 @@ def _subject_matter(rule: Rule, types: Types) -> Iterator[str]:
             yield from _metric_fits(rule, types[code])
 
 
-def _of_the_platform(rule: Rule) -> Iterator[str]:
+def _of_a_fault(rule: Rule) -> Iterator[str]:
+    known = FAULTS[rule.kind]
     if rule.device_types:
-        yield ".device_types: a rule of kind platform has none"
-    if rule.event and rule.event not in PLATFORM_EVENTS:
-        yield f".event: {rule.event!r} is none of {', '.join(PLATFORM_EVENTS)}"
+        yield f".device_types: a rule of kind {rule.kind} has none"
+    if rule.event and rule.event not in known:
+        yield f".event: {rule.event!r} is none of {', '.join(known)}"
 
 
 def _metric_fits(rule: Rule, device_type: DeviceType) -> Iterator[str]:

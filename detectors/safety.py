@@ -21,9 +21,9 @@ from detectors.carrying import (
 )
 from detectors.checks import Rows, grown
 from detectors.events import Events
+from detectors.faults import GATEWAY, PLATFORM, Faults
 from detectors.hearing import FOREVER, Devices, Gateways, Listening
 from detectors.kernel import NEVER
-from detectors.platform import PLATFORM, Faults
 from detectors.rules import RuleSet
 from detectors.speech import Speech
 from detectors.watch import Watch, gateway_places, succeed
@@ -42,6 +42,8 @@ from ingest.words import (
     decode_event,
 )
 
+STATUS = "status"
+"""The type of the event that says whether a gateway or device is online."""
 FORMAT = 1
 """Of a snapshot; raised when its meaning changes."""
 
@@ -139,16 +141,22 @@ class SafetyDetector:
         watch = self._watch
         if event.kind == PLATFORM:
             yield from watch.faults.apply(event)
-        elif event.kind == "gateway":
+        elif event.kind == GATEWAY:
             row = self.registry.gateways.get(event.id)
-            if row is not None and event.type == "status":
-                watch.silence.gateways.status(row.index, event, self._time)
-            elif row is not None:
-                watch.silence.gateways.hear(row.index, event, self._time)
+            if row is not None and event.type == STATUS:
+                watch.silence.gateways.report(row.index, event, self._time)
+            elif row is not None:  # what the platform found in it: no sign of life
+                yield from watch.faults.apply(event)
         elif event.id in self.registry.device_index:
-            device = self.registry.device_index[event.id]
-            watch.silence.devices.hear(device, event, self._time)
-            yield from watch.events.apply(event, device, bool(watch.active[device]))
+            yield from self._of_device(event, self.registry.device_index[event.id])
+
+    def _of_device(self, event: Event, device: int) -> Iterator[Detection]:
+        watch = self._watch
+        if event.type == STATUS and "online" in event.attributes:
+            watch.silence.devices.report(device, event, self._time)
+            return
+        watch.silence.devices.hear(device, event, self._time)
+        yield from watch.events.apply(event, device, bool(watch.active[device]))
 
     def _control(self, control: Control) -> Iterator[Detection]:
         match control:
@@ -164,9 +172,7 @@ class SafetyDetector:
                 self._rearm(Subject(kind, code), rule)
 
     def _rearm(self, subject: Subject, rule: str) -> None:
-        if subject.kind == PLATFORM:
-            self._watch.faults.rearm(subject.id, rule)
-            return
+        self._watch.faults.rearm(subject, rule)
         silence, its = self._watch.silence, self._watch.silence.rule_on(subject)
         if its is not None and its.id == rule:
             silence.forget(subject)

@@ -4,6 +4,9 @@ A gateway is dead when its status says so or when nothing came from any of its d
 their intervals, and from no second one that was due by then: one fast device that dies is no dead gateway. It counts
 once: its devices' silence is not told while it is dead, while it is on the way to be (nothing heard for half of that
 time), and until they had an interval to speak after its return.
+
+A device that is reported out of reach need not be silent for long: it is told after its gateway's dwell, so that one
+that connects anew alarms nobody. The same inhibition holds.
 """
 
 from collections.abc import Iterator, Mapping
@@ -38,6 +41,7 @@ class _Alive:
     suspect: Flags
 
 
+_UNHEARD = ("silence", "never_reported")
 _NO_RULE = Terms({}, 0.0, 0, 0, enabled=False)
 
 
@@ -80,6 +84,7 @@ class Silence:
         self._gateway_dwell = np.array([term.dwell for term in gateway_terms], np.int64)
         self._gateway_ruled = np.array([term.enabled for term in gateway_terms], np.bool_)
         self._held = registry.gateway >= 0
+        self._patience = np.append(self._gateway_dwell, 0)[registry.gateway]
         self._by_pace = np.lexsort((registry.interval, registry.gateway))
         self._by_gateway = np.argsort(registry.gateway, kind="stable")
         self._starts = np.searchsorted(registry.gateway[self._by_gateway], np.arange(len(gateway_terms) + 1))
@@ -164,12 +169,15 @@ class Silence:
 
     def _devices(self, now: int, alive: _Alive) -> Iterator[Detection]:
         devices, registry = self.devices, self.registry
-        over = (devices.told > 0) & (devices.heard > devices.known)
+        devices.revive()
+        out = devices.offline_at != NEVER
+        over = (devices.told > 0) & (devices.heard > devices.known) & ~out
         for rule in self._distinct:
             yield from self._ended("device", rule.id, over & self._follows(over, rule), now)
         base = np.where(devices.heard == NEVER, self.listening.since, devices.heard)
-        quiet = self.active & self._ruled & (devices.told == 0)
-        quiet &= now - np.maximum(base, self._begun) > self._limit
+        quiet = now - np.maximum(base, self._begun) > self._limit
+        quiet |= out & (now - np.where(out, devices.offline_received, now) >= self._patience)
+        quiet &= self.active & self._ruled & (devices.told == 0)
         if not quiet.any():
             return
         silent = np.flatnonzero(quiet & ~self.listening.suspended(now, registry.interval))
@@ -194,16 +202,17 @@ class Silence:
     def _device_silent(self, rule: Rule, now: int, index: int) -> Detection:
         devices, registry = self.devices, self.registry
         heard = int(devices.heard[index])
-        never = heard == NEVER
+        never, reported = heard == NEVER, int(devices.offline_at[index])
         onset = int(registry.in_service_at[index]) if never else int(devices.heard_at[index])
+        reason, onset = ("reported_unreachable", reported) if reported != NEVER else (_UNHEARD[never], onset)
         devices.told[index], devices.onset[index], devices.known[index] = rule.severity(), onset, heard
         evidence = {
             "last_received": None if never else heard,
             "interval_s": int(registry.interval[index]) / SECOND,
             "limit_s": int(self._limit[index]) / SECOND,
+            **({"reported_at": reported} if reported != NEVER else {}),
         }
         subject = Subject("device", registry.device_codes[index])
-        reason = "never_reported" if never else "silence"
         return self.speech.opened(rule, subject, onset, now, now, reason, evidence)
 
     def _ended(self, kind: str, rule_id: str, over: Flags, now: int) -> Iterator[Detection]:

@@ -12,8 +12,8 @@ from detectors.checks import Checks, Rows, grown
 from detectors.columns import empty_series
 from detectors.compile import RETIRED, compile_rules
 from detectors.events import Events
+from detectors.faults import Faults
 from detectors.hearing import FOREVER, Devices, Gateways, Listening
-from detectors.platform import Faults
 from detectors.rules import RuleSet
 from detectors.silence import Silence
 from detectors.speech import Speech
@@ -23,7 +23,7 @@ from devices.registry import Registry
 
 @dataclass
 class Watch:
-    """Checks, silence, events and the platform's own faults under one speech.
+    """Checks, silence, events and faults of gateways and the platform under one speech.
 
     `states_due` (µs): a device's state changes by itself.
     """
@@ -103,7 +103,7 @@ class Watch:
         return ended
 
     def take_faults(self, faults: Faults, now: int) -> list[Detection]:
-        """Go on with the platform's faults; the endings of those that can't."""
+        """Go on with the faults; the endings of those that can't."""
         self.faults, ended = faults.carried(self.speech, now)
         return ended
 

@@ -42,7 +42,7 @@ class Device(NamedTuple):
     in_service_at: int = START
 
 
-def registry_of(devices: Sequence[Device], version: int = 1) -> Registry:
+def registry_of(devices: Sequence[Device], version: int = 1, disabled: Sequence[str] = ()) -> Registry:
     """A registry whose series numbers follow the order of `devices`, its device indexes that of their codes."""
     ordered = sorted(devices)
     index = {device.code: place for place, device in enumerate(ordered)}
@@ -65,7 +65,7 @@ def registry_of(devices: Sequence[Device], version: int = 1) -> Registry:
         id="town",
         version=version,
         types=TYPES,
-        gateways={code: GatewayRow(at, code, "v1", "S-1", START, "") for at, code in enumerate(gateways)},
+        gateways={code: _gateway(at, code, code in disabled) for at, code in enumerate(gateways)},
         gateway_codes=gateways,
         device_codes=[device.code for device in ordered],
         device_index=index,
@@ -86,6 +86,10 @@ def registry_of(devices: Sequence[Device], version: int = 1) -> Registry:
         high=high,
         late=late.astype(np.int64),
     )
+
+
+def _gateway(place: int, code: str, disabled: bool) -> GatewayRow:
+    return GatewayRow(place, code, "v1", "S-1", START, "", START if disabled else 0)
 
 
 def moment(seconds: float) -> int:

@@ -63,6 +63,14 @@ EVENTS = st.tuples(
             ("gateway", "GW-1", "status", {"online": True}),
             ("gateway", "GW-2", "status", {"online": False}),
             ("gateway", "GW-2", "status", {"online": True}),
+            ("gateway", "GW-2", "clock", {"active": True, "value": 640.0, "limit": 300.0}),
+            ("gateway", "GW-2", "clock", {"active": False, "value": 4.0, "limit": 300.0}),
+            ("gateway", "GW-1", "shut_out", {"active": True}),
+            ("device", "GAS-1", "status", {"online": False}),
+            ("device", "GAS-1", "status", {"online": True}),
+            ("device", "ELE-1", "status", {"online": False}),
+            ("device", "SMK-1", "status", {"online": False}),
+            ("device", "GAS-2", "status", {"online": False}),
             ("platform", "journal", "journal_quota", {"active": True, "value": 83.0, "limit": 80.0}),
             ("platform", "journal", "journal_quota", {"active": False, "value": 12.0, "limit": 80.0}),
         ]
@@ -72,7 +80,9 @@ REARMS = st.sampled_from(
     [
         ("device", "GAS-1", "gas.leak"),
         ("device", "SMK-1", "smoke.alarm"),
+        ("device", "GAS-1", "device.silence"),
         ("gateway", "GW-2", "gateway.offline"),
+        ("gateway", "GW-2", "gateway.clock"),
         ("platform", "journal", "platform.journal_quota"),
     ]
 )

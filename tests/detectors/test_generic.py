@@ -62,7 +62,7 @@ def test_a_snapshot_goes_on_exactly(make: Callable[[], SafetyDetector], stream: 
 
 @every_detector
 @settings(max_examples=60, deadline=None)
-@given(steady)
+@given(streams)
 def test_any_split_into_blocks_says_the_same(make: Callable[[], SafetyDetector], stream: Stream) -> None:
     split = []
     for passed, (kind, what) in stream:
