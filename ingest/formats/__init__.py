@@ -7,8 +7,12 @@ and never raises; what it can't read becomes a `Refused`.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from ingest.formats.chirpstack import ChirpStack
+from ingest.formats.hj212 import Hj212
 from ingest.formats.items import Item
 from ingest.formats.senml import SenML
+from ingest.formats.sparkplug_b import SparkplugB
+from ingest.formats.thingsboard import ThingsBoard
 from ingest.formats.v1 import VersionOne
 from ingest.words import Message
 
@@ -47,6 +51,10 @@ class Encodes(Protocol):
 
 FORMATS: dict[str, Callable[[str, Mapping[str, Any]], Dialect]] = {
     "v1": VersionOne,
+    "sparkplug_b": SparkplugB,
+    "thingsboard": ThingsBoard,
+    "chirpstack": ChirpStack,
     "senml": SenML,
+    "hj212": Hj212,
 }
 """The conventions by name: `FORMATS[name](gateway, options)`; raises options.OptionsRefused for bad options."""

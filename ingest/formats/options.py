@@ -67,19 +67,36 @@ class Options:
         return FieldMap.of(self._given, self.problems)
 
     def topics(self, key: str, default: str | None, wildcards: bool = True) -> tuple[str, ...]:
-        """One topic filter or several, {gateway} filled in with its code; without `wildcards` plain topics."""
-        value = self.value(key)
-        patterns = [default] if value is None else value if isinstance(value, list) else [value]
-        if value is None and default is None:
-            self.problem(key, "is required")
+        """One topic filter or several, {gateway} filled in with its code; without `wildcards` plain topics.
+
+        Without a `default` the option is required; an empty one means none.
+        """
+        value, found = self.value(key), list[str]()
+        if value is None and not default:
+            if default is None:
+                self.problem(key, "is required")
             return ()
-        found = []
+        patterns = [default] if value is None else value if isinstance(value, list) else [value]
         for pattern in patterns:
             if why := fault_of_topic(pattern, wildcards):
                 self.problem(key, why)
             else:
                 found.append(str(pattern).replace("{gateway}", self._gateway))
         return tuple(found)
+
+    def prefix(self, key: str) -> str:
+        """Plain topic levels with a slash behind them, empty without: for conventions whose topics name no gateway."""
+        levels = (self.text(key) or "").rstrip("/")
+        if levels and (why := fault_of_topic(levels, wildcards=False)):
+            self.problem(key, why)
+        return f"{levels}/" if levels else ""
+
+    def level(self, key: str, default: str) -> str:
+        """One plain level of a topic."""
+        level = self.text(key, default) or default
+        if "/" in level or fault_of_topic(level, wildcards=False):
+            self.problem(key, "must be one level of a topic, without / + #")
+        return level
 
     def problem(self, key: str, told: str) -> None:
         """Add a fault."""
