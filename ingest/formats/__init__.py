@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ingest.formats.chirpstack import ChirpStack
+from ingest.formats.flat_json import FlatJson
 from ingest.formats.hj212 import Hj212
 from ingest.formats.items import Item
 from ingest.formats.senml import SenML
@@ -56,5 +57,6 @@ FORMATS: dict[str, Callable[[str, Mapping[str, Any]], Dialect]] = {
     "chirpstack": ChirpStack,
     "senml": SenML,
     "hj212": Hj212,
+    "json": FlatJson,
 }
 """The conventions by name: `FORMATS[name](gateway, options)`; raises options.OptionsRefused for bad options."""

@@ -131,10 +131,10 @@ def huge(value: object) -> bool:
 def _converted(value: object, field: Field) -> float | bool | str:
     """The number, or why there is none."""
     if field.values is not None:
-        spelled = _spelled(value)
-        if spelled in field.values:
-            return field.values[spelled]
-        return f"{spelled[:40]} is none of {', '.join(field.values)}"
+        name = spelled(value)
+        if name in field.values:
+            return field.values[name]
+        return f"{name[:40]} is none of {', '.join(field.values)}"
     if not isinstance(value, int | float):
         return f"must be a number, not {type_name(value)}"
     if huge(value):
@@ -144,7 +144,7 @@ def _converted(value: object, field: Field) -> float | bool | str:
     return round(value * field.scale + field.offset, 12)
 
 
-def _spelled(value: object) -> str:
+def spelled(value: object) -> str:
     """A value as a key of `values` spells it: true, null, 1, ON."""
     match value:
         case None:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from ingest.formats.hj212_frames import Packet, cut, framed, packet
 from ingest.formats.hj212_memory import Memory, joined, newest
 from ingest.formats.items import Answer, Item, Measured, Refused, Remember
-from ingest.formats.options import Options, device_filter
+from ingest.formats.options import Options
 from ingest.words import Message
 
 PERIODS = {"2011": "", "2051": "minute", "2061": "hour", "2031": "day"}
@@ -52,7 +52,7 @@ class Hj212:
 
     def __init__(self, gateway: str, given: Mapping[str, Any]) -> None:
         options = Options(gateway, given)
-        self.topics = tuple(map(device_filter, options.topics("topic", _DEFAULT)))
+        self.topics = options.topics("topic", _DEFAULT)
         self._fields = options.fields()
         self._reply = "".join(options.topics("reply_topic", "", wildcards=False)[:1])
         options.finish()

@@ -1,14 +1,11 @@
 """A gateway's registered options (its attributes), read with every fault told at once."""
 
-import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 from ingest.formats.field_map import FieldMap
-
-_RESERVED = "sw/"
-"""The platform's own topics."""
+from ingest.formats.topics import fault_of_topic
 
 
 class OptionsRefused(ValueError):
@@ -109,34 +106,3 @@ class Options:
                 self.problem(key, f"is no option; {close[0]}?")
         if self.problems:
             raise OptionsRefused(self.problems)
-
-
-def fault_of_topic(pattern: object, wildcards: bool = True) -> str:
-    """Why a pattern is no topic filter that a gateway may have; empty when it is one.
-
-    >>> fault_of_topic("meters/+/up"), fault_of_topic("meters/a+/up")
-    ('', "'meters/a+/up' has + or # beside other characters, or # before the end")
-    """
-    if not isinstance(pattern, str) or not pattern or "\0" in pattern or len(pattern) > 1_000:
-        return "must be a topic"
-    levels = pattern.split("/")
-    if any(re.search("[+#]", level) and len(level) > 1 for level in levels) or "#" in levels[:-1]:
-        return f"{pattern!r} has + or # beside other characters, or # before the end"
-    if levels[0] in ("+", "#", "{device}"):
-        return f"{pattern!r} must begin with a level of its own"
-    if pattern.startswith(_RESERVED) or pattern.startswith("$"):
-        return f"{pattern!r} is the platform's or the broker's own"
-    if not wildcards and re.search("[+#]", pattern):
-        return f"{pattern!r} must hold no + or #"
-    return ""
-
-
-def device_level(topic: str) -> int | None:
-    """Which level of a topic pattern is {device}; None without."""
-    levels = topic.split("/")
-    return levels.index("{device}") if "{device}" in levels else None
-
-
-def device_filter(topic: str) -> str:
-    """The topic filter of a pattern: + for {device}."""
-    return topic.replace("{device}", "+")

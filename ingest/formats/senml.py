@@ -22,7 +22,8 @@ from ingest.formats.field_map import huge, type_name
 from ingest.formats.items import Item, Measured, Refused
 from ingest.formats.json_text import NotJson, loads
 from ingest.formats.memory import Memoryless
-from ingest.formats.options import Options, device_filter, device_level
+from ingest.formats.options import Options
+from ingest.formats.topics import TopicPattern
 from ingest.words import Message
 
 VERSION = 10
@@ -54,12 +55,11 @@ class SenML(Memoryless):
 
     def __init__(self, gateway: str, given: Mapping[str, Any]) -> None:
         options = Options(gateway, given)
-        patterns = options.topics("topic", _DEFAULT)
+        self._patterns = [TopicPattern.of(pattern) for pattern in options.topics("topic", _DEFAULT)]
         self._device = options.text("device")
         self._fields = options.fields()
         options.finish()
-        self.topics = tuple(device_filter(pattern) for pattern in patterns)
-        self._levels = {len(pattern.split("/")): device_level(pattern) for pattern in patterns}
+        self.topics = tuple(pattern.filter for pattern in self._patterns)
 
     def decode(self, message: Message, memory: Any = None) -> list[Item]:  # noqa: ARG002 - the port's
         try:
@@ -107,11 +107,8 @@ class SenML(Memoryless):
     def _named(self, record: _Resolved, topic: str) -> tuple[str, str]:
         """The device's name and the metric's."""
         device, metric = split(record.name, record.base)
-        levels = topic.split("/")
-        level = self._levels.get(len(levels))
-        if level is not None:
-            return levels[level], metric
-        return self._device or device, metric
+        of_topic = next((pattern.device(topic) for pattern in self._patterns if pattern.matches(topic)), None)
+        return of_topic or self._device or device, metric
 
 
 def split(name: str, base: str = "") -> tuple[str, str]:
