@@ -5,7 +5,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, insert, select, update
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    RowMapping,
+    Select,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from core.clock import HOUR
 from core.journal import Offset
@@ -22,6 +38,19 @@ CUT = "oversize"
 """The reason whose payloads the gate cuts: what is left of them can't be replayed."""
 _PAGE = 200
 _LONGEST_GATEWAY, _LONGEST_REASON = 64, 32
+
+
+class _BytesHold(FunctionElement[bool]):
+    """Whether bytes hold other bytes."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(_BytesHold)
+def _compiled(element: _BytesHold, compiler: SQLCompiler, **options: Any) -> str:
+    whole, part = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"instr({whole}, {part}) > 0" if compiler.dialect.name == "sqlite" else f"position({part} IN {whole}) > 0"
 
 
 class Kept(NamedTuple):
@@ -46,7 +75,13 @@ class DeadLetter:
     received_at: int
     readings: int
     retained: bool
+    replay_asked_at: int | None
     replayed_at: int | None
+
+    @property
+    def replayable(self) -> bool:
+        """Whether the gate can be given it again: what was cut is no message any more."""
+        return self.reason != CUT
 
 
 class RejectTotal(NamedTuple):
@@ -81,7 +116,7 @@ def keep(connection: Connection, rejects: Sequence[tuple[Offset, Reject]], upto:
         key = _key(reject)
         if counts.get(key, 0) + messages[key] < KEPT_AN_HOUR:
             rows.append(_row(offset, reject))
-        messages[key] += 1
+        messages[key] += reject.messages
         readings[key] += reject.readings
     if rows:
         connection.execute(insert(dead_letter), rows)
@@ -97,10 +132,19 @@ def list_dead_letters(
     reason: str | None = None,
     since: int | None = None,
     limit: int = 100,
+    contains: str | None = None,
+    before: int | None = None,
 ) -> list[DeadLetter]:
-    """The newest dead letters, each with the beginning of its payload; `since` is µs UTC of receipt."""
+    """The newest dead letters, each with the beginning of its payload.
+
+    `since` is µs UTC of receipt; `contains` stands in detail, topic or payload; `before` is the id of the last one that
+    is known already.
+    """
     payload = func.substr(dead_letter.c.payload, 1, EXCERPT).label("payload")
-    asked = _letters(payload).where(*_filter(gateway, reason, since)).order_by(dead_letter.c.journal_n.desc())
+    asked = _letters(payload).where(*_filter(gateway, reason, since, contains))
+    asked = asked.order_by(dead_letter.c.id.desc())
+    if before is not None:
+        asked = asked.where(dead_letter.c.id < before)
     return [_letter(row) for row in connection.execute(asked.limit(limit)).mappings()]
 
 
@@ -110,26 +154,50 @@ def show(connection: Connection, letter: int) -> DeadLetter | None:
     return _letter(row) if row else None
 
 
-def totals(connection: Connection, since: int) -> list[RejectTotal]:
+def totals(
+    connection: Connection, since: int, gateway: str | None = None, reason: str | None = None
+) -> list[RejectTotal]:
     """What was refused since the beginning of the hour of `since`, by gateway and reason, most messages first."""
     messages, readings = func.sum(reject_count.c.messages), func.sum(reject_count.c.readings)
+    named = [(reject_count.c.gateway, gateway), (reject_count.c.reason, reason)]
     asked = (
         select(reject_count.c.gateway, reject_count.c.reason, messages, readings)
-        .where(reject_count.c.hour >= since - since % HOUR)
+        .where(reject_count.c.hour >= since - since % HOUR, *(c == name for c, name in named if name is not None))
         .group_by(reject_count.c.gateway, reject_count.c.reason)
         .order_by(messages.desc(), reject_count.c.gateway, reject_count.c.reason)
     )
     return [RejectTotal(gateway, reason, int(m), int(r)) for gateway, reason, m, r in connection.execute(asked)]
 
 
+def refused_again(connection: Connection, letters: Sequence[DeadLetter]) -> dict[int, int]:
+    """What became of replayed letters: for each that the gate refused once more, in whole or part, the new one's id."""
+    replayed = [letter for letter in letters if letter.replayed_at]
+    columns = dead_letter.c
+    came_at = {letter.received_at for letter in replayed}
+    asked = select(columns.id, columns.gateway, columns.received_at).where(columns.received_at.in_(came_at))
+    later = connection.execute(asked.order_by(columns.id)).all()
+    same = {letter.id: [r.id for r in later if _follows(r, letter)] for letter in replayed}
+    return {letter: ids[0] for letter, ids in same.items() if ids}
+
+
+def _follows(row: Any, letter: DeadLetter) -> bool:
+    return bool(row.id > letter.id and (row.gateway, row.received_at) == (letter.gateway, letter.received_at))
+
+
 def replayable(
-    connection: Connection, gateway: str | None = None, reason: str | None = None, since: int | None = None
+    connection: Connection,
+    gateway: str | None = None,
+    reason: str | None = None,
+    since: int | None = None,
+    contains: str | None = None,
 ) -> Iterator[tuple[int, Message]]:
     """The dead letters that were not replayed yet, with their ids, in order of arrival; read page by page."""
     columns = dead_letter.c
     last = -1
     asked = select(columns.journal_n, columns.id, columns.topic, columns.payload, columns.received_at, columns.retained)
-    asked = asked.where(*_filter(gateway, reason, since), columns.replayed_at.is_(None), columns.reason != CUT)
+    asked = asked.where(
+        *_filter(gateway, reason, since, contains), columns.replayed_at.is_(None), columns.reason != CUT
+    )
     asked = asked.order_by(columns.journal_n)
     while page := connection.execute(asked.where(columns.journal_n > last).limit(_PAGE)).all():
         for row in page:
@@ -203,8 +271,23 @@ def _letter(row: RowMapping) -> DeadLetter:
     return DeadLetter(**{**row, "payload": bytes(row["payload"] or b"")})  # SQLite makes NULL of a part of nothing
 
 
-def _filter(gateway: str | None, reason: str | None, since: int | None) -> list[ColumnElement[bool]]:
+def _filter(
+    gateway: str | None, reason: str | None, since: int | None, contains: str | None
+) -> list[ColumnElement[bool]]:
     columns = dead_letter.c
     named = [(columns.gateway, gateway), (columns.reason, reason)]
     asked = [column == name for column, name in named if name is not None]
-    return asked if since is None else [*asked, columns.received_at >= since]
+    if since is not None:
+        asked.append(columns.received_at >= since)
+    return [*asked, _holds(contains)] if contains else asked
+
+
+def _holds(text: str) -> ColumnElement[bool]:
+    """Whether the text stands in a letter's words or its payload."""
+    pattern = f"%{text.replace('/', '//').replace('%', '/%').replace('_', '/_')}%"
+    columns = dead_letter.c
+    return or_(
+        columns.detail.like(pattern, escape="/"),
+        columns.topic.like(pattern, escape="/"),
+        _BytesHold(columns.payload, literal(text.encode(), LargeBinary)),
+    )

@@ -18,6 +18,7 @@ from ingest.dead_letters import (
     keep,
     list_dead_letters,
     mark_replayed,
+    refused_again,
     replayable,
     show,
     totals,
@@ -167,3 +168,37 @@ def test_consumers_have_offsets_of_their_own(connection: Connection) -> None:
     assert read_applied(connection, "safety") == Offset(2, 2**40)
     assert read_applied(connection, "anomaly") == Offset(0, 1)
     assert read_applied(connection, CONSUMER) == START
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("MTR_7", [2]), ("%", [3]), ("sw/v1/GW-0002", [1]), ("GAS-9999", [3, 2, 1]), ("nowhere", [])]
+)
+def test_letters_are_found_by_a_text_in_detail_topic_or_payload(
+    connection: Connection, text: str, found: list[int]
+) -> None:
+    payloads = [b"{}", b'{"device":"MTR_7"}', b"100 %\0\xff"]
+    rejects = [reject("GW-0002" if n == 0 else "GW-0001", payload=payload) for n, payload in enumerate(payloads)]
+    keep(connection, numbered(rejects), Offset(0, 3))
+    assert [letter.id for letter in list_dead_letters(connection, contains=text)] == found
+    assert sorted(number for number, _ in replayable(connection, contains=text)) == sorted(found)
+
+
+def test_pages_go_on_behind_the_last_one_known(connection: Connection) -> None:
+    keep(connection, numbered([reject() for _ in range(5)]), Offset(0, 5))
+    first = list_dead_letters(connection, limit=3)
+    second = list_dead_letters(connection, limit=3, before=first[-1].id)
+    assert [letter.id for letter in (*first, *second)] == [5, 4, 3, 2, 1]
+
+
+def test_totals_are_filtered_too(connection: Connection) -> None:
+    keep(connection, numbered([reject(), reject("GW-0002"), reject(reason="nan")]), Offset(0, 3))
+    assert totals(connection, NOW, gateway="GW-0002") == [RejectTotal("GW-0002", "unknown_device", 1, 1)]
+    assert totals(connection, NOW, reason="nan") == [RejectTotal("GW-0001", "nan", 1, 1)]
+
+
+def test_what_was_replayed_and_refused_once_more_names_the_new_letter(connection: Connection) -> None:
+    keep(connection, numbered([reject(at=NOW), reject(at=NOW + 1), reject(at=NOW + 2)]), Offset(0, 3))
+    mark_replayed(connection, [1, 2], NOW + SECOND)
+    keep(connection, [(Offset(0, 4), reject(at=NOW + 1, reason="unknown_metric"))], Offset(0, 4))
+    assert refused_again(connection, list_dead_letters(connection)) == {2: 4}
+    assert refused_again(connection, []) == {}
