@@ -134,6 +134,7 @@ def _problems_of(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield from _code_problem(code, part, where)
             if kind is Metric:
                 yield from ((f"{where}.{key}", problem) for key, problem in _metric_problems(part))
+    yield from _spelling_problems(content["metrics"])
     if not content["metrics"]:
         yield "metrics", "a device type needs at least one metric"
     yield from _conversion(content | {"metrics": {}, "events": {}}, DeviceType, "")
@@ -160,6 +161,16 @@ def _code_problem(code: object, part: dict[str, Any], where: str) -> Iterator[tu
         yield where, f"{code!r} is no code: lower-case letters, digits and _, a letter first, at most 40"
     if part["code"] != code:
         yield where, f"its code is {part['code']!r}"
+
+
+def _spelling_problems(metrics: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What makers call two metrics of a type can't be told apart."""
+    meant = {code: code for code in metrics}
+    for code, part in metrics.items():
+        spellings = part.get("spellings", []) if isinstance(part, dict) else []
+        for spelling in spellings if isinstance(spellings, list) else []:
+            if meant.setdefault(str(spelling), code) != code:
+                yield f"metrics.{code}.spellings", f"{spelling} means {meant[str(spelling)]} already"
 
 
 def _metric_problems(part: dict[str, Any]) -> Iterator[tuple[str, str]]:

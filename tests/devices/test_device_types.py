@@ -103,3 +103,24 @@ def test_all_faults_come_at_once(tmp_path: Path) -> None:
         "e.yaml",
         "nowhere",
     ]
+
+
+def test_the_codes_of_environmental_monitors_are_spellings() -> None:
+    assert "a34004" in TYPES["dust"].metrics["pm25"].spellings
+    assert "a34002" in TYPES["dust"].metrics["pm10"].spellings
+    assert "LA" in TYPES["noise"].metrics["laeq"].spellings
+
+
+@pytest.mark.parametrize("taken", ["Vol", "flow", "volume"])
+def test_a_spelling_means_one_metric_of_a_type(tmp_path: Path, taken: str) -> None:
+    volume = METER.replace("high: 99999", "high: 99999, spellings: [Vol, V]")
+    flow = f"  flow: {{unit: l/h, name_zh: 流量, name_en: Flow, low: 0, high: 9, spellings: [Q, {taken}]}}\n"
+    file = tmp_path / "meter.yaml"
+    file.write_text(volume + flow, encoding="utf-8")
+
+    if taken == "flow":
+        assert load_device_types([file])["meter"].metrics["flow"].spellings == ("Q", "flow")
+        return
+    with pytest.raises(CatalogueError) as refused:
+        load_device_types([file])
+    assert refused.value.problems == (f"meter.yaml: metrics.flow.spellings: {taken} means volume already",)
