@@ -16,10 +16,20 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from core.clock import HOUR
 from core.journal import START, Offset
-from ingest.newest import Newest, last_of_each
-from ingest.store import Appended, Counts, Curve, Point, StoreBusy, StoreUnavailable
+from ingest.newest import Columns, Newest, last_writes, spans
+from ingest.store import (
+    FIVE_MINUTES,
+    ONE_HOUR,
+    Appended,
+    Counts,
+    Curve,
+    Point,
+    RollUp,
+    Rows,
+    StoreBusy,
+    StoreUnavailable,
+)
 from ingest.words import Block
 
 _SCHEMA = """
@@ -29,6 +39,12 @@ CREATE TABLE IF NOT EXISTS reading (
 CREATE TABLE IF NOT EXISTS applied (
     "partition" INTEGER NOT NULL, n BIGINT NOT NULL, stored BIGINT NOT NULL, duplicate BIGINT NOT NULL);
 """
+_ROLLUP_SCHEMA = """
+CREATE TABLE IF NOT EXISTS {table} (
+    series INTEGER NOT NULL, start BIGINT NOT NULL, low DOUBLE NOT NULL, mean DOUBLE NOT NULL, high DOUBLE NOT NULL,
+    count BIGINT NOT NULL);
+"""
+_ROLLUPS = {FIVE_MINUTES: "rollup_5m", ONE_HOUR: "rollup_1h"}
 _REPLACE = (
     'DELETE FROM reading USING suspect WHERE reading."at" BETWEEN ? AND ? '
     'AND reading.series = suspect.series AND reading."at" = suspect."at"'
@@ -42,11 +58,6 @@ _BUCKETS = f"""
 SELECT max("at") AS "at", min(value) AS low, avg(value) AS mean, max(value) AS high {_SPAN}
 GROUP BY ("at" - $since) // $width ORDER BY 1
 """
-_COLUMNS = ("series", "at", "received_at", "value", "quality")
-_LOOKUPS = 8
-"""Into how many spans the suspects of one batch are cut at most; each costs a look at the row groups it touches."""
-
-Columns = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -93,7 +104,7 @@ class DuckDbStore:
             replayed = sum(len(block) for _, block in batch) - received
             if not fresh:
                 return Appended(0, 0, replayed)
-            rows, applied = _last_writes([block for _, block in fresh]), fresh[-1][0]
+            rows, applied = last_writes([block for _, block in fresh]), fresh[-1][0]
             with self._seen:
                 self._newest.reach(int(rows["series"].max(initial=-1)))
             with self._transaction() as cursor:
@@ -143,6 +154,37 @@ class DuckDbStore:
                 self._newest.forget(before)
         return gone
 
+    def rows(self, series: npt.NDArray[np.int32], since: int, until: int) -> Rows:
+        with self._reading() as cursor:
+            cursor.register("wanted", {"series": series})
+            span = 'reading."at" >= ? AND reading."at" < ?'
+            asked = f'SELECT reading.series, "at", value FROM reading SEMI JOIN wanted USING (series) WHERE {span}'
+            found = cursor.execute(f"{asked} ORDER BY 1, 2", [since, until]).fetchnumpy()
+        return Rows(found["series"], found["at"], found["value"])
+
+    def put_rollup(self, width: int, rollup: RollUp) -> None:
+        table = _ROLLUPS[width]
+        if not len(rollup):
+            return
+        with self._writing, self._transaction() as cursor:
+            cursor.register("fresh", {name: getattr(rollup, name) for name in RollUp.__slots__})
+            ends = [int(rollup.start.min()), int(rollup.start.max())]
+            same = f"{table}.series = fresh.series AND {table}.start = fresh.start"
+            cursor.execute(f"DELETE FROM {table} USING fresh WHERE {table}.start BETWEEN ? AND ? AND {same}", ends)
+            cursor.execute(f"INSERT INTO {table} SELECT series, start, low, mean, high, count FROM fresh")
+
+    def rollup(self, width: int, series: npt.NDArray[np.int32], since: int, until: int) -> RollUp:
+        table = _ROLLUPS[width]
+        with self._reading() as cursor:
+            cursor.register("wanted", {"series": series})
+            asked = f"SELECT {table}.* FROM {table} SEMI JOIN wanted USING (series) WHERE start >= ? AND start < ?"
+            found = cursor.execute(f"{asked} ORDER BY series, start", [since, until]).fetchnumpy()
+        return RollUp(*(found[name] for name in RollUp.__slots__))
+
+    def retain_rollup(self, width: int, before: int) -> None:
+        with self._writing, self._transaction() as cursor:
+            cursor.execute(f"DELETE FROM {_ROLLUPS[width]} WHERE start < ?", [before])
+
     def close(self) -> None:
         with self._writing:
             self._release()
@@ -161,7 +203,7 @@ class DuckDbStore:
     def _connect(self) -> duckdb.DuckDBPyConnection:
         try:
             root = duckdb.connect(str(self._path), config=self._footprint.settings())
-            root.execute(_SCHEMA)
+            root.execute(_SCHEMA + "".join(_ROLLUP_SCHEMA.format(table=table) for table in _ROLLUPS.values()))
         except duckdb.Error as error:
             if "lock on file" in str(error):
                 raise StoreBusy(f"another process has the readings store {self._path} open: stop it first") from error
@@ -210,27 +252,11 @@ class DuckDbStore:
             return 0
         series, at = rows["series"][suspect], rows["at"][suspect]
         gone = 0
-        for part in _spans(at):
+        for part in spans(at):
             cursor.register("suspect", {"series": series[part], "at": at[part]})
             gone += _changed(cursor.execute(_REPLACE, [int(at[part].min()), int(at[part].max())]))
             cursor.unregister("suspect")
         return gone
-
-
-def _last_writes(blocks: Sequence[Block]) -> Columns:
-    """The readings of these blocks, each (series, at) once, ordered by both."""
-    columns = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in _COLUMNS}
-    rows = last_of_each(columns["series"], columns["at"])
-    return {name: column[rows] for name, column in columns.items()}
-
-
-def _spans(at: npt.NDArray[np.int64]) -> list[npt.NDArray[np.intp]]:
-    """Rows grouped by time, cut at the widest gaps over an hour, so that one old reading costs little."""
-    order = np.argsort(at)
-    gaps = np.diff(at[order])
-    widest = np.argsort(gaps)[-(_LOOKUPS - 1) :]
-    cuts = np.sort(widest[gaps[widest] > HOUR]) + 1
-    return np.split(order, cuts)
 
 
 def _insert(cursor: duckdb.DuckDBPyConnection, rows: Columns) -> None:

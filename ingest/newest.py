@@ -1,11 +1,20 @@
 """The newest reading of every series as arrays: answers "latest" and tells certainly new readings from suspects."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from core.clock import HOUR
 from ingest.store import Point
+from ingest.words import Block
+
+_COLUMNS = ("series", "at", "received_at", "value", "quality")
+_LOOKUPS = 8
+"""Into how many spans the suspects of one batch are cut at most; each costs a look at what the store holds there."""
+
+Columns = dict[str, npt.NDArray[Any]]
 
 NEVER = np.iinfo(np.int64).min
 """The `at` of a series without a reading."""
@@ -22,6 +31,22 @@ def last_of_each(series: npt.NDArray[np.int32], at: npt.NDArray[np.int64]) -> np
     last = np.ones(len(order), np.bool_)
     last[:-1] = (series[1:] != series[:-1]) | (at[1:] != at[:-1])
     return order[last]
+
+
+def last_writes(blocks: Sequence[Block]) -> Columns:
+    """The readings of these blocks as columns, each (series, at) once, ordered by both."""
+    columns = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in _COLUMNS}
+    rows = last_of_each(columns["series"], columns["at"])
+    return {name: column[rows] for name, column in columns.items()}
+
+
+def spans(at: npt.NDArray[np.int64]) -> list[npt.NDArray[np.intp]]:
+    """Rows grouped by time, cut at the widest gaps over an hour, so that one old reading costs little."""
+    order = np.argsort(at)
+    gaps = np.diff(at[order])
+    widest = np.argsort(gaps)[-(_LOOKUPS - 1) :]
+    cuts = np.sort(widest[gaps[widest] > HOUR]) + 1
+    return np.split(order, cuts)
 
 
 class Newest:

@@ -11,20 +11,41 @@ from hypothesis import strategies as st
 
 from core.journal import START, Offset
 from ingest.duckdb_store import DuckDbStore
-from ingest.store import Appended, Counts, Curve, Point, ReadingStore
+from ingest.store import FIVE_MINUTES, ONE_HOUR, Appended, Counts, Curve, Point, ReadingStore, RollUp
 from ingest.words import Block
+from tests.influx_server import InfluxOne, influx_opener, named_server
 
 Open = Callable[[Path], ReadingStore]
 """Opens the store that lives in a folder; again, after a close, with what it held."""
 
-ADAPTERS: dict[str, Open] = {"duckdb": lambda folder: DuckDbStore(folder / "readings.duckdb")}
 T = 1_790_000_000_000_000
 ALL = (0, 2**62)
 
 
-@pytest.fixture(params=ADAPTERS.values(), ids=ADAPTERS.keys())
-def open_store(request: pytest.FixtureRequest) -> Open:
-    return request.param
+def _duckdb(request: pytest.FixtureRequest) -> Iterator[Open]:
+    yield lambda folder: DuckDbStore(folder / "readings.duckdb")
+
+
+def _influx_one(request: pytest.FixtureRequest) -> Iterator[Open]:
+    server: InfluxOne = request.getfixturevalue("influx_one")
+    yield influx_opener(server.address)
+
+
+def _influx_two(request: pytest.FixtureRequest) -> Iterator[Open]:
+    with named_server() as address:
+        yield influx_opener(lambda bucket: address._replace(bucket=bucket))
+
+
+ADAPTERS: dict[str, Callable[[pytest.FixtureRequest], Iterator[Open]]] = {
+    "duckdb": _duckdb,
+    "influx 1.x": _influx_one,
+    "influx 2.x": _influx_two,
+}
+
+
+@pytest.fixture(params=ADAPTERS.values(), ids=ADAPTERS.keys(), scope="module")
+def open_store(request: pytest.FixtureRequest) -> Iterator[Open]:
+    yield from request.param(request)
 
 
 @pytest.fixture
@@ -192,6 +213,45 @@ def test_readers_see_whole_batches_while_the_writer_writes(store: ReadingStore) 
     assert len(store.range(7, *ALL, 10**6)) == 100
 
 
+def bucket_of(series: int, start: int, count: int) -> RollUp:
+    """One bucket that tells its numbers apart."""
+    columns = [series], [start], [count - 0.5], [count + 0.25], [count + 0.5], [count]
+    kinds = np.int32, np.int64, np.float64, np.float64, np.float64, np.int64
+    return RollUp(*(np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)))
+
+
+def buckets(store: ReadingStore, width: int, series: list[int], since: int, until: int) -> list[tuple[int, int, int]]:
+    found = store.rollup(width, np.array(series, np.int32), since, until)
+    assert found.low.tolist() == [count - 0.5 for count in found.count.tolist()]
+    assert found.mean.tolist() == [count + 0.25 for count in found.count.tolist()]
+    assert found.high.tolist() == [count + 0.5 for count in found.count.tolist()]
+    return list(zip(found.series.tolist(), found.start.tolist(), found.count.tolist(), strict=True))
+
+
+def test_rows_of_many_series_come_in_order(store: ReadingStore) -> None:
+    store.append([(Offset(0, 1), readings((5, T + 1, 1.5), (0, T, 2.5), (5, T, 3.5), (2, T, 4.5), (0, T + 9, 5.5)))])
+    store.append([(Offset(0, 2), readings((5, T, 6.5)))])
+    found = store.rows(np.array([5, 0, 1999], np.int32), T, T + 9)
+    rows = zip(found.series.tolist(), found.at.tolist(), found.value.tolist(), strict=True)
+    assert list(rows) == [(0, T, 2.5), (5, T, 6.5), (5, T + 1, 1.5)]
+    assert len(store.rows(np.array([5], np.int32), T + 2, T + 2)) == 0
+    assert len(store.rows(np.empty(0, np.int32), *ALL)) == 0
+
+
+@pytest.mark.parametrize("width", [FIVE_MINUTES, ONE_HOUR])
+def test_a_bucket_replaces_itself_and_goes_when_it_is_old(store: ReadingStore, width: int) -> None:
+    start = T - T % width
+    for series, at, count in ((0, start, 7), (1, start, 8), (0, start + width, 9), (0, start, 10)):
+        store.put_rollup(width, bucket_of(series, at, count))
+    everything = [(0, start, 10), (0, start + width, 9), (1, start, 8)]
+    assert buckets(store, width, [1, 0, 3], start, start + 2 * width) == everything
+    assert buckets(store, width, [0], start, start + width) == [(0, start, 10)]
+    other = ONE_HOUR if width == FIVE_MINUTES else FIVE_MINUTES
+    assert buckets(store, other, [0, 1], *ALL) == []
+    store.retain_rollup(width, start + width)
+    assert buckets(store, width, [0, 1], *ALL) == [(0, start + width, 9)]
+
+
 BATCHES = st.lists(
     st.lists(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12), st.floats(-9, 9)), max_size=6), max_size=3),
     max_size=6,
@@ -200,7 +260,6 @@ BATCHES = st.lists(
 
 @settings(max_examples=40, deadline=None)
 @given(batches=BATCHES, back=st.lists(st.integers(0, 4), min_size=6, max_size=6), reopen=st.integers(0, 6))
-@pytest.mark.parametrize("open_store", ADAPTERS.values(), ids=ADAPTERS.keys())
 def test_agrees_with_a_dict(
     open_store: Open, tmp_path_factory: pytest.TempPathFactory, batches: list, back: list[int], reopen: int
 ) -> None:

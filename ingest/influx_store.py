@@ -1,0 +1,262 @@
+"""The readings store in an InfluxDB.
+
+What InfluxDB takes is idempotent: a (series, at) written again replaces itself. What it can't do in one transaction,
+the applied offset and the counts, is kept in a ledger beside it. The newest readings stand in memory, filled by the
+first use that needs them, so that a server that is away keeps nothing else from starting.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from core.journal import Offset
+from ingest.curves import curve_of
+from ingest.influx_labels import Labels
+from ingest.influx_ledger import Intent, Ledger, Page
+from ingest.influx_lines import Lines, rollup_lines
+from ingest.influx_queries import InfluxQueries, count_all
+from ingest.influx_wire import InfluxWire, Refusal
+from ingest.newest import Columns, Newest, last_writes, spans
+from ingest.store import FIVE_MINUTES, ONE_HOUR, Appended, Counts, Curve, Point, Refused, RollUp, Rows, StoreUnavailable
+from ingest.words import Block
+
+LINES_A_REQUEST = 5_000
+SUFFIXES = {FIVE_MINUTES: "_5m", ONE_HOUR: "_1h"}
+"""What follows the bucket's name in that of the roll-ups of a width."""
+_UNKNOWN = "the registry has no such series"
+_MOST_RAW = 100_000
+"""So many readings of a curve are fetched as they are; of more the server makes the buckets."""
+
+
+class _Written(NamedTuple):
+    """What became of a part of a batch."""
+
+    stored: int
+    duplicate: int
+    refused: tuple[Refused, ...]
+
+
+class InfluxStore:
+    """An `ingest.store.ReadingStore` in the bucket of `wire`'s address; `labels` tell what its series are now."""
+
+    def __init__(self, wire: InfluxWire, ledger: Path, labels: Callable[[], Labels], most_raw: int = _MOST_RAW) -> None:
+        self._wire, self._bucket = wire, wire.address.bucket
+        self._ledger, self._labels_now = Ledger(ledger), labels
+        self._most_raw = most_raw
+        self._writing = threading.Lock()
+        self._seen = threading.RLock()
+        self._newest: Newest | None = None
+        self._untold = True  # whether refused readings stand in the ledger that no `append` has returned
+
+    def append(self, batch: Sequence[tuple[Offset, Block]]) -> Appended:
+        with self._writing:
+            page = self._ledger.read()
+            fresh = [(offset, block) for offset, block in batch if offset > page.applied]
+            replayed = sum(len(block) for offset, block in batch if offset <= page.applied)
+            stored = duplicate = 0
+            refused = page.refused if self._untold else ()
+            if fresh:
+                labels = self._labels_now()
+                newest = self._loaded(labels)
+                for part in _parts(fresh, page.intent):
+                    written = self._write(labels, newest, part, refused)
+                    stored, duplicate = stored + written.stored, duplicate + written.duplicate
+                    refused = written.refused
+            self._untold = False
+            return Appended(stored, duplicate, replayed, refused)
+
+    def applied(self) -> Offset:
+        return self._ledger.read().applied
+
+    def latest(self, series: Sequence[int]) -> dict[int, Point]:
+        newest = self._loaded(self._labels_now())
+        with self._seen:
+            return newest.points(series)
+
+    def range(self, series: int, since: int, until: int, points: int) -> Curve:
+        if points < 1:
+            raise ValueError(f"a curve of {points} points can't be drawn")
+        width, asked = max(1, -(-(until - since) // points)), np.array([series], np.int32)
+        labels = self._labels_now()
+        if since >= until or not labels.known(asked).all():
+            return curve_of(np.empty(0, np.int64), np.empty(0), since, width, points)
+        queries = InfluxQueries(self._wire, self._bucket, labels)
+        counts = queries.counts(series, since, until)
+        if len(counts) == 1 and counts[0] > max(points, self._most_raw):
+            return queries.curve(series, since, until, width)
+        rows = queries.rows(asked, since, until)
+        return curve_of(rows.at, rows.value, since, width, points)
+
+    def counts(self) -> Counts:
+        return self._ledger.read().counts
+
+    def retain(self, before: int) -> int:
+        with self._writing:
+            gone = count_all(self._wire, self._bucket, before)
+            if gone:
+                self._wire.delete(self._bucket, before)
+            with self._seen:
+                if self._newest:
+                    self._newest.forget(before)
+        return gone
+
+    def rows(self, series: npt.NDArray[np.int32], since: int, until: int) -> Rows:
+        return InfluxQueries(self._wire, self._bucket, self._labels_now()).rows(series, since, until)
+
+    def put_rollup(self, width: int, rollup: RollUp) -> None:
+        labels = self._labels_now()
+        rollup = rollup.take(labels.known(rollup.series))
+        for first in range(0, len(rollup), LINES_A_REQUEST):
+            lines = rollup_lines(labels, rollup.take(slice(first, first + LINES_A_REQUEST)))
+            refusal = self._wire.write(self._bucket + SUFFIXES[width], lines)
+            if refusal and "beyond retention" not in refusal.text:
+                raise StoreUnavailable(f"{self._wire.address.base} refuses a roll-up: {refusal.text}")
+
+    def rollup(self, width: int, series: npt.NDArray[np.int32], since: int, until: int) -> RollUp:
+        return InfluxQueries(self._wire, self._bucket + SUFFIXES[width], self._labels_now()).rollup(
+            series, since, until
+        )
+
+    def retain_rollup(self, width: int, before: int) -> None:
+        self._wire.delete(self._bucket + SUFFIXES[width], before)
+
+    def close(self) -> None:
+        with self._writing:
+            page = self._ledger.read()
+            if page.refused and not self._untold:
+                self._record(page._replace(refused=()))
+            self._wire.close()
+
+    def _loaded(self, labels: Labels) -> Newest:
+        with self._seen:
+            if self._newest is None:
+                newest = Newest()
+                newest.reach(len(labels.device) - 1)
+                for series, at, value, quality in InfluxQueries(self._wire, self._bucket, labels).newest():
+                    if at > newest.at[series]:
+                        newest.at[series], newest.value[series], newest.quality[series] = at, value, quality
+                self._newest = newest
+            return self._newest
+
+    def _write(
+        self, labels: Labels, newest: Newest, part: Sequence[tuple[Offset, Block]], refused: tuple[Refused, ...]
+    ) -> _Written:
+        """Write one span: its intent, the lines, and that it is settled."""
+        page = self._ledger.read()
+        rows, upto = last_writes([block for _, block in part]), part[-1][0]
+        received = sum(len(block) for _, block in part)
+        known = labels.known(rows["series"])
+        with self._seen:
+            newest.reach(int(rows["series"].max(initial=-1)))
+            suspect = newest.suspects(rows["series"], rows["at"])
+        there = np.zeros(len(known), np.bool_)
+        intent = page.intent
+        if intent is None:
+            there = self._there(labels, rows, suspect & known)
+            stored = int((~there).sum())
+            after = Counts(page.counts.stored + stored, page.counts.duplicate + received - stored)
+            intent = Intent(upto, after)
+            self._record(page._replace(intent=intent))
+        reasons = self._send(labels, rows, suspect, known)
+        with self._seen:
+            kept = np.ones(len(known), np.bool_)
+            kept[list(reasons)] = False
+            newest.fold(*(rows[name][kept] for name in ("series", "at", "value", "quality")))
+        counts = _less(intent.counts, there[~kept])
+        refused += tuple(_refused(labels, rows, row, reason) for row, reason in reasons.items())
+        if upto < intent.upto:  # the span was cut off by a kill, and comes in smaller batches now
+            self._record(Page(upto, page.counts, intent._replace(counts=counts), refused))
+            return _Written(0, 0, refused)
+        self._record(Page(upto, counts, None, refused))
+        return _Written(counts.stored - page.counts.stored, counts.duplicate - page.counts.duplicate, refused)
+
+    def _record(self, page: Page) -> None:
+        try:
+            self._ledger.write(page)
+        except OSError as error:
+            raise StoreUnavailable(f"the readings store's ledger can't be written: {error}") from error
+        self._untold = True
+
+    def _there(self, labels: Labels, rows: Columns, suspect: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Which of the suspect rows the server holds already."""
+        there = np.zeros(len(suspect), np.bool_)
+        places = np.flatnonzero(suspect)
+        queries = InfluxQueries(self._wire, self._bucket, labels)
+        for part in spans(rows["at"][places]) if len(places) else []:
+            chosen = places[part]
+            series, at = rows["series"][chosen], rows["at"][chosen]
+            found = queries.rows(np.unique(series), int(at.min()), int(at.max()) + 1)
+            pairs = set(zip(found.series.tolist(), found.at.tolist(), strict=True))
+            there[chosen] = [pair in pairs for pair in zip(series.tolist(), at.tolist(), strict=True)]
+        return there
+
+    def _send(
+        self, labels: Labels, rows: Columns, suspect: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_]
+    ) -> dict[int, str]:
+        """Write the rows; those that are refused, each with the reason."""
+        reasons = dict.fromkeys(np.flatnonzero(~known).tolist(), _UNKNOWN)
+        places = np.flatnonzero(known)
+        lines = Lines.of(labels, rows, suspect, places)
+        for piece in lines.pieces(labels, LINES_A_REQUEST):
+            reasons.update(self._taken(labels, piece))
+        return reasons
+
+    def _taken(self, labels: Labels, lines: Lines) -> dict[int, str]:
+        """Write these lines, in halves where they are refused until the bad ones alone are found."""
+        waiting, reasons = [lines], dict[int, str]()
+        while waiting:
+            piece = waiting.pop()
+            refusal = self._wire.write(self._bucket, piece.encode(labels))
+            if refusal is None:
+                continue
+            if _all_bad(labels, piece, refusal):
+                reasons.update(dict.fromkeys(piece.row.tolist(), refusal.text))
+            elif len(piece) == 1:
+                raise StoreUnavailable(f"{self._wire.address.base} finds a single line too large: {refusal.text}")
+            else:
+                waiting += _halves(labels, piece, refusal)
+        return reasons
+
+
+def _parts(fresh: Sequence[tuple[Offset, Block]], intent: Intent | None) -> list[Sequence[tuple[Offset, Block]]]:
+    """The span of an intent that was never settled, then what is new."""
+    if intent is None:
+        return [fresh]
+    again = [pair for pair in fresh if pair[0] <= intent.upto]
+    new = fresh[len(again) :]
+    return [part for part in (again, new) if part]
+
+
+def _all_bad(labels: Labels, lines: Lines, refusal: Refusal) -> bool:
+    """Whether no line among these can be kept."""
+    if len(lines) == 1:
+        return not refusal.too_large
+    count = int(lines.starts(labels).sum())
+    return refusal.dropped == count and (not refusal.field or count == len(lines))
+
+
+def _halves(labels: Labels, lines: Lines, refusal: Refusal) -> list[Lines]:
+    """The readings of the field that the server names and the others, else two halves."""
+    conflicting = lines.of_field(labels, refusal.field.removesuffix("_q"))
+    if not conflicting.any() or conflicting.all():
+        conflicting = np.arange(len(lines)) < len(lines) // 2
+    return [lines.take(conflicting), lines.take(~conflicting)]
+
+
+def _less(counts: Counts, there: npt.NDArray[np.bool_]) -> Counts:
+    """The counts without refused readings, which were `there` before or not."""
+    again = int(there.sum())
+    return Counts(counts.stored - len(there) + again, counts.duplicate - again)
+
+
+def _refused(labels: Labels, rows: Columns, row: int, reason: str) -> Refused:
+    series = int(rows["series"][row])
+    index = int(labels.device[series]) if reason != _UNKNOWN else -1
+    gateway, device = (labels.devices[index].gateway, labels.devices[index].code) if index >= 0 else ("", "")
+    metric = labels.metrics[labels.metric[series]] if index >= 0 else f"series {series}"
+    at, received_at, value = (rows[name][row].item() for name in ("at", "received_at", "value"))
+    return Refused(gateway, device, metric, at, received_at, value, reason)
