@@ -4,26 +4,48 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from devices.registry import Registry
+from ingest.floods import BURST, FLOOR, Limit, limits_of
+from ingest.routes import Routes
 
 ALIAS = "alias"
 """The device attribute that says how its gateway names it (a devEui, an MN, a friendly name): a text or several."""
 
 
 class Admitted(NamedTuple):
-    """One gateway's devices: series numbers by device name and metric spelling, and codes of names that are aliases."""
+    """One gateway's devices: series numbers by device name and metric spelling, and codes of names that are aliases.
 
+    `index` is the gateway's place among the registry's; `life` names the life-safety devices.
+    """
+
+    index: int
     series: dict[str, Mapping[str, int]]
     aliases: dict[str, str]
+    life: set[str]
 
     def code(self, name: str) -> str:
         """The device's code."""
         return self.aliases.get(name, name)
 
 
+class Admission(NamedTuple):
+    """All that the gate takes from one version of the registry; made away from the thread that judges."""
+
+    registry: Registry
+    routes: Routes
+    admitted: dict[str, Admitted]
+    limits: dict[str, Limit]
+
+    @classmethod
+    def of(cls, registry: Registry, floor: float = FLOOR, burst: float = BURST) -> "Admission":
+        """`floor` and `burst` are the messages that every gateway may send a second for good, and at once."""
+        return cls(registry, Routes(registry), admitted_devices(registry), limits_of(registry, floor, burst))
+
+
 def admitted_devices(registry: Registry) -> dict[str, Admitted]:
     """What each gateway that is not retired may report."""
-    admitted = {code: Admitted({}, {}) for code in registry.gateways}
+    admitted = {code: Admitted(gateway.index, {}, {}, set()) for code, gateway in registry.gateways.items()}
     spelled = _spelled_types(registry)
+    life = {code for code, kind in registry.types.items() if kind.life_safety}
     for code, metrics in registry.series_of.items():
         index = registry.device_index[code]
         if registry.state[index] == "retired" or registry.gateway[index] < 0:
@@ -34,9 +56,12 @@ def admitted_devices(registry: Registry) -> dict[str, Admitted]:
             own.series[code] = {**spelt, **metrics}
         else:
             own.series[code] = metrics
-        for alias in _aliases(registry, code):
+        aliases = _aliases(registry, code)
+        for alias in aliases:
             own.series.setdefault(alias, own.series[code])
             own.aliases.setdefault(alias, code)
+        if registry.type_code[index] in life:
+            own.life.update([code, *aliases])
     return admitted
 
 

@@ -1,10 +1,9 @@
 """The gate: every message becomes readings, events or named rejects; each reading's quality is judged here, once."""
 
 from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,11 +14,13 @@ from core import snapshot
 from core.clock import MILLISECOND
 from core.journal import Offset, Record, RecordKind
 from devices.registry import Registry
-from ingest.admission import Admitted, admitted_devices
+from ingest.admission import Admission, Admitted
+from ingest.batch import Batch, Judged, Run, Traffic, deltas_of
+from ingest.clocks import CLOCK, Clocks, clock_event
+from ingest.floods import BURST, FLOODING, FLOOR, UNREGISTERED, FloodReport, Floods, Passage
 from ingest.formats.items import Answer, Happened, Item, Measured, Reach, Refused, Remember, Status
-from ingest.formats.v1 import PREFIX, telemetry
-from ingest.lateness import EARLIEST, Outages, implausible, judge
-from ingest.routes import Routes
+from ingest.lateness import EARLIEST, Outages, age_of, implausible, judge
+from ingest.refusals import part, reject, stranger, whole_refusal
 from ingest.words import (
     Block,
     Connected,
@@ -28,78 +29,58 @@ from ingest.words import (
     Lost,
     Message,
     Quality,
-    Reject,
     Remembered,
     decode_control,
+    decode_event,
 )
 
-MAX_PAYLOAD = 256 * 1024
-"""Bytes; a larger message is refused."""
-_KEPT_OF_OVERSIZE = 1024
+DEEPEST = 32
+"""Levels of arrays and objects in an event's attributes."""
 _LARGEST_TIME = 2**52  # ms; beyond it a time is nonsense and would overflow
 _EVENT_LATE = 600_000_000
+_TIMELESS = int(Quality.NO_TIME | Quality.TIME_REPLACED)
+_ALL_RIGHT = np.empty(0, np.int64)
 _log = structlog.get_logger()
-
-
-class _Run(NamedTuple):
-    """Rows of one device in one message."""
-
-    message: int
-    gateway: str
-    device: str
-    start: int
-    end: int
-
-
-@dataclass
-class _Batch:
-    """Columns under construction."""
-
-    series: list[int] = field(default_factory=list)
-    at: list[int] = field(default_factory=list)
-    received_at: list[int] = field(default_factory=list)
-    value: list[float] = field(default_factory=list)
-    quality: list[int] = field(default_factory=list)
-    runs: list[_Run] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-    answers: list[Answer] = field(default_factory=list)
-    memories: dict[str, Remember] = field(default_factory=dict)
-
-
-class Judged(NamedTuple):
-    """What a batch of messages became. `memories` hold once the batch is journalled, by gateway: see `Gate.settle`."""
-
-    block: Block
-    events: list[Event]
-    rejects: list[Reject]
-    answers: Sequence[Answer] = ()
-    memories: Mapping[str, Remember] = {}
 
 
 class Gate:
     """Admits messages of the registered town. One thread's own; it knows each series' newest time and the outages.
 
-    `ticked` is the time of the last tick (µs, 0 before the first): until then the platform certainly listened. `beat` is
-    the time of the canary's newest reading that is journalled.
+    `ticked` is the time of the last tick (µs, 0 before the first): until then the platform certainly listened. `beat`
+    is the time of the canary's newest reading that is journalled.
     """
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, floor: float = FLOOR, burst: float = BURST) -> None:
+        """`floor` and `burst` are how many messages every gateway may send a second for good, and at once."""
         self.outages = Outages()
+        self.clocks = Clocks()
+        self._floods = Floods()
+        self._floor, self._burst = floor, burst
         self.ticked = 0
         self.beat = 0
         self._newest: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self._memories: dict[str, Any] = {}
-        self.load(registry)
+        admission = self.admission(registry)
+        self.routes = admission.routes
+        self.load(admission)
 
-    def load(self, registry: Registry) -> None:
-        """Take a newer registry; what is known of the series stays."""
+    def admission(self, registry: Registry) -> Admission:
+        """What `load` takes of a registry; in whatever thread, as it may take a second."""
+        return Admission.of(registry, self._floor, self._burst)
+
+    def load(self, admission: Admission) -> None:
+        """Take a newer registry; what is known of series and gateways stays."""
+        registry, routes, self._admitted, limits = admission
         self._registry = registry
         newest = np.zeros(len(registry.device), np.int64)
         newest[: len(self._newest)] = self._newest
         self._newest = newest
-        self.routes = Routes(registry)
-        self._admitted = admitted_devices(registry)
+        self._memories = {
+            gateway: memory for gateway, memory in self._memories.items() if routes.speaks_as(self.routes, gateway)
+        }
+        self.routes = routes
+        self.clocks.load(registry.gateway_codes)
+        self._floods.load(limits, frozenset(code for code, row in registry.gateways.items() if row.disabled_at))
 
     def prepare(self) -> None:
         """Compile the kernel, so that the first message does not wait for it."""
@@ -107,11 +88,19 @@ class Gate:
 
     def judge(self, messages: Sequence[Message]) -> Judged:
         """Decode and judge a batch in order of arrival."""
-        batch = _Batch()
+        batch = Batch()
         for index, message in enumerate(messages):
             self._admit(index, message, batch)
         block = self._block(messages, batch)
-        return Judged(block, batch.events, batch.rejects, batch.answers, batch.memories)
+        traffic = batch.traffic(messages, len(block), self._registry.gateway_codes)
+        if len(block):
+            self._follow_clocks(traffic, block, batch)
+            self._set_flags(block)
+        return Judged(block, batch.events, batch.rejects, batch.answers, batch.memories, traffic)
+
+    def tick(self, now: int) -> FloodReport:
+        """What is told once a second of the gateways that send too much."""
+        return self._floods.tick(now)
 
     def settle(self, judged: Judged) -> None:
         """Take up what the dialects remember of a batch that is journalled, and how far the canary came."""
@@ -126,46 +115,65 @@ class Gate:
         durable = ((gateway, kept.memory) for gateway, kept in judged.memories.items() if kept.durable)
         return [Remembered(gateway, self.routes.dialects[gateway].pack(memory)) for gateway, memory in durable]
 
-    def _admit(self, index: int, message: Message, batch: _Batch) -> None:
+    def _admit(self, index: int, message: Message, batch: Batch) -> None:
+        batch.starts.append(len(batch.series))
         route = self.routes.find(message.topic)
-        if route is None:
-            batch.rejects.append(_reject(message, "", Refused("unknown_topic", "no registered gateway speaks there")))
+        admitted = self._admitted.get(route.gateway) if route else None
+        gateway = route.gateway if route and admitted else UNREGISTERED
+        passage = Passage.OPEN
+        if not message.replayed_from:
+            credit = self._floods.credit
+            left = credit[gateway] - 1 - (len(message.payload) >> 10)  # cost_of, without the call
+            if left >= 0:
+                credit[gateway] = left
+            else:
+                passage = self._floods.passage(gateway, message)
+        if passage is Passage.SHUT or message.replayed_from or not admitted:
+            batch.senders.append(-1)
+        else:
+            batch.senders.append(admitted.index)
+        if passage is Passage.SHUT:
             return
-        gateway = route.gateway
-        admitted = self._admitted.get(gateway)
-        refusal = self._refusal(message, gateway)
-        if refusal or admitted is None:
-            batch.rejects.append(_reject(message, gateway, refusal or Refused("unknown_gateway", gateway)))
-            return
-        for item in route.dialect.decode(message, self._memory(gateway, batch)):
+        if route is None or admitted is None:
+            batch.rejects.append(stranger(message, route.gateway if route else None))
+        elif refusal := whole_refusal(message):
+            batch.rejects.append(reject(message, gateway, refusal))
+        else:
+            items: Iterable[Item] = route.dialect.decode(message, self._memory(gateway, batch))
+            if passage is Passage.LIFE_ONLY:
+                items = self._life_only(gateway, admitted, items)
+            self._take(index, message, gateway, admitted, items, batch)
+
+    def _take(
+        self, index: int, message: Message, gateway: str, admitted: Admitted, items: Iterable[Item], batch: Batch
+    ) -> None:
+        for item in items:
             if type(item) is Measured:
                 self._measured(index, message, gateway, admitted, item, batch)
             else:
                 self._other(message, gateway, admitted, item, batch)
 
-    def _memory(self, gateway: str, batch: _Batch) -> Any:
+    def _life_only(self, gateway: str, admitted: Admitted, items: Iterable[Item]) -> Iterator[Item]:
+        """What is heard of a gateway that floods: its life-safety devices, and itself."""
+        for item in items:
+            if not isinstance(item, Measured | Happened | Reach) or item.device in admitted.life:
+                yield item
+            else:
+                self._floods.unheard(gateway, len(item.values) if isinstance(item, Measured) else 0)
+
+    def _memory(self, gateway: str, batch: Batch) -> Any:
         """What the gateway's last message before this one left to be remembered."""
         if gateway in batch.memories:
             return batch.memories[gateway].memory
         return self._memories.get(gateway)
 
-    def _refusal(self, message: Message, gateway: str) -> Refused | None:
-        """Why the whole message is refused unread, if it is."""
-        if gateway not in self._admitted:
-            return Refused("unknown_gateway", f"gateway {gateway} is not registered")
-        if len(message.payload) > MAX_PAYLOAD:
-            return Refused("oversize", f"{len(message.payload)} bytes, at most {MAX_PAYLOAD}")
-        if message.retained and not (message.topic.startswith(PREFIX) and message.topic.endswith("/status")):
-            return Refused("retained", "telemetry must not be retained: it would return as new at every start")
-        return None
-
     def _measured(
-        self, index: int, message: Message, gateway: str, admitted: Admitted, item: Measured, batch: _Batch
+        self, index: int, message: Message, gateway: str, admitted: Admitted, item: Measured, batch: Batch
     ) -> None:
         metrics = admitted.series.get(item.device)
         if metrics is None:
             detail = self._why_not(gateway, item.device)
-            batch.rejects.append(_part(message, gateway, item, item.values, *detail))
+            batch.rejects.append(part(message, gateway, item, item.values, *detail))
             return
         at, flag = _time(item.t, message.stands_at)
         start = len(batch.series)
@@ -173,7 +181,7 @@ class Gate:
             number = metrics.get(metric)
             if number is None:
                 detail = ("unknown_metric", f"{item.device} has no metric {metric}")
-                batch.rejects.append(_part(message, gateway, item, {metric: value}, *detail))
+                batch.rejects.append(part(message, gateway, item, {metric: value}, *detail))
                 continue
             batch.series.append(number)
             batch.value.append(value)
@@ -181,7 +189,7 @@ class Gate:
         batch.at += [at] * rows
         batch.received_at += [message.received_at] * rows
         batch.quality += [flag] * rows
-        batch.runs.append(_Run(index, gateway, item.device, start, start + rows))
+        batch.runs.append(Run(index, gateway, item.device, start, start + rows))
 
     def _why_not(self, gateway: str, device: str) -> tuple[str, str]:
         index = self._registry.device_index.get(device)
@@ -191,73 +199,90 @@ class Gate:
             return "retired_device", f"device {device} is retired"
         return "foreign_device", f"device {device} belongs to another gateway than {gateway}"
 
-    def _other(self, message: Message, gateway: str, admitted: Admitted, item: Item, batch: _Batch) -> None:
+    def _other(self, message: Message, gateway: str, admitted: Admitted, item: Item, batch: Batch) -> None:
         match item:
             case Status():
                 now = message.received_at
                 batch.events.append(Event("gateway", gateway, "status", now, now, {"online": item.online}))
             case Happened() | Reach() if item.device not in admitted.series:
-                batch.rejects.append(_reject(message, gateway, Refused(*self._why_not(gateway, item.device))))
+                batch.rejects.append(reject(message, gateway, Refused(*self._why_not(gateway, item.device))))
+            case Happened() if _deeper(item.attributes, DEEPEST):
+                refused = Refused("too_deep", f"attributes nested deeper than {DEEPEST} levels")
+                batch.rejects.append(reject(message, gateway, refused))
             case Happened():
-                code = admitted.code(item.device)
-                batch.events.append(self._event(code, item.type, item.t, item.attributes, message))
+                batch.events.append(self._event(admitted, item.device, item.type, item.t, item.attributes, message))
             case Reach():
-                code = admitted.code(item.device)
-                batch.events.append(self._event(code, "status", item.t, {"online": item.online}, message))
+                online = {"online": item.online}
+                batch.events.append(self._event(admitted, item.device, "status", item.t, online, message))
             case Refused():
-                batch.rejects.append(_reject(message, gateway, item))
+                batch.rejects.append(reject(message, gateway, item))
             case Answer():
                 batch.answers.append(item)
             case Remember():
                 durable = item.durable or (gateway in batch.memories and batch.memories[gateway].durable)
                 batch.memories[gateway] = Remember(item.memory, durable)
 
-    def _event(self, device: str, kind: str, t: float | None, attributes: dict[str, Any], message: Message) -> Event:
+    def _event(
+        self, admitted: Admitted, device: str, kind: str, t: float | None, attributes: dict[str, Any], message: Message
+    ) -> Event:
         received_at = message.received_at
         at, flag = _time(t, message.stands_at)
         times = np.array([at], np.int64), np.array([received_at], np.int64)
         if implausible(*times)[0]:
             at, flag = message.stands_at, int(Quality.TIME_REPLACED)
-        starts, ends = self.outages.spans()
-        own = np.maximum(0, np.minimum(ends, received_at) - np.maximum(starts, at)).sum()
-        if received_at - at - own > _EVENT_LATE:
+        clock = 0 if flag else int(self.clocks.correction[admitted.index])
+        if not flag and self.clocks.off[admitted.index]:
+            flag |= int(Quality.CLOCK_OFF)
+        if age_of(at, received_at, self.outages, clock) > _EVENT_LATE:
             flag |= int(Quality.AGED)
-        return Event("device", device, kind, at, received_at, attributes, flag)
+        return Event("device", admitted.code(device), kind, at, received_at, attributes, flag)
 
-    def _block(self, messages: Sequence[Message], batch: _Batch) -> Block:
-        block = Block.of(batch.series, batch.at, batch.received_at, batch.value, batch.quality)
+    def _block(self, messages: Sequence[Message], batch: Batch) -> Block:
+        block = batch.block()
         if not len(block):
             return block
-        if not np.isfinite(block.value).all():
-            block = self._without_infinite(messages, batch, block)
+        finite = np.isfinite(block.value)
+        if not finite.all():
+            self._refuse_infinite(messages, batch, block, finite)
+            block = batch.keep(block, finite)
         strange = implausible(block.at, block.received_at)
         if strange.any():
-            _replace_times(block, messages, batch.runs, strange)
-        self._set_flags(block)
+            batch.replace_times(block, messages, strange)
         return block
+
+    def _follow_clocks(self, traffic: Traffic, block: Block, batch: Batch) -> None:
+        deltas = deltas_of(traffic, block)
+        if not len(deltas.delta):
+            return
+        now = int(deltas.received_at[-1])
+        batch.events += [clock_event(change, now) for change in self.clocks.observe(*deltas)]
 
     def _set_flags(self, block: Block) -> None:
         starts, ends = self.outages.spans()
         registry = self._registry
         judge(
             block.series, block.at, block.received_at, block.value, block.quality, self._newest,
-            registry.low, registry.high, registry.late, starts, ends,
+            registry.low, registry.high, registry.late, starts, ends, self._clock_of_rows(block),
         )  # fmt: skip
 
-    def _without_infinite(self, messages: Sequence[Message], batch: _Batch, block: Block) -> Block:
-        """Refuse values that are no numbers; a row that goes leaves the runs' places to those that stay."""
-        keep = np.isfinite(block.value)
+    def _clock_of_rows(self, block: Block) -> npt.NDArray[np.int64]:
+        """How far each row's clock is behind, µs; empty while all clocks are right. Flags those that are off."""
+        if not self.clocks.correcting:
+            return _ALL_RIGHT
+        gateway = self._registry.gateway[self._registry.device[block.series]]
+        own = block.quality & _TIMELESS == 0
+        block.quality[own & self.clocks.off[gateway]] |= int(Quality.CLOCK_OFF)
+        return np.where(own, self.clocks.correction[gateway], 0)
+
+    def _refuse_infinite(
+        self, messages: Sequence[Message], batch: Batch, block: Block, finite: npt.NDArray[np.bool_]
+    ) -> None:
+        """Refuse values that are no numbers."""
         for run in batch.runs:
-            bad = np.flatnonzero(~keep[run.start : run.end]) + run.start
-            for row in bad:
-                series = int(block.series[row])
-                metric = self._registry.metrics[self._registry.metric[series]]
+            for row in np.flatnonzero(~finite[run.start : run.end]) + run.start:
+                metric = self._registry.metrics[self._registry.metric[int(block.series[row])]]
                 refused = Refused("not_finite", f"{run.device} {metric} is not a finite number", 1)
-                batch.rejects.append(_reject(messages[run.message], run.gateway, refused))
-        places = np.concatenate([[0], np.cumsum(keep)])
-        batch.runs = [run._replace(start=int(places[run.start]), end=int(places[run.end])) for run in batch.runs]
-        columns = (block.series, block.at, block.received_at, block.value, block.quality)
-        return Block(*(column[keep] for column in columns))  # type: ignore[arg-type]
+                batch.rejects.append(reject(messages[run.message], run.gateway, refused))
 
     def control(self, control: Control) -> None:
         """Follow what was journalled about the platform's own session."""
@@ -289,6 +314,18 @@ class Gate:
             self.ticked = record.time
         elif record.kind is RecordKind.CONTROL:
             self.control(decode_control(record.payload))
+        elif record.kind is RecordKind.EVENT:
+            self._recall_event(decode_event(record.payload))
+
+    def _recall_event(self, event: Event) -> None:
+        """Take up what was said of a gateway, so that its end is said too."""
+        if event.kind != "gateway" or event.id not in self._admitted or "active" not in event.attributes:
+            return
+        active, value = event.attributes["active"], event.attributes["value"]
+        if event.type == CLOCK:
+            self.clocks.said(event.id, active, value)
+        elif event.type == FLOODING:
+            self._floods.said(event.id, active, event.at)
 
     def save(self, path: Path, offset: Offset) -> None:
         """Write the state as of `offset`."""
@@ -304,6 +341,8 @@ class Gate:
             "outages": outages,
             "ticked": self.ticked,
             "memories": memories,
+            "clocks": self.clocks.state(),
+            "floods": self._floods.told(),
         }
         snapshot.save(path, meta, {"newest": self._newest})
 
@@ -323,14 +362,18 @@ class Gate:
         self.ticked = meta.get("ticked", 0)
         for gateway, packed in meta.get("memories", {}).items():
             self._recall(gateway, b64decode(packed))
+        self.clocks.restore(meta.get("clocks", {}))
+        for gateway, last in meta.get("floods", {}).items():
+            self._floods.said(gateway, active=True, at=last)
         return Offset(*meta["offset"])
 
 
-def unforeseen(message: Message, error: Exception) -> Judged:
-    """What becomes of a message on which the gate itself failed: a dead letter, as any other that can't be read."""
-    gateway = message.topic.removeprefix(PREFIX).split("/")[0]
-    refused = Refused("internal_error", f"{type(error).__name__}: {error}")
-    return Judged(Block.of([], [], [], []), [], [_reject(message, gateway, refused)])
+def _deeper(value: object, levels: int) -> bool:
+    """Whether arrays and objects nest deeper than `levels`."""
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels <= 0 or any(_deeper(part, levels - 1) for part in inner)
 
 
 def _time(t: float | None, received_at: int) -> tuple[int, int]:
@@ -340,41 +383,3 @@ def _time(t: float | None, received_at: int) -> tuple[int, int]:
     if not -_LARGEST_TIME < t < _LARGEST_TIME:  # nanoseconds, infinity: implausible, to be replaced
         return EARLIEST - 1, 0
     return int(t * MILLISECOND), 0
-
-
-def _replace_times(block: Block, messages: Sequence[Message], runs: list[_Run], strange: npt.NDArray[np.bool_]) -> None:
-    """Shift the rows of each device and message that has an implausible time so that its newest is at receipt."""
-    groups: dict[tuple[int, str], list[int]] = {}
-    for run in runs:
-        groups.setdefault((run.message, run.device), []).extend(range(run.start, run.end))
-    rows, shifts = [], []
-    for (message, _), members in groups.items():
-        if not strange[members].any():
-            continue
-        shift = messages[message].stands_at - int(block.at[members].max())
-        block.at[members] += shift
-        block.quality[members] |= int(Quality.TIME_REPLACED)
-        rows += members
-        shifts += [shift] * len(members)
-    block.shift_rows, block.shifts = np.array(rows, np.int32), np.array(shifts, np.int64)
-
-
-def _part(message: Message, gateway: str, item: Measured, values: dict[str, Any], reason: str, detail: str) -> Reject:
-    """The refused part of a message as a version 1 message of its own, so that it can be replayed after enrolment."""
-    topic = f"{PREFIX}{gateway}/telemetry"
-    if message.topic != topic:
-        detail = f"{detail} (from {message.topic})"
-    payload = telemetry([Measured(item.device, values, item.t)])
-    return _reject(
-        msgspec.structs.replace(message, topic=topic), gateway, Refused(reason, detail, len(values), payload)
-    )
-
-
-def _reject(message: Message, gateway: str, refused: Refused) -> Reject:
-    payload = message.payload if refused.payload is None else refused.payload
-    if refused.reason == "oversize":
-        payload = payload[:_KEPT_OF_OVERSIZE]
-    return Reject(
-        message.topic, payload, message.stands_at, gateway, refused.reason, refused.detail, refused.readings,
-        message.retained,
-    )  # fmt: skip

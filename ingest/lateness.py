@@ -52,6 +52,14 @@ def implausible(at: npt.NDArray[np.int64], received_at: npt.NDArray[np.int64]) -
     return (at < EARLIEST) | (at > received_at + AHEAD)
 
 
+def age_of(at: int, received_at: int, outages: Outages, clock: int) -> int:
+    """How long something was under way (µs), the platform's own outages and the clock's offset taken off."""
+    measured_at = at + clock
+    starts, ends = outages.spans()
+    own = np.maximum(0, np.minimum(ends, received_at) - np.maximum(starts, measured_at)).sum()
+    return int(received_at - measured_at - own)
+
+
 @numba.njit(cache=True, nogil=True)
 def judge(
     series: npt.NDArray[np.int32],
@@ -65,8 +73,12 @@ def judge(
     late: npt.NDArray[np.int64],
     starts: npt.NDArray[np.int64],
     ends: npt.NDArray[np.int64],
+    clock: npt.NDArray[np.int64],
 ) -> None:
-    """Set the flags in `quality` and move `newest` (both in place). Times µs; low, high, late by series number."""
+    """Set the flags in `quality` and move `newest` (both in place). Times µs; low, high, late by series number.
+
+    `clock` is how far each row's clock is behind, empty when all are right: only lateness is judged by it.
+    """
     for i in range(len(series)):
         s = series[i]
         flags = 0
@@ -77,10 +89,11 @@ def judge(
             flags |= _DISORDERED
         else:
             newest[s] = at[i]
-        age = received_at[i] - at[i]
+        measured_at = at[i] + (clock[i] if len(clock) else 0)
+        age = received_at[i] - measured_at
         if age > late[s]:
             for k in range(len(starts)):
-                overlap = min(received_at[i], ends[k]) - max(at[i], starts[k])
+                overlap = min(received_at[i], ends[k]) - max(measured_at, starts[k])
                 if overlap > 0:
                     age -= overlap
             if age > late[s]:

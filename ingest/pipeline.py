@@ -16,8 +16,10 @@ from core.clock import SECOND, Clock
 from core.journal import START, Entry, Journal, JournalError, Offset, RecordKind
 from core.metrics import Metrics
 from devices.registry import Registry, RegistryError
-from ingest.gate import Gate, Judged, unforeseen
+from ingest.batch import Judged
+from ingest.gate import Gate
 from ingest.mqtt import Arrival, Inbox, Receipt
+from ingest.refusals import unforeseen
 from ingest.words import (
     Block,
     Connected,
@@ -203,7 +205,7 @@ class Pipeline:
     def _reload(self, now: int) -> None:
         """Take the newer registry; a database that is down holds up no reading of the devices that are known."""
         try:
-            self._gate.load(self._load_registry())
+            self._gate.load(self._gate.admission(self._load_registry()))
         except (SQLAlchemyError, RegistryError) as error:
             _log.warning("registry not read: trying again", why=str(error))
             self._reload_at = now + _RELOAD_PAUSE

@@ -42,6 +42,10 @@ class Routes:
         """All topic filters to subscribe to."""
         return (*SUBSCRIPTIONS, *sorted(self._owners))
 
+    def speaks_as(self, before: "Routes", gateway: str) -> bool:
+        """Whether the gateway speaks the convention that it spoke before, so that what is remembered of it holds."""
+        return type(self.dialects.get(gateway)) is type(before.dialects.get(gateway))
+
     def find(self, topic: str) -> Route | None:
         """The route of a topic; None when no gateway speaks there."""
         if topic.startswith(PREFIX):

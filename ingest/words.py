@@ -52,8 +52,8 @@ class Event(msgspec.Struct, frozen=True):
     """Something that happened at a device or gateway, or in the platform; its `attributes` are plain JSON values.
 
     `kind` is "device" or "gateway", `id` its registered code; `at` and `received_at` in µs UTC. The type "status" of a
-    gateway carries {"online": bool}. Of kind "platform" `id` is the part concerned, such as "journal", and the
-    attributes are {"active": bool, "value": float, "limit": float}.
+    gateway carries {"online": bool}; its "clock" and "flooding", and all events of kind "platform" (`id` is the part
+    concerned, such as "journal"), carry {"active": bool, "value": float, "limit": float}.
     """
 
     kind: str
@@ -66,7 +66,10 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Reject(msgspec.Struct, frozen=True):
-    """A message, or the part of one, that the gate refused, and why. `readings` counts the values refused with it."""
+    """A message, or the part of one, that the gate refused, and why. `readings` counts the values refused with it.
+
+    One record may stand for many `messages` of a gateway: its topic and payload are then the last one's.
+    """
 
     topic: str
     payload: bytes
@@ -76,6 +79,7 @@ class Reject(msgspec.Struct, frozen=True):
     detail: str
     readings: int = 0
     retained: bool = False
+    messages: int = 1
 
 
 _HEADER = np.dtype("<u4")

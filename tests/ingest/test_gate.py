@@ -13,8 +13,9 @@ from core.clock import HOUR, MILLISECOND, MINUTE, SECOND
 from core.journal import Offset, Record, RecordKind
 from devices.device_types import load_device_types
 from devices.registry import GatewayRow, Registry
-from ingest.gate import MAX_PAYLOAD, Gate
+from ingest.gate import Gate
 from ingest.lateness import judge
+from ingest.refusals import MAX_PAYLOAD
 from ingest.words import Block, Connected, Lost, Message, Quality, decode_reject, encode
 
 NOW = 1_790_000_000 * SECOND
@@ -160,7 +161,7 @@ def test_a_refused_part_is_a_message_that_can_be_replayed(gate):
     registry = small_registry()
     registry.device_codes[1], registry.series_of["GAS-0003"] = "GAS-0003", {"gas_lel": 1}
     registry.device_index["GAS-0003"], registry.state[1] = 1, "in_service"
-    gate.load(registry)
+    gate.load(gate.admission(registry))
     block, _, rejects, *_ = gate.judge([Message(reject.topic, reject.payload, reject.received_at)])
     assert (block.series.tolist(), block.value.tolist(), block.at.tolist(), rejects) == ([1], [50.0], [NOW], [])
 
@@ -288,7 +289,7 @@ def test_a_replayed_message_stands_where_it_stood_and_is_as_late_as_it_is(gate):
 
 def test_a_retired_gateways_devices_do_not_come_in_through_another():
     registry = small_registry()
-    del registry.gateways["GW-0001"]
+    registry.gateways = {"GW-0002": GatewayRow(0, "GW-0002", "v1", "", 0, "")}
     registry.gateway_codes, registry.gateway = ["GW-0002"], np.array([-1, -1, 0], np.int32)
     judged = Gate(registry).judge([telemetry(gas(60.0)), telemetry(gas(60.0), gateway="GW-0002")])
     assert [reject.reason for reject in judged.rejects] == ["unknown_gateway", "foreign_device"]
@@ -323,7 +324,7 @@ def test_judging_in_pieces_or_at_once_or_in_plain_python_is_the_same(rows, outag
             quality = np.zeros(len(series[part]), np.uint16)
             kernel(
                 series[part], at[part], received[part], value[part], quality, newest,
-                registry.low, registry.high, registry.late, starts, ends,
+                registry.low, registry.high, registry.late, starts, ends, np.empty(0, np.int64),
             )  # fmt: skip
             flags += quality.tolist()
         return flags, newest.tolist()
