@@ -14,12 +14,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import duckdb
 import pytest
-from sqlalchemy import create_engine, text
 
 from core.clock import MILLISECOND
-from tests.e2e.town_under_fire import ROOT, PlatformProcess, Publisher, make_town
+from tests.e2e.town_under_fire import ROOT, PlatformProcess, Publisher, Records, make_town, stored_readings
 from tests.servers import accepts, free_port, wait_until
 
 _NOTICE = re.compile(r"通知 (\d+)")
@@ -36,32 +34,6 @@ def robot(tmp_path):
     yield port, log
     process.terminate()
     process.wait(10)
-
-
-class Records:
-    """The database as it stands, read while the platform lives and dies."""
-
-    def __init__(self, url: str) -> None:
-        self._engine = create_engine(url)
-
-    def rows(self, statement: str) -> list[tuple]:
-        with self._engine.connect() as connection:
-            return [tuple(row) for row in connection.execute(text(statement))]
-
-    def one(self, statement: str) -> int:
-        return self.rows(statement)[0][0]
-
-    def close(self) -> None:
-        self._engine.dispose()
-
-    def settled(self, leaks: int) -> bool:
-        """Every leak has its alert, every alert is over, and every notice of a gas ticket has come to its end."""
-        if self.one("SELECT count(*) FROM alert WHERE rule = 'gas.leak' AND state = 'closed'") < leaks:
-            return False
-        return not self.one(
-            "SELECT count(*) FROM notice JOIN ticket ON ticket.id = notice.ticket WHERE ticket.hazard = 'gas' AND "
-            "(notice.state IN ('queued', 'sending') OR notice.state = 'uncertain' AND notice.claimed_by IS NOT NULL)"
-        )
 
 
 @pytest.mark.timeout(400)
@@ -83,8 +55,7 @@ def under_fire(kills, database, broker, robot, state, record_property) -> None:
     robot_port, robot_log = robot
     leaking, quiet = make_town(state, database)
     platform = PlatformProcess(state, broker.port, robot_port, database)
-    platform.start()  # its session must stand before anything is published
-    wait_until(lambda: b"subscribed" in (state / "run.log").read_bytes(), "the first subscription", 60)
+    platform.listen()
     publisher = Publisher(broker.port, leaking, quiet)
     publisher.start()
     time.sleep(chance.uniform(1, 4))
@@ -119,12 +90,7 @@ def wait_until_journal_is_read(state: Path) -> None:
 
 
 def readings_stand_once(state: Path, records: Records, publisher: Publisher) -> None:
-    numbers = dict(records.rows("SELECT number, device FROM series WHERE metric = 'gas_lel'"))
-    with duckdb.connect(str(state / "readings.duckdb"), read_only=True) as store:
-        stored = store.execute('SELECT series, "at", value FROM reading').fetchall()
-    found = {(numbers[series], at // MILLISECOND): value for series, at, value in stored}
-    assert len(found) == len(stored), "a reading stands twice"
-    assert found == publisher.taken
+    assert stored_readings(state, records) == publisher.taken
 
 
 def alerts_and_tickets_stand_once(records: Records, publisher: Publisher) -> None:

@@ -1,4 +1,4 @@
-"""What the kill test is made of: a town of gas detectors, a publisher that knows the truth, and the real processes."""
+"""What tests of faults are made of: a town of gas detectors, a publisher that knows the truth, the real processes."""
 
 import json
 import os
@@ -10,10 +10,13 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import duckdb
+import httpx
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
-from sqlalchemy import delete, select, update
+from sqlalchemy import create_engine, delete, select, text, update
 
 from alerts.responder_sheets import RESPONDER_SHEETS
 from alerts.tables import contact
@@ -26,7 +29,7 @@ from devices.town import import_town
 from devices.town_sheets import TOWN_SHEETS
 from shouwang.settings import Settings
 from shouwang.wiring import open_database
-from tests.servers import free_port
+from tests.servers import free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
 LEAKING, QUIET = 12, 20
@@ -68,6 +71,42 @@ def make_town(state: Path, database: str = "") -> tuple[list[Meter], list[Meter]
         raise_version(connection)
     engine.dispose()
     return list(grids.values()), quiet
+
+
+class Records:
+    """The database as it stands, read while the platform lives and dies."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = create_engine(url)
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        with self._engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(statement))]
+
+    def one(self, statement: str) -> int:
+        return int(self.rows(statement)[0][0])
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def settled(self, leaks: int) -> bool:
+        """Every leak has its alert, every alert is over, and every notice of a gas ticket has come to its end."""
+        if self.one("SELECT count(*) FROM alert WHERE rule = 'gas.leak' AND state = 'closed'") < leaks:
+            return False
+        return not self.one(
+            "SELECT count(*) FROM notice JOIN ticket ON ticket.id = notice.ticket WHERE ticket.hazard = 'gas' AND "
+            "(notice.state IN ('queued', 'sending') OR notice.state = 'uncertain' AND notice.claimed_by IS NOT NULL)"
+        )
+
+
+def stored_readings(state: Path, records: Records) -> dict[tuple[str, int], float]:
+    """What a store that is closed holds of the gas detectors: (device, t in ms) → value; each must stand once."""
+    numbers = dict(records.rows("SELECT number, device FROM series WHERE metric = 'gas_lel'"))
+    with duckdb.connect(str(state / "readings.duckdb"), read_only=True) as store:
+        rows = store.execute('SELECT series, "at", value FROM reading').fetchall()
+    stored = [((numbers[series], at // MILLISECOND), value) for series, at, value in rows if series in numbers]
+    assert len(dict(stored)) == len(stored), "a reading stands twice"
+    return dict(stored)
 
 
 @dataclass
@@ -143,19 +182,46 @@ class Publisher:
 class PlatformProcess:
     """`shouwang run` with a robot, on a state folder that outlives its deaths."""
 
-    def __init__(self, state: Path, broker_port: int, robot_port: int, database: str = "") -> None:
-        channels = {"robot": {"kind": "wecom_robot", "url": f"http://127.0.0.1:{robot_port}"}}
+    def __init__(
+        self, state: Path, broker_port: int, robot_port: int = 0, database: str = "", **settings: str | float
+    ) -> None:
+        """`settings` by their names in the environment, without the prefix: `journal__reserve_gb=2`."""
+        robot = {"kind": "wecom_robot", "url": f"http://127.0.0.1:{robot_port}"}
+        self.console = free_port()
         self._environment = {
             **os.environ,
             "SHOUWANG_STATE": str(state),
             "SHOUWANG_DATABASE": database,
             "SHOUWANG_BROKER": f"mqtt://127.0.0.1:{broker_port}",
-            "SHOUWANG_CONSOLE__PORT": str(free_port()),
-            "SHOUWANG_CHANNELS": json.dumps(channels),
+            "SHOUWANG_CONSOLE__PORT": str(self.console),
+            "SHOUWANG_CHANNELS": json.dumps({"robot": robot if robot_port else {"kind": "phone"}}),
             "PYTHONWARNINGS": "default",
+            **{f"SHOUWANG_{name.upper()}": str(value) for name, value in settings.items()},
         }
         self._log = state / "run.log"
         self._process: subprocess.Popen[bytes] | None = None
+
+    def metric(self, name: str) -> int:
+        """The value of a metric without labels; 0 while there is no page."""
+        try:
+            page = httpx.get(f"http://127.0.0.1:{self.console}/metrics", timeout=5).text
+        except httpx.TransportError:
+            return 0
+        found = [line.split(" ")[1] for line in page.splitlines() if line.startswith(f"{name} ")]
+        return int(float(found[0])) if found else 0
+
+    def wait_for(self, name: str, value: int, seconds: float = 30) -> None:
+        """Wait until a metric has come to `value`."""
+        wait_until(lambda: self.metric(name) >= value, f"{name} {value}", seconds)
+
+    def log(self) -> str:
+        """What it said so far, over all its lives."""
+        return self._log.read_text(errors="replace")
+
+    def listen(self) -> None:
+        """Start for the first time, and wait for the session: from then on the broker keeps what is published."""
+        self.start()
+        wait_until(lambda: "subscribed" in self.log(), "the first subscription", 60)
 
     def start(self) -> None:
         command = [sys.executable, "-m", "shouwang", "run"]
