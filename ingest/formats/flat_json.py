@@ -133,7 +133,9 @@ class FlatJson(Memoryless):
 
 
 def _alarms(options: Options) -> dict[str, _Alarm]:
-    given, alarms = options.value("events") or {}, dict[str, _Alarm]()
+    given, alarms = options.value("events"), dict[str, _Alarm]()
+    if given is None:
+        return {}
     if not isinstance(given, Mapping):
         options.problem("events", "must be an object of paths and events")
         return {}

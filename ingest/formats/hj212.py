@@ -23,6 +23,7 @@ from ingest.formats.hj212_frames import Packet, cut, framed, packet
 from ingest.formats.hj212_memory import Memory, joined, newest
 from ingest.formats.items import Answer, Item, Measured, Refused, Remember
 from ingest.formats.options import Options
+from ingest.formats.topics import TopicPattern
 from ingest.words import Message
 
 PERIODS = {"2011": "", "2051": "minute", "2061": "hour", "2031": "day"}
@@ -56,6 +57,7 @@ class Hj212:
         self._fields = options.fields()
         self._reply = "".join(options.topics("reply_topic", "", wildcards=False)[:1])
         options.finish()
+        self.answers = (TopicPattern.of(self._reply).filter,) if self._reply else ()
 
     def decode(self, message: Message, memory: Any = None) -> list[Item]:
         kept = memory or Memory()

@@ -141,11 +141,11 @@ def _resolved(pack: list[Any]) -> Iterator[_Resolved | Refused]:
     bases: dict[str, Any] = {}
     for record in pack:
         if not isinstance(record, dict):
-            yield Refused("wrong_type", f"a record is an object, not {type_name(record)}", 0, _encode([record]))
+            yield Refused("wrong_type", f"a record is an object, not {type_name(record)}", 0, _alone(record))
             continue
         whole = {**bases, **record}
         if why := _wrong(record):
-            yield Refused("wrong_type", why, 1, _encode([whole]))
+            yield Refused("wrong_type", why, 1, _alone(whole))
             continue
         bases = {label: value for label, value in whole.items() if label in ("bn", "bt", "bv", "bs", "bu")}
         if label := next((label for label in _VALUES if label in whole), None):
@@ -179,7 +179,15 @@ def _time(seconds: float | None, message: Message) -> float | None:
 def _refused(record: _Resolved, detail: str) -> Refused:
     alone: dict[str, object] = {"n": record.name, record.label: record.value}
     timed = {} if record.seconds is None else {"t": record.seconds}
-    return Refused("wrong_type", detail, 1, _encode([alone | timed]))
+    return Refused("wrong_type", detail, 1, _alone(alone | timed))
+
+
+def _alone(record: object) -> bytes | None:
+    """A pack of one record; None for one that is nested too deeply to be written again."""
+    try:
+        return _encode([record])
+    except RecursionError:
+        return None
 
 
 def _add(items: list[Item], more: list[Item]) -> None:
