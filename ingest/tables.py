@@ -1,6 +1,6 @@
 """Dead letters: what the gate refused, kept in full up to a limit an hour and counted beyond it."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, String, Table, Text
 
 from core.database import RowId, metadata
 
@@ -41,3 +41,19 @@ applied = Table(
     Column("n", BigInteger, nullable=False),
 )
 """How far into the journal a consumer's effects in this database reach; committed with those effects."""
+
+gateway_report = Table(
+    "gateway_report",
+    metadata,
+    Column("gateway", String(40), primary_key=True),
+    Column("last_received_at", BigInteger),
+    Column("online", Boolean),
+    Column("clock_off_s", Float),
+    Column("messages", BigInteger, nullable=False),
+    Column("readings", BigInteger, nullable=False),
+    Column("qos0_readings", BigInteger, nullable=False),
+    Column("shed_messages", BigInteger, nullable=False),
+    Column("rejected_messages", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+"""What each gateway has sent since its row began."""
