@@ -15,6 +15,7 @@ from devices.device_types import load_device_types
 from devices.enrolment import ensure_registry
 from devices.registry import load_registry
 from devices.tables import gateway
+from ingest.influx_labels import labels_of
 from ingest.store import Point, StoreUnavailable
 from shouwang.canary import Passage, standing
 from shouwang.diagnosis import diagnose
@@ -115,6 +116,14 @@ def test_its_number_is_reserved_once_and_its_device_pages_nobody(engine: Engine)
     assert not registry.in_service(index, 2**60)
     assert (registry.town_devices, registry.town_gateways) == (0, [])
     assert CANARY_TYPE.code not in types
+
+
+def test_an_influxdb_is_told_of_it_as_of_any_device_without_a_place(engine: Engine) -> None:
+    with writing(engine) as connection:
+        number = reserve_canary(connection)
+    labels = labels_of(engine)()
+    assert labels.number(labels.index[CANARY], "beat") == number
+    assert labels.prefixes[labels.index[CANARY]] == f"canary,device={CANARY} "
 
 
 def test_a_towns_own_gateway_of_that_name_takes_it_away(engine: Engine) -> None:
