@@ -47,10 +47,11 @@ _COMMANDS = ("NCMD", "DCMD")
 
 
 class Birth(msgspec.Struct, frozen=True):
-    """What a birth declared: names by alias, data types by name."""
+    """What a birth declared: names by alias, data types by name; sent at `at`, ms."""
 
     names: dict[int, str] = {}
     types: dict[str, int] = {}
+    at: int = 0
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -70,6 +71,7 @@ class Node(msgspec.Struct, frozen=True):
     asked_at: int = 0
 
 
+_NONE = Birth()
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Node).decode
 _replace = msgspec.structs.replace
@@ -93,8 +95,9 @@ class SparkplugB:
         self._node = options.level("node", gateway)
         self._fields = options.fields()
         options.finish()
-        filter_ = f"{NAMESPACE}/{self._group}/+/{self._node}"
-        self.topics = (filter_, f"{filter_}/+")
+        own = f"{NAMESPACE}/{self._group}"
+        self.topics = (f"{own}/+/{self._node}", f"{own}/+/{self._node}/+")
+        self.answers = (f"{own}/NCMD/{self._node}/#", f"{own}/DCMD/{self._node}/#")  # as nodes subscribe to them
 
     def pack(self, memory: Node) -> bytes:
         """What must outlive the process; the expected `seq` is not of it."""
@@ -135,7 +138,7 @@ class SparkplugB:
         if heard.type in ("NBIRTH", "DBIRTH"):
             return list(self._values(heard, declared(heard.payload)))
         if heard.type in ("NDATA", "DDATA"):
-            return list(self._values(heard, node.births.get(heard.device, Birth())))
+            return list(self._values(heard, node.births.get(heard.device, _NONE)))
         return []
 
     def _node_birth(self, heard: _Heard, node: Node) -> tuple[Node, list[Item]]:
@@ -152,19 +155,21 @@ class SparkplugB:
         return after, [Status(True), *self._values(heard, birth)]
 
     def _node_death(self, heard: _Heard, node: Node) -> tuple[Node, list[Item]]:
-        """Only the death of the session that was born last counts. Its will was written when it connected: no time."""
+        """The death of a session before the one whose birth is known is none. A will, written early, tells no time."""
         bd_seq = _bd_seq(heard.payload)
         if bd_seq is None:
             return node, [Refused("wrong_type", f"an NDEATH has a number as {BIRTH_DEATH}")]
         dead = node.bd_seq is not None and not node.births and not node.reached
-        if dead or node.bd_seq not in (None, bd_seq):
+        if dead or ("" in node.births and bd_seq != node.bd_seq):
             return node, []
         after = _replace(node, bd_seq=bd_seq, births={}, reached=frozenset(), wanted=False)
         return after, [Status(False), *(Reach(device, False) for device in sorted(node.reached))]
 
     def _device_birth(self, heard: _Heard, node: Node) -> tuple[Node, list[Item]]:
-        """A device's birth stands for itself; where its node's was missed, that is asked for."""
+        """A device's birth stands for itself; where its node's was missed or is newer, that is asked for."""
         birth = declared(heard.payload)
+        if _early(heard.payload, node.births.get("", _NONE)):
+            return _replace(node, wanted=True), list(self._values(heard, birth))
         after = _replace(
             _wanting("" not in node.births, heard, node),
             births={**node.births, heard.device: birth},
@@ -181,10 +186,13 @@ class SparkplugB:
         return after, [Reach(heard.device, False, _sent(heard.payload))]
 
     def _data(self, heard: _Heard, node: Node) -> tuple[Node, list[Item]]:
-        birth = node.births.get(heard.device)
+        birth, count = node.births.get(heard.device), len(heard.payload.metrics)
         if birth is None:
             lost = f"{heard.device or self._node} sends data, but its birth was not heard"
-            return _wanting(True, heard, node), [Refused("no_birth", lost, len(heard.payload.metrics))]
+            return _wanting(True, heard, node), [Refused("no_birth", lost, count)]
+        if _early(heard.payload, birth):
+            early = f"{heard.device or self._node} sent these data before the birth that is known"
+            return _replace(node, wanted=True), [Refused("no_birth", early, count)]
         items = list(self._values(heard, birth))
         strange = any(isinstance(item, Refused) and item.reason == "no_birth" for item in items)
         return _wanting(strange or "" not in node.births, heard, node), items
@@ -252,14 +260,14 @@ def asks(node: Node, now: int) -> bool:
 
 
 def declared(payload: Any) -> Birth:
-    """The aliases and data types of a birth."""
+    """The aliases and data types in a birth."""
     names, types = dict[int, str](), dict[str, int]()
     for metric in payload.metrics:
         if name := metric.name.decode(errors="replace"):
             types[name] = metric.datatype
             if metric.HasField("alias"):
                 names[metric.alias] = name
-    return Birth(names, types)
+    return Birth(names, types, _sent(payload) or 0)
 
 
 def _place(topic: str) -> tuple[str, str]:
@@ -287,6 +295,11 @@ def _wanting(missed: bool, heard: _Heard, node: Node) -> Node:
 
 def _kept(node: Node) -> tuple[Any, ...]:
     return node.bd_seq, node.births, node.reached
+
+
+def _early(payload: Any, birth: Birth) -> bool:
+    """Is it of an earlier session than this birth, whose aliases may mean others (or was the node's clock set back)?"""
+    return (_sent(payload) or birth.at) < birth.at
 
 
 def _sent(payload: Any) -> int | None:

@@ -22,7 +22,9 @@ COMPRESSED = b"SPBV1.0_COMPRESSED"
 INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64, FLOAT, DOUBLE, BOOLEAN, TEXT = range(1, 13)
 _SIGNED_BITS = {INT8: 8, INT16: 16, INT32: 32, INT64: 64}
 _TEXTS = {TEXT, 14, 15}  # String, Text, UUID
-_HELD_BY_TYPE = {13: "a date", 16: "a data set", 17: "bytes", 18: "a file", 19: "a template", 20: "properties"}
+_HELD_BY_TYPE = {13: "a date", 16: "a data set", 17: "bytes", 18: "a file", 19: "a template"} | dict.fromkeys(
+    range(22, 35), "an array"
+)
 _HELD_BY_FIELD = {"bytes_value": "bytes", "dataset_value": "a data set", "template_value": "a template"}
 
 _UINT32, _UINT64 = FieldDescriptorProto.TYPE_UINT32, FieldDescriptorProto.TYPE_UINT64
