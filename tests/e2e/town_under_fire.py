@@ -243,6 +243,12 @@ class PlatformProcess:
         assert self._process.wait(20) == 0
         return time.monotonic() - began
 
+    def end(self) -> None:
+        """Make sure that it is gone, however the test ended."""
+        if self._process and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
     def live_and_die(self, chance: random.Random) -> None:
         """Run for a random while, often too short to come up at all, and be killed."""
         self.start()
