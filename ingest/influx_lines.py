@@ -66,11 +66,12 @@ class Lines:
         cuts = [*starts[::most].tolist(), len(self)]
         return [self.take(slice(first, end)) for first, end in pairwise(cuts)]
 
-    def of_field(self, labels: Labels, metric: str) -> npt.NDArray[np.bool_]:
-        """Which are of this metric."""
-        if metric not in labels.metrics:
-            return np.zeros(len(self), np.bool_)
-        return np.equal(labels.metric[self.series], labels.metrics.index(metric))
+    def of_field(self, labels: Labels, measurement: str, field: str) -> npt.NDArray[np.bool_]:
+        """Which of them become this field, or its quality."""
+        kinds = (labels.devices[index].type for index in labels.device[self.series].tolist())
+        names = (labels.metrics[index] for index in labels.metric[self.series].tolist())
+        wanted = measurement, field.removesuffix("_q")
+        return np.fromiter((pair == wanted for pair in zip(kinds, names, strict=True)), np.bool_, len(self))
 
     def encode(self, labels: Labels) -> bytes:
         r"""Line protocol, one line a device and moment; about 0.7 µs a reading on one core."""

@@ -13,11 +13,10 @@ from urllib3.exceptions import HTTPError
 
 from core.clock import DAY, SECOND
 from ingest.influx_queries import named
-from ingest.influx_wire import InfluxAddress, InfluxWire
+from ingest.influx_wire import InfluxAddress, InfluxWire, client_of, release
 from ingest.store import StoreError, StoreUnavailable
 
 _POLICY = "autogen"
-_TIMEOUT_MS = 10_000
 
 
 def set_up(address: InfluxAddress, kept: Mapping[str, int]) -> list[str]:
@@ -83,10 +82,11 @@ def _run(wire: InfluxWire, bucket: str, statement: str) -> None:
 
 
 def _bucket(address: InfluxAddress, bucket: str, days: int) -> list[str]:
-    with InfluxDBClient(
-        url=address.base, token=address.token, org=address.org, timeout=_TIMEOUT_MS, retries=False
-    ) as client:
+    client = client_of(address)
+    try:
         return _told(address, lambda: [_made(client, address, bucket, days), _mapped(client, address, bucket)])
+    finally:
+        release(client)
 
 
 def _told(address: InfluxAddress, work: Callable[[], list[str]]) -> list[str]:

@@ -167,7 +167,7 @@ class InfluxStore:
             kept[list(reasons)] = False
             newest.fold(*(rows[name][kept] for name in ("series", "at", "value", "quality")))
         counts = _less(intent.counts, there[~kept])
-        refused += tuple(_refused(labels, rows, row, reason) for row, reason in reasons.items())
+        refused += tuple(_refused(labels, rows, row, reasons[row]) for row in sorted(reasons))
         if upto < intent.upto:  # the span was cut off by a kill, and comes in smaller batches now
             self._record(Page(upto, page.counts, intent._replace(counts=counts), refused))
             return _Written(0, 0, refused)
@@ -236,15 +236,15 @@ def _all_bad(labels: Labels, lines: Lines, refusal: Refusal) -> bool:
     if len(lines) == 1:
         return not refusal.too_large
     count = int(lines.starts(labels).sum())
-    return refusal.dropped == count and (not refusal.field or count == len(lines))
+    return refusal.dropped == count and (refusal.conflict is None or count == len(lines))
 
 
 def _halves(labels: Labels, lines: Lines, refusal: Refusal) -> list[Lines]:
     """The readings of the field that the server names and the others, else two halves."""
-    conflicting = lines.of_field(labels, refusal.field.removesuffix("_q"))
-    if not conflicting.any() or conflicting.all():
-        conflicting = np.arange(len(lines)) < len(lines) // 2
-    return [lines.take(conflicting), lines.take(~conflicting)]
+    first = lines.of_field(labels, *refusal.conflict) if refusal.conflict else np.zeros(len(lines), np.bool_)
+    if not first.any() or first.all():
+        first = np.arange(len(lines)) < len(lines) // 2
+    return [lines.take(first), lines.take(~first)]
 
 
 def _less(counts: Counts, there: npt.NDArray[np.bool_]) -> Counts:

@@ -26,8 +26,8 @@ _DEFAULT_PORTS = {"http": 8086, "https": 443}
 _CONNECT_S, _ANSWER_S = 5.0, 60.0
 _SHOWN = 300  # characters of an answer
 _GZIP = 16 + zlib.MAX_WBITS
-_DROPPED = re.compile(r"\bdropped=(\d+)")
-_CONFLICT = re.compile(r'field type conflict: input field "([^"]+)"')
+_DROPPED = re.compile(r"\bdropped[= ](\d+)")
+_CONFLICT = re.compile(r'field type conflict: input field "([^"]+)" on measurement "([^"]+)"')
 _NO_BUCKET = (
     "database not found",
     "not found: bucket",
@@ -68,14 +68,15 @@ class InfluxAddress(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Lines that the server won't take, by its words: all of them, or some when it names `dropped` or a `field`.
+    """Lines that the server won't take, by its words: all of them, or `dropped` ones, or those of a field.
 
-    What it did take of them is written. `too_large`: it may take them in smaller requests.
+    What it did take of them is written. `conflict` is (measurement, field) of a field whose type somebody spoilt.
+    `too_large`: it may take them in smaller requests.
     """
 
     text: str
     dropped: int
-    field: str
+    conflict: tuple[str, str] | None
     too_large: bool
 
 
@@ -114,16 +115,13 @@ class InfluxWire:
             timeout=httpx.Timeout(_ANSWER_S, connect=_CONNECT_S),
             trust_env=False,
         )
-        milliseconds = int(_CONNECT_S * 1_000), int(_ANSWER_S * 1_000)
-        self._client = InfluxDBClient(
-            url=address.base, token=address.token, org=address.org, timeout=milliseconds, retries=False
-        )
+        self._client = client_of(address)
         self._writes: Any = WriteService(self._client.api_client)  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
         """Release the connections."""
         self._reads.close()
-        self._client.close()  # type: ignore[no-untyped-call]
+        release(self._client)
 
     def write(self, bucket: str, lines: bytes) -> Refusal | None:
         """Write line protocol with times in µs; None when all of it is kept. Raises StoreUnavailable.
@@ -194,6 +192,19 @@ class InfluxWire:
         return StoreUnavailable(f"{base} answers {status}: {text}")
 
 
+def client_of(address: InfluxAddress) -> InfluxDBClient:
+    """The client's own object for a server, with timeouts and without retries."""
+    milliseconds = int(_CONNECT_S * 1_000), int(_ANSWER_S * 1_000)
+    return InfluxDBClient(url=address.base, token=address.token, org=address.org, timeout=milliseconds, retries=False)
+
+
+def release(client: InfluxDBClient) -> None:
+    """Close the client with its connections, which it would leave to the garbage collector."""
+    if client.api_client is not None:
+        client.api_client.rest_client.pool_manager.clear()
+    client.close()  # type: ignore[no-untyped-call]
+
+
 def nanoseconds(at: int) -> int:
     """µs as ns, within what InfluxDB can hold (1677 to 2262)."""
     return max(-9_223_372_036_854_775, min(at, 9_223_372_036_854_775)) * 1_000
@@ -208,8 +219,9 @@ def _rfc3339(moment: int) -> str:
 
 
 def _refusal(status: int, text: str) -> Refusal:
-    dropped, field = _DROPPED.search(text), _CONFLICT.search(text)
-    return Refusal(text, int(dropped[1]) if dropped else 0, field[1] if field else "", status == 413)
+    dropped, conflict = _DROPPED.search(text), _CONFLICT.search(text)
+    spoilt = (conflict[2], conflict[1]) if conflict else None
+    return Refusal(text, int(dropped[1]) if dropped else 0, spoilt, status == 413)
 
 
 def _words(body: bytes | str | None) -> str:

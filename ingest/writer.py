@@ -1,16 +1,26 @@
-"""The store's consumer: blocks from the journal into the readings store, at its own pace."""
+"""The store's consumer: blocks from the journal into the readings store, at its own pace.
 
+What the store will never take becomes a dead letter: a reject in the journal, as a version 1 message of its gateway, so
+that it can be sent again once the reason is gone.
+"""
+
+import json
 import threading
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 import structlog
 
-from core.clock import SECOND, Clock
-from core.journal import Journal, Offset, RecordKind
+from core.clock import MILLISECOND, SECOND, Clock
+from core.journal import Entry, Journal, JournalError, Offset, RecordKind
 from core.metrics import Metrics
 from ingest.follow import follow
 from ingest.pipeline import published
-from ingest.store import ReadingStore, StoreUnavailable
-from ingest.words import Block
+from ingest.store import Appended, ReadingStore, Refused, StoreUnavailable
+from ingest.words import Block, Reject, encode
+
+REFUSED = "store_refused"
+"""The reason of a reject that the readings store gave."""
 
 _log = structlog.get_logger()
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # s
@@ -73,11 +83,53 @@ class StoreWriter:
                 if ending.wait(pause):
                     return False
                 pause = min(2 * pause, _LONGEST_PAUSE)
+        if appended.refused and not self._tell(appended.refused, ending):
+            return False
+        self._count(appended)
+        self._journal.acknowledge(self.consumer, self._batch[-1][0])
+        self._batch, self._size = [], 0
+        return True
+
+    def _count(self, appended: Appended) -> None:
         self._metrics.stored.inc(appended.stored)
         self._metrics.duplicates.inc(appended.duplicate)
         now = self._clock.now()
         for _, block in self._batch:
             self._metrics.time_hop("store", published(block), now)
-        self._journal.acknowledge(self.consumer, self._batch[-1][0])
-        self._batch, self._size = [], 0
+
+    def _tell(self, refused: Sequence[Refused], ending: threading.Event) -> bool:
+        """Journal the dead letters as soon as the journal has room; False when we must end first."""
+        rejects = list(rejects_of(refused))
+        entries = [Entry(RecordKind.REJECT, encode(reject), reject.readings) for reject in rejects]
+        while True:
+            try:
+                self._journal.append(entries, self._clock.now())
+                break
+            except JournalError as error:
+                _log.warning("dead letters of the readings store can't be journalled", why=str(error))
+                if ending.wait(_FIRST_PAUSE):
+                    return False
+        self._metrics.rejects.labels(REFUSED).inc(len(rejects))
+        self._metrics.rejected_readings.inc(len(refused))
         return True
+
+
+def rejects_of(refused: Iterable[Refused]) -> Iterator[Reject]:
+    """What a device measured at one moment and was refused for one reason, as one message of its gateway."""
+    for (gateway, device, at, reason), alike in groupby(sorted(refused, key=_message), _message):
+        readings = list(alike)
+        time = at / MILLISECOND if at % MILLISECOND else at // MILLISECOND
+        payload = {"t": time, "values": {reading.metric: reading.value for reading in readings}}
+        yield Reject(
+            topic=f"sw/v1/{gateway}/{device}/telemetry",
+            payload=json.dumps(payload).encode(),
+            received_at=readings[0].received_at,
+            gateway=gateway,
+            reason=REFUSED,
+            detail=reason,
+            readings=len(readings),
+        )
+
+
+def _message(refused: Refused) -> tuple[str, str, int, str]:
+    return refused.gateway, refused.device, refused.at, refused.reason

@@ -16,7 +16,7 @@ from influxdb_client import InfluxDBClient
 from ingest.influx_labels import Labelled, Labels
 from ingest.influx_setup import set_up
 from ingest.influx_store import InfluxStore
-from ingest.influx_wire import InfluxAddress, InfluxWire
+from ingest.influx_wire import InfluxAddress, InfluxWire, client_of, release
 from tests.servers import _end as end
 from tests.servers import _spawn as spawn
 from tests.servers import accepts, free_port, program, wait_until
@@ -135,8 +135,11 @@ def named_server() -> Iterator[InfluxAddress]:
             client.buckets_api().delete_bucket(client.buckets_api().find_bucket_by_name(bucket))
 
 
-def _client(address: InfluxAddress) -> InfluxDBClient:
-    return InfluxDBClient(url=address.base, token=address.token, org=address.org)
+@contextmanager
+def _client(address: InfluxAddress) -> Iterator[InfluxDBClient]:
+    client = client_of(address)
+    yield client
+    release(client)
 
 
 def _buckets(address: InfluxAddress) -> list[str]:

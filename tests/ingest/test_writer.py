@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from core.clock import SECOND, ManualClock
-from core.journal import START, Entry, Offset, RecordKind
+from core.journal import START, Entry, JournalFull, Offset, RecordKind
 from core.metrics import Metrics
 from core.sqlite_journal import SqliteJournal
 from ingest.duckdb_store import DuckDbStore
-from ingest.store import Appended, StoreUnavailable
-from ingest.words import Block, Quality
+from ingest.formats import FORMATS
+from ingest.formats.items import Measured
+from ingest.store import Appended, Refused, StoreUnavailable
+from ingest.words import Block, Message, Quality, decode_reject
 from ingest.writer import StoreWriter
 from tests.servers import wait_until
 
@@ -29,12 +31,13 @@ class Watched(DuckDbStore):
         self.away = threading.Event()
         self.batches: list[list[int]] = []
         self.tries = 0
+        self.refuses: tuple[Refused, ...] = ()
 
     def append(self, batch: Sequence[tuple[Offset, Block]]) -> Appended:
         self.tries += 1
         if self.away.is_set():
             raise StoreUnavailable("away for the test")
-        appended = super().append(batch)
+        appended = super().append(batch)._replace(refused=self.refuses)
         self.batches.append([len(block) for _, block in batch])
         return appended
 
@@ -160,6 +163,53 @@ def test_after_a_crash_the_store_knows_what_it_has(scene: Scene) -> None:
         scene.give(2)
         until(lambda: scene.store.counts().stored == 6)
     assert scene.store.batches == [[2], [2], [2]]
+
+
+def test_what_the_store_refuses_becomes_a_message_that_can_be_sent_again(scene: Scene) -> None:
+    at = scene.clock.now() - 5_000
+    scene.store.refuses = (
+        Refused("GW-1", "GAS-1", "gas_lel", at, at + 9, 1.5, "out of its time"),
+        Refused("GW-1", "GAS-1", "battery", at, at + 9, float("inf"), "no number"),
+        Refused("GW-1", "GAS-1", "rssi", at, at + 9, -70.0, "out of its time"),
+        Refused("GW-1", "GAS-2", "rssi", at + 1, at + 9, -71.0, "out of its time"),
+    )
+    with scene.writing(rows=2):
+        scene.give(2)
+        until(lambda: scene.acknowledged() >= Offset(0, 1))
+    rejects = [decode_reject(r.payload) for r in scene.journal.read(START, 100) if r.kind is RecordKind.REJECT]
+    assert [(reject.gateway, reject.reason, reject.detail, reject.readings) for reject in rejects] == [
+        ("GW-1", "store_refused", "no number", 1),
+        ("GW-1", "store_refused", "out of its time", 2),
+        ("GW-1", "store_refused", "out of its time", 1),
+    ]
+    assert [reject.received_at for reject in rejects] == [at + 9] * 3
+    registry = scene.metrics.registry
+    assert registry.get_sample_value("shouwang_rejects_total", {"reason": "store_refused"}) == 3
+    assert scene.count("rejected_readings") == 4
+    dialect = FORMATS["v1"]("GW-1", {})
+    sent_again = [dialect.decode(Message(r.topic, r.payload, r.received_at), None) for r in rejects[1:]]
+    assert sent_again == [
+        [Measured("GAS-1", {"gas_lel": 1.5, "rssi": -70.0}, at // 1000)],
+        [Measured("GAS-2", {"rssi": -71.0}, (at + 1) / 1000)],
+    ]
+
+
+def test_dead_letters_wait_for_a_journal_that_is_full(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.store.refuses = (Refused("GW-1", "GAS-1", "gas_lel", 1, 2, 1.5, "out of its time"),)
+    append, tries = scene.journal.append, []
+
+    def full(entries: Sequence[Entry], now: int) -> Offset:
+        if entries[0].kind is RecordKind.REJECT and len(tries) < 2:
+            tries.append(now)
+            raise JournalFull("full for the test")
+        return append(entries, now)
+
+    monkeypatch.setattr(scene.journal, "append", full)
+    with scene.writing(rows=2):
+        scene.give(2)
+        until(lambda: scene.acknowledged() >= Offset(0, 1))
+    assert len(tries) == 2
+    assert sum(record.kind is RecordKind.REJECT for record in scene.journal.read(START, 100)) == 1
 
 
 def test_the_hop_is_timed_for_readings_whose_time_is_their_own(scene: Scene) -> None:

@@ -1,0 +1,357 @@
+"""What only a store in an InfluxDB can be asked: refused lines, kills, moved devices, quality flags, a server away."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.clock import DAY, HOUR, SystemClock
+from core.journal import Offset
+from ingest.influx_labels import Labels
+from ingest.influx_setup import probe, set_up
+from ingest.influx_store import InfluxStore
+from ingest.influx_wire import InfluxAddress, InfluxWire
+from ingest.store import Appended, Counts, Point, StoreUnavailable
+from ingest.words import Block
+from tests.influx_server import InfluxOne, make_buckets, named_server, small_labels
+from tests.ingest.append_forever import block
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = Path(__file__).with_name("influx_append_forever.py")
+T = 1_790_000_000_000_000
+ALL = (0, 2**62)
+AddressOf = Callable[[str], InfluxAddress]
+
+
+@pytest.fixture(params=["1.x", "2.x"], scope="module")
+def address_of(request: pytest.FixtureRequest) -> Iterator[AddressOf]:
+    """The address of a bucket on each engine in turn."""
+    if request.param == "1.x":
+        yield request.getfixturevalue("influx_one").address
+        return
+    with named_server() as address:
+        yield lambda bucket: address._replace(bucket=bucket)
+
+
+class Counted(InfluxWire):
+    """A wire that counts the writes."""
+
+    writes = 0
+
+    def write(self, bucket: str, lines: bytes) -> object:  # type: ignore[override]
+        self.writes += 1
+        return super().write(bucket, lines)
+
+
+class Scene:
+    """A bucket of its own, and stores in it over one ledger."""
+
+    def __init__(self, address: InfluxAddress, folder: Path) -> None:
+        self.address, self.ledger = address, folder / "influx.ledger"
+        self.labels: Labels = small_labels(20_000)
+        self.offset = 0
+        self.opened: list[InfluxStore] = []
+        self.wire = Counted(address)
+
+    def open(self) -> InfluxStore:
+        """A store; a second one knows what a new process would know."""
+        self.wire = Counted(self.address)
+        self.opened.append(InfluxStore(self.wire, self.ledger, lambda: self.labels))
+        return self.opened[-1]
+
+    def append(self, store: InfluxStore, *rows: tuple[int, int, float, int]) -> Appended:
+        """Append one block of (series, at, value, quality)."""
+        self.offset += 1
+        series, at, value, quality = zip(*rows, strict=True)
+        return store.append([(Offset(0, self.offset), Block.of(series, at, at, value, quality))])
+
+
+@pytest.fixture
+def scene(address_of: AddressOf, tmp_path: Path) -> Iterator[Scene]:
+    made = Scene(make_buckets(address_of(f"s{random.getrandbits(48):x}")), tmp_path)
+    yield made
+    for store in made.opened:
+        store.close()
+
+
+def values(store: InfluxStore, series: int) -> dict[int, float]:
+    curve = store.range(series, *ALL, 10**6)
+    return dict(zip(curve.at.tolist(), curve.mean.tolist(), strict=True))
+
+
+def test_a_bad_line_alone_is_refused_and_its_neighbours_are_stored(scene: Scene) -> None:
+    store = scene.open()
+    rows = [(series, T, float(series), 0) for series in range(10_000)]  # two a device: 5,000 lines
+    rows[4_321] = (4_321, T, float("inf"), 0)
+    appended = scene.append(store, *rows)
+    assert appended[:3] == (9_999, 0, 0)
+    assert [(refused.device, refused.metric, refused.at, refused.value) for refused in appended.refused] == [
+        ("DEV-2160", "battery", T, float("inf"))
+    ]
+    assert appended.refused[0].gateway == "GW-1"
+    assert appended.refused[0].reason
+    assert store.counts() == Counts(9_999, 0)
+    assert store.applied() == Offset(0, 1)
+    assert len(store.rows(np.arange(10_000, dtype=np.int32), T, T + 1)) == 9_999
+    assert set(store.latest([4_320, 4_321, 4_322])) == {4_320, 4_322}
+    assert scene.wire.writes < 40
+
+
+def test_a_refused_reading_is_told_again_after_a_kill_and_never_after_a_stop(scene: Scene) -> None:
+    store = scene.open()
+    told = scene.append(store, (0, T, float("inf"), 0), (1, T, 1.0, 0)).refused
+    assert len(told) == 1
+    scene.offset += 1
+    nothing_new = [(Offset(0, 1), Block.of([], [], [], []))]
+    assert scene.open().append(nothing_new).refused == told, "a kill"
+    store.close()
+    assert scene.open().append(nothing_new).refused == (), "a stop"
+
+
+def test_a_field_that_somebody_spoilt_costs_few_requests(scene: Scene) -> None:
+    store = scene.open()
+    assert scene.wire.write(scene.address.bucket, f'gas,device=X level="high" {T}'.encode()) is None
+    appended = scene.append(store, *((series, T + 1, 1.5, 0) for series in range(4_000)))
+    gas = sum(1 for series in range(0, 4_000, 2) if series // 2 % 3 != 2)
+    assert len(appended.refused) == gas
+    assert {refused.metric for refused in appended.refused} == {"level"}
+    assert "conflict" in appended.refused[0].reason
+    assert appended[:2] == (4_000 - gas, 0)
+    assert len(store.rows(np.arange(4_000, dtype=np.int32), T, T + 2)) == 4_000 - gas
+    assert scene.wire.writes < 20
+
+
+def test_what_the_bucket_does_not_keep_any_more_is_refused(address_of: AddressOf, tmp_path: Path) -> None:
+    address = address_of(f"r{random.getrandbits(48):x}")
+    set_up(address, {address.bucket: 2})
+    scene = Scene(address, tmp_path)
+    store, now = scene.open(), SystemClock().now()
+    old = now - 40 * DAY
+    rows = [(series, old if series < 4 else now - HOUR, 1.0, 0) for series in range(1_000)]
+    appended = scene.append(store, *rows)
+    assert appended[:2] == (996, 0)
+    assert [(refused.device, refused.at) for refused in appended.refused] == [
+        ("DEV-0", old),
+        ("DEV-0", old),
+        ("DEV-1", old),
+        ("DEV-1", old),
+    ]
+    many = scene.append(store, *((series, old + 1, 1.0, 0) for series in range(5_000)))
+    assert (many.stored, len(many.refused)) == (0, 5_000)
+    assert scene.wire.writes < 40
+    store.close()
+
+
+def test_a_series_that_the_registry_does_not_know_is_refused(scene: Scene) -> None:
+    store = scene.open()
+    appended = scene.append(store, (30_000, T, 1.0, 0), (0, T, 2.0, 0))
+    assert (appended.stored, appended.refused[0].metric) == (1, "series 30000")
+    scene.labels = small_labels(40_000)  # enrolled meanwhile
+    assert scene.append(store, (30_000, T, 1.0, 0)).stored == 1
+
+
+def test_flags_appear_and_vanish(scene: Scene) -> None:
+    store = scene.open()
+    scene.append(store, (0, T, 1.0, 4), (1, T, 1.0, 0))
+    assert scene.open().latest([0, 1]) == {0: Point(T, 1.0, 4), 1: Point(T, 1.0, 0)}
+    assert scene.append(store, (0, T, 2.0, 0), (1, T, 3.0, 2)) == Appended(0, 2, 0)
+    assert scene.open().latest([0, 1]) == {0: Point(T, 2.0, 0), 1: Point(T, 3.0, 2)}
+    scene.append(store, (0, T + 1, 5.0, 0))
+    assert scene.open().latest([0]) == {0: Point(T + 1, 5.0, 0)}
+    fields = [
+        row[0] for _, answer in scene.wire.query(scene.address.bucket, ["SHOW FIELD KEYS"]) for row in answer.values
+    ]
+    assert sorted(set(fields)) == ["battery", "battery_q", "level", "level_q"]
+
+
+def moved(labels: Labels, code: str) -> Labels:
+    """The labels once this device stands elsewhere."""
+    devices = [
+        labelled._replace(place=("G02", "enterprise", "EN-2", "V2")) if labelled.code == code else labelled
+        for labelled in labels.devices
+    ]
+    return replace(labels, version=labels.version + 1, devices=devices)
+
+
+def test_a_moved_device_keeps_its_history_and_counts_once(scene: Scene) -> None:
+    store = scene.open()
+    scene.append(store, (0, T, 1.0, 0), (0, T + 1, 2.0, 0), (2, T, 9.0, 0))
+    scene.labels = moved(scene.labels, "DEV-0")
+    assert scene.append(store, (0, T + 1, 3.0, 0), (0, T + 2, 4.0, 0)) == Appended(1, 1, 0)
+    for known in (store, scene.open()):
+        assert values(known, 0) == {T: 1.0, T + 1: 3.0, T + 2: 4.0}
+        assert known.latest([0]) == {0: Point(T + 2, 4.0, 0)}
+        assert known.range(0, T, T + 3, 1).mean.tolist() == [pytest.approx(8 / 3)]
+    assert store.counts() == Counts(4, 1)
+
+
+def test_a_long_curve_is_made_by_the_server(scene: Scene) -> None:
+    scene.open()
+    store = InfluxStore(scene.wire, scene.ledger, lambda: scene.labels, most_raw=100)
+    value = np.random.default_rng(1).normal(size=1_000)
+    scene.append(store, *((0, T + 10 * n, float(value[n]), 0) for n in range(1_000)))
+    curve = store.range(0, T, T + 10_000, 10)
+    parts = value.reshape(10, 100)
+    assert curve.at.tolist() == [T + 1_000 * n - 1 for n in range(1, 11)]
+    np.testing.assert_array_equal(curve.low, parts.min(axis=1))
+    np.testing.assert_array_equal(curve.high, parts.max(axis=1))
+    np.testing.assert_allclose(curve.mean, parts.mean(axis=1), atol=1e-12)
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+def test_a_kill_between_request_and_settling_counts_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = scene.open()
+    scene.append(store, (0, T, 1.0, 0))
+    write = InfluxWire.write
+
+    def killed(wire: InfluxWire, bucket: str, lines: bytes) -> object:
+        write(wire, bucket, lines)
+        raise Killed
+
+    blocks = [
+        (Offset(0, 2), Block.of([0, 0, 1], [T, T + 1, T], [T, T, T], [2.0, 3.0, 4.0], [4, 0, 0])),
+        (Offset(0, 3), Block.of([0, 1], [T, T + 1], [T, T], [5.0, 6.0])),
+    ]
+    with monkeypatch.context() as patch:
+        patch.setattr(InfluxWire, "write", killed)
+        with pytest.raises(Killed):
+            store.append(blocks)
+    again = scene.open()
+    assert again.applied() == Offset(0, 1)
+    assert again.counts() == Counts(1, 0)
+    assert again.append(blocks[:1]) == Appended(0, 0, 0), "smaller batches than before"
+    assert again.append(blocks) == Appended(3, 2, 3)
+    assert again.counts() == Counts(4, 2)
+    assert values(again, 0) == {T: 5.0, T + 1: 3.0}
+    assert values(again, 1) == {T: 4.0, T + 1: 6.0}
+    assert scene.open().latest([0, 1]) == {0: Point(T + 1, 3.0, 0), 1: Point(T + 1, 6.0, 0)}
+
+
+def test_counts_exactly_through_kills_and_replays(scene: Scene) -> None:
+    folder = scene.ledger.parent
+    arguments = [
+        sys.executable,
+        str(SCRIPT),
+        str(folder),
+        scene.address.base,
+        scene.address.token,
+        scene.address.bucket,
+    ]
+    reached = 0
+    for _ in range(3):
+        process = subprocess.Popen(
+            arguments, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout
+        assert process.stdout.readline() == "appending\n"
+        time.sleep(random.uniform(0.05, 0.4))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        assert scene.open().applied().n >= reached
+        reached = scene.open().applied().n
+    store = scene.open()
+    last = [(Offset(0, n), block(n)) for n in range(max(1, reached - 4), reached + 9)]
+    store.append(last)  # the span of an intent is written again
+    kept: dict[tuple[int, int], float] = {}
+    received = 0
+    for n in range(1, reached + 9):
+        rows = block(n)
+        received += len(rows)
+        kept.update(zip(zip(rows.series.tolist(), rows.at.tolist(), strict=True), rows.value.tolist(), strict=True))
+    assert store.counts() == Counts(len(kept), received - len(kept))
+    found = store.rows(np.arange(40, dtype=np.int32), -(10**9), 10**12)
+    assert (
+        dict(zip(zip(found.series.tolist(), found.at.tolist(), strict=True), found.value.tolist(), strict=True)) == kept
+    )
+    assert reached > 0
+
+
+def test_a_lost_ledger_is_made_up_from_the_journal(scene: Scene) -> None:
+    store = scene.open()
+    scene.append(store, (0, T, 1.0, 0), (0, T + 1, 2.0, 0))
+    scene.ledger.write_bytes(b"not a ledger")
+    store = scene.open()
+    assert store.applied() == Offset(0, 0)
+    assert store.append([(Offset(0, 1), Block.of([0, 0], [T, T + 1], [T, T], [1.0, 2.0]))]) == Appended(0, 2, 0)
+    assert values(store, 0) == {T: 1.0, T + 1: 2.0}
+
+
+def test_a_missing_bucket_says_what_to_do(address_of: AddressOf, tmp_path: Path) -> None:
+    address = address_of(f"never_made_{random.getrandbits(32):x}")
+    scene = Scene(address, tmp_path)
+    store = scene.open()
+    with pytest.raises(StoreUnavailable, match="run `shouwang store init`"):
+        scene.wire.write(address.bucket, f"gas level=1.0 {T}".encode())
+    with pytest.raises(StoreUnavailable, match="run `shouwang store init`"):
+        probe(address)
+    store.close()
+
+
+def test_buckets_are_made_once_and_their_retention_follows(address_of: AddressOf) -> None:
+    address = address_of(f"b{random.getrandbits(48):x}")
+    assert all("made" in line for line in set_up(address, {address.bucket: 30})[:1])
+    assert all("stands" in line for line in set_up(address, {address.bucket: 30}))
+    assert "its retention is 60 days now" in set_up(address, {address.bucket: 60})[0]
+    assert all("stands" in line for line in set_up(address, {address.bucket: 60}))
+    assert probe(address)
+
+
+def test_a_wrong_token_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with named_server() as address:
+        wire = InfluxWire(address._replace(token="wrong", bucket="any"))
+        with pytest.raises(StoreUnavailable, match="refuses the token"):
+            wire.write("any", b"")
+        with pytest.raises(StoreUnavailable, match="refuses the token"):
+            list(wire.query("any", ["SHOW MEASUREMENTS"]))
+        wire.close()
+
+
+@pytest.fixture
+def small_proxy() -> Iterator[InfluxOne]:
+    """An InfluxDB whose proxy takes only small bodies."""
+    server = InfluxOne.installed(largest="4k")
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_a_server_goes_away_and_comes_back_and_a_body_may_be_too_large(small_proxy: InfluxOne, tmp_path: Path) -> None:
+    scene = Scene(make_buckets(small_proxy.address("town")), tmp_path)
+    store = scene.open()
+    random_values = np.random.default_rng(3).random(4_000).tolist()
+    rows = [(series, T, value, 0) for series, value in enumerate(random_values)]
+    assert scene.append(store, *rows) == Appended(4_000, 0, 0), "halved until it fits"
+    small_proxy.stop_influxd(signal.SIGKILL)
+    with pytest.raises(StoreUnavailable, match="502"):
+        scene.append(store, (0, T + 1, 1.0, 0))
+    with pytest.raises(StoreUnavailable, match="502"):
+        store.range(0, *ALL, 10)
+    scene.offset -= 1
+    small_proxy.start_influxd()
+    assert scene.append(store, (0, T + 1, 1.0, 0)) == Appended(1, 0, 0)
+    assert store.counts() == Counts(4_001, 0)
+    assert values(store, 0) == {T: random_values[0], T + 1: 1.0}
+    store.close()
+
+
+def test_a_port_where_nobody_listens_is_a_store_that_is_away(tmp_path: Path) -> None:
+    scene = Scene(InfluxAddress("http://127.0.0.1:1", "any", "town", "readings"), tmp_path)
+    store = scene.open()
+    assert store.applied() == Offset(0, 0)
+    assert store.counts() == Counts(0, 0)
+    for ask in (lambda: scene.append(store, (0, T, 1.0, 0)), lambda: store.latest([0]), lambda: store.retain(T)):
+        with pytest.raises(StoreUnavailable):
+            ask()
+    store.close()
