@@ -5,7 +5,7 @@ Each change raises the registry's version, so that whoever follows the registry 
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from devices.enrolment import lock_registry, raise_version
 from devices.tables import gateway
@@ -29,9 +29,10 @@ class Standing(NamedTuple):
 
 def list_gateways(connection: Connection) -> list[Standing]:
     """All gateways that are not retired, by code."""
-    columns = [gateway.c[name] for name in Standing._fields]
+    site = func.coalesce(gateway.c.site, "").label("site")
+    columns = [site if name == "site" else gateway.c[name] for name in Standing._fields]
     rows = connection.execute(select(*columns).where(gateway.c.retired == 0).order_by(gateway.c.code))
-    return [Standing(*(value if value is not None else "" for value in row)) for row in rows]
+    return [Standing(*row) for row in rows]
 
 
 def disable_gateway(connection: Connection, code: str, why: str, now: int) -> bool:

@@ -9,7 +9,7 @@ streams, retained messages and topic matching are used as they are.
 # mypy: disallow-subclassing-any=False
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Protocol
 
 import structlog
@@ -276,6 +276,12 @@ class SessionBroker(Broker):
             self._room.clear()
         if present:
             self._get_handler(session).deliver(message)
+
+    def end(self, usernames: Collection[str]) -> None:
+        """End the connections of these accounts; their wills are due."""
+        for number, task in self._serving.items():
+            if self._sessions[number][0].username in usernames:
+                task.cancel()
 
     async def shutdown(self) -> None:
         """End every connection, then the broker."""

@@ -8,7 +8,7 @@ import hashlib
 import logging
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -17,6 +17,7 @@ from amqtt.errors import BrokerError
 
 from core.lifecycle import PartFailed
 from ingest.amqtt_sessions import SessionBroker
+from ingest.topic_rights import Rights, gateway_rights
 
 Check = Callable[[str, str], bool]
 """Whether a username and a password belong together; may be slow, is called in a thread of its own."""
@@ -27,8 +28,8 @@ _log = structlog.get_logger()
 _START_S = 10.0
 
 
-def own_topics(platform: str) -> May:
-    """The rule of the version 1 contract: the account `platform` may do all, a gateway what is its own.
+def own_topics(platform: str, rights: Callable[[str], Rights] = gateway_rights) -> May:
+    """The account `platform` may do all, any other what its rights say: the same that a real broker is told.
 
     >>> may = own_topics("platform")
     >>> may("GW-0001", "publish", "sw/v1/GW-0001/telemetry"), may("GW-0001", "publish", "sw/v1/GW-0002/telemetry")
@@ -36,10 +37,7 @@ def own_topics(platform: str) -> May:
     """
 
     def may(username: str, action: str, topic: str) -> bool:
-        own = f"sw/v1/{username}/"
-        if username == platform:
-            return True
-        return topic.startswith(own) if action == "publish" else topic in {f"{own}rejects", f"{own}commands"}
+        return username == platform or rights(username).allow(action, topic)
 
     return may
 
@@ -108,6 +106,12 @@ class EmbeddedBroker:
         """Check every account anew at its next connection, because passwords have changed."""
         self._doorkeeper.forget()
 
+    def kick(self, usernames: Collection[str]) -> None:
+        """End the connections of these accounts; each that comes back is checked anew."""
+        self._doorkeeper.forget()
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._broker.end, frozenset(usernames))
+
     def _run(self) -> None:
         asyncio.run(self._serve())
 
@@ -115,7 +119,7 @@ class EmbeddedBroker:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(_note)
         self._ending = asyncio.Event()
-        broker = SessionBroker(self._host, self._port, self._doorkeeper)
+        broker = self._broker = SessionBroker(self._host, self._port, self._doorkeeper)
         try:
             await broker.start()
         except BrokerError as error:

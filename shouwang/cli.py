@@ -10,7 +10,7 @@ import typer
 from rich.panel import Panel
 
 from core.clock import SystemClock
-from shouwang import cli_account, cli_formats, cli_operate, cli_rejects, cli_town
+from shouwang import cli_account, cli_broker, cli_formats, cli_gateway, cli_operate, cli_rejects, cli_town
 from shouwang.demo import Demo, DemoOptions, prepare
 from shouwang.demo import run as run_demo
 from shouwang.demo_town import DISPATCHER, DemoError
@@ -24,6 +24,8 @@ app = typer.Typer(
     help="守望 Shouwang: readings in, alerts and dispatch tickets out, for a town.",
 )
 app.add_typer(cli_town.app, name="town")
+app.add_typer(cli_gateway.app, name="gateway")
+app.add_typer(cli_broker.app, name="broker")
 app.add_typer(cli_rejects.app, name="rejects")
 app.add_typer(cli_account.app, name="account")
 app.add_typer(cli_formats.app, name="formats")

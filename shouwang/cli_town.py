@@ -1,6 +1,5 @@
 """`shouwang town`: import and export the town, and give gateways their credentials."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -8,35 +7,19 @@ import typer
 
 from alerts.responder_sheets import RESPONDER_SHEETS
 from core.clock import SystemClock
-from core.database import reading, writing
 from devices.coordinates import DATUMS
-from devices.credentials import issue_password
 from devices.device_types import load_device_types
-from devices.enrolment import ensure_registry
-from devices.gateways import UnknownGateway
 from devices.town import ImportRefused, Plan, export_town, import_town
 from devices.town_sheets import TOWN_SHEETS
-from ingest.words import RegistryChanged
-from shouwang.settings import Settings
+from shouwang.announcing import announce_registry
+from shouwang.cli_gateway import give_passwords
 from shouwang.terminal import ConfigOption, fail, out, settings_from, telling_errors
-from shouwang.wiring import append_control, open_database, open_journal, registry_version
+from shouwang.wiring import open_database
 
 app = typer.Typer(no_args_is_help=True, help="Import, export, and gateways' credentials.")
 _SHOWN, _LONGEST = 20, 60
 _KNOWN = ", ".join(DATUMS)
 SHEETS = (*TOWN_SHEETS, *RESPONDER_SHEETS)
-
-
-def announce_registry(settings: Settings) -> None:
-    """Journal that the registry changed, so that a running platform follows at once."""
-    engine = open_database(settings)
-    with reading(engine) as connection:
-        version = registry_version(connection)
-    with writing(engine) as connection:
-        journal = open_journal(settings, ensure_registry(connection))
-    append_control(journal, RegistryChanged(version), SystemClock())
-    journal.close()
-    engine.dispose()
 
 
 @app.command("import")
@@ -104,25 +87,4 @@ def password(
     file: Annotated[Path | None, typer.Option(help="Write gateway,password lines here.")] = None,
 ) -> None:
     """Give gateways new passwords: shown once, stored only as hashes; the old ones end."""
-    settings = settings_from(config)
-    try:
-        with writing(open_database(settings)) as connection:
-            issued = {code: issue_password(connection, code) for code in gateways}
-            lines = "".join(f"{code},{plain}\n" for code, plain in issued.items())
-            if file:  # before the commit: the old passwords end only when the new ones can be read
-                _write_for_owner(file, lines)
-    except FileExistsError as error:
-        raise fail(f"{file} is there already: nothing was changed, choose another file") from error
-    except UnknownGateway as unknown:
-        raise fail(f"there is no gateway {unknown} in service: nothing was changed") from unknown
-    announce_registry(settings)
-    if file:
-        out.print(f"{len(issued)} passwords written to {file}", soft_wrap=True)
-    else:
-        out.print(lines, end="", highlight=False, markup=False)
-
-
-def _write_for_owner(file: Path, text: str) -> None:
-    """Write a new file that only its owner may read."""
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-        opened.write(text)
+    give_passwords(settings_from(config), gateways, file)

@@ -1,0 +1,20 @@
+"""Telling a running platform, by its journal, what a command changed."""
+
+from core.clock import SystemClock
+from core.database import reading, writing
+from devices.enrolment import ensure_registry
+from ingest.words import RegistryChanged
+from shouwang.settings import Settings
+from shouwang.wiring import append_control, open_database, open_journal, registry_version
+
+
+def announce_registry(settings: Settings) -> None:
+    """Journal that the registry changed, so that a running platform follows at once."""
+    engine = open_database(settings)
+    with reading(engine) as connection:
+        version = registry_version(connection)
+    with writing(engine) as connection:
+        journal = open_journal(settings, ensure_registry(connection))
+    append_control(journal, RegistryChanged(version), SystemClock())
+    journal.close()
+    engine.dispose()
