@@ -167,4 +167,5 @@ def type_name(value: object) -> str:
     ('text', 'array', 'null')
     """
     names = {str: "text", list: "array", dict: "object", type(None): "null", bool: "boolean"}
+    names |= {int: "number", float: "number"}
     return names.get(type(value), type(value).__name__)

@@ -75,7 +75,7 @@ def test_texts_data_and_sums_are_refused_by_name_and_the_good_record_stays() -> 
         ("wrong_type", "A blob must be a number, not binary data"),
         ("wrong_type", "A total must be a value, not a sum alone"),
         ("wrong_type", "v must be a number, not text"),
-        ("wrong_type", "a record is an object, not int"),
+        ("wrong_type", "a record is an object, not number"),
     ]
 
 
