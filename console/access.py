@@ -82,6 +82,7 @@ def allow(*roles: str) -> Callable[..., Account]:
 
 Visitor = Annotated[Account | None, Depends(account_or_none)]
 Dispatcher = Annotated[Account, Depends(allow("dispatcher"))]
+Admin = Annotated[Account, Depends(allow("admin"))]
 Patroller = Annotated[Account, Depends(allow("patroller", "dispatcher"))]
 
 

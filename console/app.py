@@ -15,7 +15,18 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from alerts.changes import last_change
-from console import access, api, hall, health, listing, patroller, signing, ticket_pages
+from console import (
+    access,
+    api,
+    dead_letter_pages,
+    gateway_pages,
+    hall,
+    health,
+    listing,
+    patroller,
+    signing,
+    ticket_pages,
+)
 from console.announced import changes_announced
 from console.feed import Feed
 from console.language import both
@@ -44,7 +55,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.by_address = Throttle(free=50)
     app.state.feed = _feed(services)
     app.state.remembered = {}
-    for part in (signing, hall, ticket_pages, listing, patroller, api, health):
+    for part in (signing, hall, ticket_pages, listing, dead_letter_pages, gateway_pages, patroller, api, health):
         app.include_router(part.router)
     app.mount("/static", CachedFiles(directory=folder), name="static")
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)

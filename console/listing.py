@@ -1,4 +1,4 @@
-"""Lists and places: alerts, dead letters, a site, a device."""
+"""Lists and places: alerts, a site, a device."""
 
 from typing import Annotated, Any
 
@@ -9,17 +9,16 @@ from starlette.responses import Response
 from alerts.tables import alert
 from console import dossier
 from console.access import Dispatcher, Given, NotFound
+from console.gateway_pages import is_off, report_of
 from console.pages import pages_of
 from console.services import Services
 from core.clock import DAY
 from core.database import reading
 from devices.tables import device, grid, site
 from ingest.store import StoreError
-from ingest.tables import dead_letter
 
 router = APIRouter(include_in_schema=False)
 LIST = 100
-SHOWN_BYTES = 400
 Before = Annotated[int | None, Query(ge=0)]
 
 
@@ -42,20 +41,6 @@ def alerts_page(
     more = rows[-1]["id"] if len(rows) == LIST else None
     context = {"alerts": rows, "sites": sites, "state": state, "more": more, "rules": services.rules().rules}
     return pages_of(request).render(request, "alerts.html", **context)
-
-
-@router.get("/rejects")
-def rejects_page(request: Request, services: Given, _: Dispatcher, before: Before = None) -> Response:
-    """Dead letters, the newest first; read only."""
-    query = select(dead_letter).order_by(dead_letter.c.id.desc()).limit(LIST)
-    if before is not None:
-        query = query.where(dead_letter.c.id < before)
-    with reading(services.engine) as connection:
-        rows = dossier.rows(connection, query)
-    for row in rows:
-        row["text"] = row["payload"][:SHOWN_BYTES].decode("utf-8", "backslashreplace")
-    more = rows[-1]["id"] if len(rows) == LIST else None
-    return pages_of(request).render(request, "rejects.html", letters=rows, more=more)
 
 
 @router.get("/sites/{code}")
@@ -91,9 +76,11 @@ def device_page(request: Request, services: Given, _: Dispatcher, code: str) -> 
             "device": row,
             "site": dossier.by_code(connection, site, row["site"]),
             "gateway": dossier.gateway_of(connection, code),
+            "report": report_of(connection, row["gateway"]),
             "series": series,
         }
     context.update(_latest(services, series), types=services.types, since=services.clock.now() - DAY)
+    context["clock_off"] = is_off(context["report"])
     return pages_of(request).render(request, "device.html", **context)
 
 

@@ -6,7 +6,17 @@ import pytest
 from console.app import create_app
 from tests.console.console_scene import PASSWORD, Town, Visit, free_port, serving
 
-PAGES = ("/", "/queue", "/alerts", "/rejects", "/tickets/20260101-0001", "/sites/S01", "/devices/GAS-0001", "/m")
+PAGES = (
+    "/",
+    "/queue",
+    "/alerts",
+    "/gateways",
+    "/rejects",
+    "/tickets/20260101-0001",
+    "/sites/S01",
+    "/devices/GAS-0001",
+    "/m",
+)
 API = ("/api/v1/state", "/api/v1/shapes", "/api/v1/tickets", "/api/v1/series/0?since=0&until=1", "/api/v1/changes")
 
 
