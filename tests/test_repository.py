@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from console.language import texts
 from ingest.formats.items import Refused
 from ingest.formats.v1 import VersionOne
+from ingest.words import Message
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("core", "devices", "ingest", "detectors", "alerts", "grafana", "console", "shouwang")
@@ -71,7 +72,8 @@ def test_the_examples_of_the_mqtt_contract_are_admitted(contract: str) -> None:
     examples = re.findall(r"`sw/v1/\{gateway\}/([^`]+)`[^`]*```json\n(.*?)```", text, re.DOTALL)
     assert [topic for topic, _ in examples] == ["telemetry", "{device}/telemetry", "{device}/event"]
     for topic, payload in examples:
-        items = VersionOne().decode(topic.replace("{device}", "GAS-0001").split("/"), payload.encode())
+        place = f"sw/v1/GW-0001/{topic.replace('{device}', 'GAS-0001')}"
+        items = VersionOne("GW-0001").decode(Message(place, payload.encode(), 0))
         assert items
         assert not [item for item in items if isinstance(item, Refused)]
 

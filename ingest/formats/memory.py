@@ -7,7 +7,7 @@ class Memoryless:
     """A base for dialects whose messages each stand for themselves."""
 
     def pack(self, memory: Any) -> bytes:
-        raise NotImplementedError(f"{type(self).__name__} remembers nothing")
+        raise TypeError(f"{type(self).__name__} remembers nothing")
 
     def unpack(self, packed: bytes) -> Any:
         raise ValueError(f"{type(self).__name__} remembers nothing: {packed[:40]!r}")
