@@ -20,11 +20,11 @@ from typing import Any
 import msgspec
 
 from ingest.formats.field_map import flattened
-from ingest.formats.items import Item, Measured, Reach, Refused
+from ingest.formats.items import Item, Measured, Reach
 from ingest.formats.json_text import NotJson, loads
 from ingest.formats.memory import Memoryless
 from ingest.formats.options import Options
-from ingest.formats.refusals import few
+from ingest.formats.refusals import few, refusal
 from ingest.words import Message
 
 _UNREAD = ("ack", "txack", "log", "location", "integration")
@@ -49,21 +49,21 @@ class ChirpStack(Memoryless):
         if kind in _UNREAD:
             return []
         if kind not in ("up", "status", "join"):
-            return [Refused("unknown_topic", message.topic)]
+            return [refusal("unknown_topic", message.topic)]
         try:
             return self._event(kind, loads(message.payload))
         except NotJson as error:
-            return [Refused("not_decodable", str(error))]
+            return [refusal("not_decodable", str(error))]
         except RecursionError:  # a bad part as deep as it could just be read
-            return [Refused("not_decodable", "nested too deeply")]
+            return [refusal("not_decodable", "nested too deeply")]
 
     def _event(self, kind: str, event: Any) -> list[Item]:
         device = _device(event)
         if device is None:
-            return [Refused("wrong_type", "expected an event with deviceInfo.devEui")]
+            return [refusal("wrong_type", "expected an event with deviceInfo.devEui")]
         t = milliseconds(event.get("time"))
         if isinstance(t, str):
-            return [Refused("wrong_type", f"{device}: {t}")]
+            return [refusal("wrong_type", f"{device}: {t}")]
         match kind:
             case "join":
                 return [Reach(device, True, t)]
@@ -78,7 +78,7 @@ class ChirpStack(Memoryless):
             return self._measured(device, t, event, flattened(decoded))
         if decoded is None and event.get("data") == "":
             return []  # a frame without a payload, such as an acknowledgement
-        return [Refused("no_object", f"{device}: set a payload codec in ChirpStack")]
+        return [refusal("no_object", f"{device}: set a payload codec in ChirpStack")]
 
     def _measured(self, device: str, t: float | None, event: Mapping[str, Any], given: dict[str, Any]) -> list[Item]:
         values, refused = self._fields.apply(given)
@@ -87,7 +87,7 @@ class ChirpStack(Memoryless):
             why = f"{device}: {few([f'{name} {why}' for name, why in refused])}"
             kept = {name: event[name] for name in ("time", "batteryLevel") if name in event}
             part = {"deviceInfo": {"devEui": device}, **kept, "object": {name: given[name] for name, _ in refused}}
-            items.append(Refused("wrong_type", why, len(refused), _encode(part)))
+            items.append(refusal("wrong_type", why, len(refused), _encode(part)))
         return items
 
 

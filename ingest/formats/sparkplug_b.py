@@ -32,7 +32,7 @@ from google.protobuf.message import DecodeError
 
 from ingest.formats.items import Answer, Item, Measured, Reach, Refused, Remember, Status
 from ingest.formats.options import Options
-from ingest.formats.refusals import few
+from ingest.formats.refusals import few, refusal
 from ingest.formats.sparkplug_payload import BIRTH_DEATH, COMPRESSED, PAYLOAD, held, rebirth_command, scalar
 from ingest.words import Message
 
@@ -111,13 +111,13 @@ class SparkplugB:
         if kind in _COMMANDS:
             return []  # our own, or another host's
         if kind not in _LESSONS:
-            return [Refused("unknown_topic", message.topic)]
+            return [refusal("unknown_topic", message.topic)]
         try:
             payload = PAYLOAD.FromString(message.payload)
         except DecodeError as error:
-            return [Refused("not_decodable", str(error))]
+            return [refusal("not_decodable", str(error))]
         if payload.uuid == COMPRESSED:
-            return [Refused("unsupported", "a compressed payload")]
+            return [refusal("unsupported", "a compressed payload")]
         if message.replayed_from:
             return self._again(_Heard(kind, device, payload, "again"), memory or Node())
         return self._learnt(kind, device, payload, message, memory or Node())
@@ -145,7 +145,7 @@ class SparkplugB:
         """A new session: every device must be born again. One that was heard before ends no device's birth."""
         bd_seq, sent, birth = _bd_seq(heard.payload), _sent(heard.payload) or 0, declared(heard.payload)
         if bd_seq is None or not heard.payload.HasField("seq") or heard.payload.seq != 0:
-            return node, [Refused("wrong_type", f"an NBIRTH has the seq 0 and a number as {BIRTH_DEATH}")]
+            return node, [refusal("wrong_type", f"an NBIRTH has the seq 0 and a number as {BIRTH_DEATH}")]
         if bd_seq == node.bd_seq and "" in node.births and 0 < sent <= node.newest and not node.wanted:
             after = _replace(node, births={**node.births, "": birth})
         else:
@@ -158,7 +158,7 @@ class SparkplugB:
         """The death of a session before the one whose birth is known is none. A will, written early, tells no time."""
         bd_seq = _bd_seq(heard.payload)
         if bd_seq is None:
-            return node, [Refused("wrong_type", f"an NDEATH has a number as {BIRTH_DEATH}")]
+            return node, [refusal("wrong_type", f"an NDEATH has a number as {BIRTH_DEATH}")]
         dead = node.bd_seq is not None and not node.births and not node.reached
         if dead or ("" in node.births and bd_seq != node.bd_seq):
             return node, []
@@ -189,10 +189,10 @@ class SparkplugB:
         birth, count = node.births.get(heard.device), len(heard.payload.metrics)
         if birth is None:
             lost = f"{heard.device or self._node} sends data, but its birth was not heard"
-            return _wanting(True, heard, node), [Refused("no_birth", lost, count)]
+            return _wanting(True, heard, node), [refusal("no_birth", lost, count)]
         if _early(heard.payload, birth):
             early = f"{heard.device or self._node} sent these data before the birth that is known"
-            return _replace(node, wanted=True), [Refused("no_birth", early, count)]
+            return _replace(node, wanted=True), [refusal("no_birth", early, count)]
         items = list(self._values(heard, birth))
         strange = any(isinstance(item, Refused) and item.reason == "no_birth" for item in items)
         return _wanting(strange or "" not in node.births, heard, node), items
@@ -318,7 +318,7 @@ def _too_many(node: Node) -> Refused | None:
     known = sum(len(birth.types) + len(birth.names) for birth in node.births.values()) + len(node.reached)
     if known <= MOST_KNOWN:
         return None
-    return Refused("too_many", f"{known} metrics, aliases and devices; a node may declare {MOST_KNOWN}")
+    return refusal("too_many", f"{known} metrics, aliases and devices; a node may declare {MOST_KNOWN}")
 
 
 def _name(metric: Any, birth: Birth) -> str | None:
@@ -350,4 +350,4 @@ def _refused(reason: str, detail: str, metrics: Iterable[Any], payload: Any) -> 
     part = PAYLOAD(metrics=metrics)
     if payload.HasField("timestamp"):
         part.timestamp = payload.timestamp
-    return Refused(reason, detail, len(part.metrics), part.SerializeToString())
+    return refusal(reason, detail, len(part.metrics), part.SerializeToString())

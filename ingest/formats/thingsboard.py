@@ -11,17 +11,18 @@ Measured(device='Dev A', values={'gas_lel': 3.2, 'battery': 97}, t=1790000000000
 Measured(device='Dev B', values={'laeq': 51}, t=None)
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from ingest.formats.field_map import type_name
-from ingest.formats.items import Item, Measured, Reach, Refused
+from ingest.formats.items import Item, Measured, Reach
 from ingest.formats.json_text import NotJson, loads
 from ingest.formats.memory import Memoryless
 from ingest.formats.options import Options
-from ingest.formats.refusals import few
+from ingest.formats.refusals import few, refusal
 from ingest.words import Message
 
 _API = "v1/gateway/"
@@ -45,16 +46,16 @@ class ThingsBoard(Memoryless):
         if place in _UNREAD:
             return []
         if place not in _READ:
-            return [Refused("unknown_topic", message.topic)]
+            return [refusal("unknown_topic", message.topic)]
         try:
             body = loads(message.payload)
             if place == "telemetry":
                 return list(self._telemetry(body))
             return [_reach(body, place == "connect")]
         except NotJson as error:
-            return [Refused("not_decodable", str(error))]
+            return [refusal("not_decodable", str(error))]
         except RecursionError:  # a bad part as deep as it could just be read
-            return [Refused("not_decodable", "nested too deeply")]
+            return [refusal("not_decodable", "nested too deeply")]
 
     def encode(self, items: Sequence[Item]) -> list[tuple[str, bytes]]:
         """One message a reading and a change of reach, in their order."""
@@ -71,12 +72,15 @@ class ThingsBoard(Memoryless):
 
     def _telemetry(self, body: Any) -> Iterator[Item]:
         if not isinstance(body, dict):
-            yield Refused("wrong_type", f"telemetry is an object of devices, not {type_name(body)}")
+            yield refusal("wrong_type", f"telemetry is an object of devices, not {type_name(body)}")
             return
         for device, entries in body.items():
+            if not device:
+                yield refusal("wrong_type", "a device without a name", 0, _encode({device: entries}))
+                continue
             if not isinstance(entries, list):
                 why = f"{device}: must be an array of entries, not {type_name(entries)}"
-                yield Refused("wrong_type", why, 0, _encode({device: entries}))
+                yield refusal("wrong_type", why, 0, _encode({device: entries}))
                 continue
             for entry in entries:
                 yield from self._entry(device, entry)
@@ -86,25 +90,25 @@ class ThingsBoard(Memoryless):
         given, ts = (entry.get("values"), entry.get("ts")) if timed else (entry, None)
         if not isinstance(given, dict):
             why = f"{device}: an entry has values by name, not {type_name(given)}"
-            yield Refused("wrong_type", why, 0, _encode({device: [entry]}))
+            yield refusal("wrong_type", why, 0, _encode({device: [entry]}))
             return
         if isinstance(ts, bool) or not isinstance(ts, int | float | None):
             why = f"{device}: ts must be milliseconds since 1970 as a number, not {type_name(ts)}"
-            yield Refused("wrong_type", why, len(given), _encode({device: [entry]}))
+            yield refusal("wrong_type", why, len(given), _encode({device: [entry]}))
             return
         values, refused = self._fields.apply(given)
         if values:
-            yield Measured(device, values, ts)
+            yield Measured(device, values, ts if type(ts) is not int or ts.bit_length() < 64 else math.inf)
         if refused:
             bad = {name: given[name] for name, _ in refused}
             part = {device: [{**entry, "values": bad} if timed else bad]}
-            yield Refused(
+            yield refusal(
                 "wrong_type", f"{device}: {few([f'{name} {why}' for name, why in refused])}", len(bad), _encode(part)
             )
 
 
 def _reach(body: Any, online: bool) -> Item:
     device = body.get("device") if isinstance(body, dict) else None
-    if not isinstance(device, str):
-        return Refused("wrong_type", 'expected {"device": NAME}')
+    if not isinstance(device, str) or not device:
+        return refusal("wrong_type", 'expected {"device": NAME}')
     return Reach(device, online)

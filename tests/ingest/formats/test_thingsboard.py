@@ -130,6 +130,27 @@ def test_an_integer_too_long_for_a_reading_is_refused():
     assert (reason, detail) == ("wrong_type", "Dev A: a is too large")
 
 
+def test_a_time_beyond_64_bits_is_one_that_the_gate_replaces():
+    (measured,) = decode(b'{"Dev A":[{"ts":1' + b"0" * 400 + b',"values":{"x":1}}]}')
+
+    assert measured == Measured("Dev A", {"x": 1}, float("inf"))
+
+
+def test_a_device_without_a_name_is_refused():
+    refused, good = decode({"": [{"x": 1}], "Dev B": [{"laeq": 51}]})
+
+    assert (refused.reason, refused.payload) == ("wrong_type", b'{"":[{"x":1}]}')
+    assert good == Measured("Dev B", {"laeq": 51}, None)
+    assert [told[0] for told in refusals(decode({"device": ""}, "connect"))] == ["wrong_type"]
+
+
+def test_a_refusal_stays_short_whatever_was_sent():
+    body = {"d" * 5_000: [{"n" * 5_000: "x", **{f"m{number}": "x" for number in range(99)}}]}
+    ((_, detail, readings),) = refusals(decode(body))
+
+    assert (readings, len(detail)) == (100, 500)
+
+
 def test_a_prefix_goes_before_every_topic():
     dialect = ThingsBoard("GW-0007", {"prefix": "GW-0007/"})
 
@@ -145,10 +166,10 @@ def test_a_prefix_that_could_take_others_topics_is_refused(prefix):
         ThingsBoard("GW-0007", {"prefix": prefix})
 
 
-names = st.text(max_size=6)
+names, devices = st.text(max_size=6), st.text(min_size=1, max_size=6)
 readings = st.builds(
     Measured,
-    names,
+    devices,
     st.dictionaries(names, st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False), min_size=1)
     .filter(lambda values: all(value not in (float("inf"), float("-inf")) for value in values.values()))
     .filter(lambda values: not {"ts", "values"} & values.keys()),
@@ -156,7 +177,7 @@ readings = st.builds(
 )
 
 
-@given(st.lists(readings | st.builds(Reach, names, st.booleans()), max_size=5))
+@given(st.lists(readings | st.builds(Reach, devices, st.booleans()), max_size=5))
 def test_what_is_written_is_read_again(items):
     dialect = ThingsBoard("GW-0007", {})
 
