@@ -74,7 +74,7 @@ class InfluxQueries:
             for place in range(0, len(cell.fields), len(endings)):
                 number = self._labels.number(cell.device, cell.fields[place].removesuffix(endings[0]))
                 values = cell.table[:, place + 1 : place + 1 + len(endings)]
-                there = ~np.isnan(values[:, 0])
+                there = ~np.isnan(values).any(axis=1)  # a point may be seen while its fields are being written
                 at = cell.table[there, 0].astype(np.int64)
                 parts.append((cell.present, np.full(len(at), number, np.int32), at, values[there]))
         parts.sort(key=lambda part: part[0])
