@@ -193,6 +193,7 @@ def test_options_name_the_group_the_node_and_the_fields():
     message = Message("spBv1.0/plant/NBIRTH/edge 1", birth([Tag("LEL", 500)], 0, T, 0), NOW)
 
     assert dialect.topics == ("spBv1.0/plant/+/edge 1", "spBv1.0/plant/+/edge 1/+")
+    assert dialect.answers == ("spBv1.0/plant/NCMD/edge 1/#", "spBv1.0/plant/DCMD/edge 1/#")
     assert dialect.decode(message)[1] == Measured("edge 1", {"gas_lel": 50.0}, T)
     with pytest.raises(OptionsRefused) as refused:
         SparkplugB("GW-0001", {"group": "a/b", "node": "+", "fields": 1})
@@ -288,6 +289,16 @@ def test_data_of_an_earlier_session_handed_out_again_are_not_read_by_the_new_ali
 
     assert reasons(items) == ["no_birth"]
     assert host.hear(f"DDATA/{GAS}", data([Tag("battery", 96.0, alias=1)], 2, T + 102))[0].values == {"battery": 96.0}
+
+
+def test_a_devices_birth_of_an_earlier_session_gives_its_values_and_teaches_nothing(host):
+    host.born(1, T + 100)
+    before = host.memory.births
+
+    items = host.hear(f"DBIRTH/{GAS}", birth([gas(8.0)], 1, T + 1))
+
+    assert items[0] == Measured(GAS, {"gas_lel": 8.0}, T + 1)
+    assert host.memory.births == before
 
 
 def test_births_handed_out_again_end_no_devices_birth(host):
