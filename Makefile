@@ -41,8 +41,9 @@ check: install ## format, lint, types, floors, the repository's own rules
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_repository.py
 
-bench: install ## messages a second through the whole way, as one JSON line
-	@$(BIN)/python -m benchmarks.throughput
+bench: install ## messages a second through the whole way with each readings store, one JSON line each
+	@$(BIN)/python -m benchmarks.throughput --store duckdb
+	@$(BIN)/python -m benchmarks.throughput --store influx
 
 soak: install ## the long fault runs
 	@$(BIN)/python -m pytest -q -m soak --timeout 3600

@@ -14,16 +14,21 @@ from pathlib import Path
 import httpx
 from sqlalchemy import insert
 
+from console.accounts import create_account
 from core.clock import SystemClock
 from core.database import writing
 from devices.device_types import load_device_types
 from devices.enrolment import NewDevice, enrol
 from devices.tables import gateway, grid, site, village
+from ingest.floods import OVERRIDE
 from shouwang.settings import Settings
 from shouwang.wiring import open_database
 
 DATA = Path(__file__).parent / "data"
 GATEWAYS = 10
+USERS = 20
+PASSWORD = "only-for-measuring"
+_UNLIMITED = 1_000_000  # messages a second: what a test publishes through ten gateways is a flood
 _SQUARE = '{"type":"Polygon","coordinates":[[[120.4,31.4],[120.5,31.4],[120.5,31.5],[120.4,31.5],[120.4,31.4]]]}'
 
 
@@ -35,7 +40,7 @@ def free_port() -> int:
 
 
 def make_town(settings: Settings, devices: int) -> None:
-    """One grid, one site, ten gateways and so many meters of four values."""
+    """One grid, one site, ten gateways that may flood, so many meters of four values, and twenty dispatchers."""
     engine = open_database(settings)
     types = load_device_types(settings.device_types)
     now = SystemClock().now()
@@ -43,7 +48,10 @@ def make_town(settings: Settings, devices: int) -> None:
         connection.execute(insert(village).values(code="V1", name="一村"))
         connection.execute(insert(grid).values(code="G1", village="V1", name="一网格", polygon=_SQUARE))
         connection.execute(insert(site).values(code="S1", kind="site", name="一号", lng=120.45, lat=31.45, grid="G1"))
-        connection.execute(insert(gateway), [{"code": f"GW-{n}", "site": "S1"} for n in range(GATEWAYS)])
+        free = {"site": "S1", "attributes": {OVERRIDE: _UNLIMITED}}
+        connection.execute(insert(gateway), [{"code": f"GW-{n}", **free} for n in range(GATEWAYS)])
+        for number in range(USERS):
+            create_account(connection, f"user-{number}", "dispatcher", PASSWORD, now=now)
         meters = [
             NewDevice(f"M-{n}", "meter", f"GW-{n % GATEWAYS}", "S1", state="in_service", in_service_at=now)
             for n in range(devices)
@@ -109,8 +117,11 @@ class Running:
 
     def peak_rss_mb(self) -> int:
         """The most memory the process ever had, MB."""
-        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM"))
+        return round(_memory_mb(self.process.pid, "VmHWM"))
+
+    def rss_mb(self) -> float:
+        """The memory that the process has now, MB."""
+        return _memory_mb(self.process.pid, "VmRSS")
 
     def wait_until(self, name: str, value: float, seconds: float) -> float:
         """Wait until the metric reaches `value`; the monotonic time at which it was seen."""
@@ -122,9 +133,17 @@ class Running:
         return time.monotonic()
 
 
+def _memory_mb(process: int, what: str) -> float:
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(what))
+
+
 @contextmanager
-def running(settings: Settings) -> Iterator[Running]:
-    """`shouwang run` as a process of its own, with these settings in its environment."""
+def running(settings: Settings, store: str = "") -> Iterator[Running]:
+    """`shouwang run` as a process of its own, with these settings in its environment; `store` is its readings' URL.
+
+    Without its canary, which would be counted with what is measured.
+    """
     environment = {
         **os.environ,
         "SHOUWANG_STATE": str(settings.state),
@@ -132,6 +151,8 @@ def running(settings: Settings) -> Iterator[Running]:
         "SHOUWANG_CONSOLE__PORT": str(settings.console.port),
         "SHOUWANG_DEVICE_TYPES": f'["{DATA / "meter.yaml"}"]',
         "SHOUWANG_RULES": f'["{DATA / "rules"}"]',
+        "SHOUWANG_CANARY_S": "0",
+        **({"SHOUWANG_STORE": store} if store else {}),
     }
     with (settings.state / "run.log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "shouwang", "run"], stdout=log, stderr=log, env=environment)

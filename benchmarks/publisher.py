@@ -1,4 +1,7 @@
-"""A steady publisher, a process of its own: PORT DEVICES RATE SECONDS; now and then a value is too high."""
+"""A steady publisher, a process of its own: PORT DEVICES RATE SECONDS; now and then a value is too high.
+
+It ends once the broker has answered for everything, and prints how many messages that were.
+"""
 
 import sys
 import time
@@ -11,14 +14,25 @@ from benchmarks.throughput import payload
 from core.clock import MILLISECOND, SystemClock
 
 _SLOT = 0.01  # s
+_ANSWERS = 60.0  # s
 _HIGH_EVERY = 13  # slots; no divisor of a turn, so that a meter that was too high is normal the next time
 
 
-def publish(port: int, devices: int, rate: int, seconds: int) -> None:
-    """Send `rate` messages a second in slots of 10 ms; a meter that was too high is normal again one turn later."""
+def publish(port: int, devices: int, rate: int, seconds: int) -> int:
+    """Send `rate` messages a second in slots of 10 ms; how many the broker acknowledged.
+
+    A meter that was too high is normal again one turn later.
+    """
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id="publisher")
     client.max_inflight_messages_set(20_000)
     client.max_queued_messages_set(0)
+    taken = 0
+
+    def on_publish(*_arguments: object) -> None:
+        nonlocal taken
+        taken += 1
+
+    client.on_publish = on_publish
     client.connect("127.0.0.1", port)
     client.loop_start()
     clock, device = SystemClock(), 0
@@ -30,10 +44,13 @@ def publish(port: int, devices: int, rate: int, seconds: int) -> None:
             client.publish(f"sw/v1/GW-{device % GATEWAYS}/telemetry", body, qos=1)
             device = (device + 1) % devices
         time.sleep(max(0.0, began + (slot + 1) * _SLOT - time.monotonic()))
-    time.sleep(1)
+    sent, until = int(seconds / _SLOT) * int(rate * _SLOT), time.monotonic() + _ANSWERS
+    while taken < sent and time.monotonic() < until:
+        time.sleep(0.05)
     client.disconnect()
     client.loop_stop()
+    return taken
 
 
 if __name__ == "__main__":
-    publish(*(int(argument) for argument in sys.argv[1:5]))
+    print(publish(*(int(argument) for argument in sys.argv[1:5])))
