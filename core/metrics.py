@@ -54,16 +54,25 @@ class Metrics:
         self.messages = Counter("shouwang_messages", "MQTT messages journalled", registry=registry)
         self.readings = Counter("shouwang_readings", "Readings journalled", registry=registry)
         self.readings_at_least_once = Counter(
-            "shouwang_readings_at_least_once", "Readings without a time or from QoS 0", registry=registry
+            "shouwang_readings_at_least_once", "Readings without a time of their own", registry=registry
+        )
+        self.readings_qos0 = Counter(
+            "shouwang_readings_qos0", "Readings sent at QoS 0, which promises nothing", registry=registry
         )
         self.events = Counter("shouwang_events", "Events journalled", registry=registry)
         self.rejects = Counter("shouwang_rejects", "Messages or parts of them refused", ["reason"], registry=registry)
         self.rejected_readings = Counter("shouwang_rejected_readings", "Readings refused", registry=registry)
+        self.shed_messages = Counter(
+            "shouwang_shed_messages", "Messages of gateways that flood or are shut out", ["level"], registry=registry
+        )
         self.stored = Counter("shouwang_stored", "Readings stored", registry=registry)
         self.duplicates = Counter("shouwang_duplicates", "Readings stored before", registry=registry)
         self.detections = Counter("shouwang_detections", "Detections", ["change"], registry=registry)
         self.records_skipped = Counter("shouwang_records_skipped", "Records no rule could judge", registry=registry)
         self.broker_connected = Gauge("shouwang_broker_connected", "1 while subscribed", registry=registry)
+        self.broker_dropped = Gauge(
+            "shouwang_broker_dropped_messages", "Messages the broker dropped since its start", registry=registry
+        )
         self.canary_age = Gauge(
             "shouwang_canary_age_seconds", "Since the last canary that went the whole way", registry=registry
         )

@@ -1,6 +1,7 @@
 """The dead letters' consumer, and the way back: letters that were asked for go through the gate again."""
 
 import threading
+from collections import deque
 from collections.abc import Iterable
 
 from sqlalchemy import Connection, Engine, select, update
@@ -61,32 +62,51 @@ class Replays:
 
     def __init__(self, engine: Engine, inbox: Inbox, clock: Clock) -> None:
         self._engine, self._inbox, self._clock = engine, inbox, clock
-        self._under_way: set[int] = set()
+        self._under_way: dict[int, int] = {}  # each with when it was asked for
+        self._done: deque[int] = deque()
 
     def run(self, ending: threading.Event) -> None:
         """Look for letters once a second; a replay that a kill cut short is done again, which changes nothing."""
-        self._under_way.clear()
         while not ending.wait(_LOOK):
-            if not self._under_way:
-                self._feed()
+            self.step()
+        self._mark()
+
+    def acknowledge(self, receipts: Iterable[Receipt]) -> None:
+        """Take note of the letters among these receipts: what became of them is in the journal. Returns at once."""
+        self._done.extend(receipt.mid for receipt in receipts if receipt.connection == REPLAY)
+
+    def step(self) -> None:
+        """Mark letters that were journalled, then feed others."""
+        self._mark()
+        if not self._under_way:
+            self._feed()
+
+    def _mark(self) -> None:
+        """Mark what went round; one that was asked for again since it was fed goes again."""
+        letters = list(self._done)
+        if not letters:
+            return
+        columns = dead_letter.c
+        known = select(columns.id, columns.replay_asked_at).where(columns.id.in_(letters))
+        with writing(self._engine) as connection:
+            rows = connection.execute(known).all()
+            still = [row.id for row in rows if row.replay_asked_at == self._under_way.get(row.id)]
+            mark_replayed(connection, still, self._clock.now())
+        for letter in letters:
+            self._done.popleft()
+            self._under_way.pop(letter, None)
 
     def _feed(self) -> None:
         columns = dead_letter.c
-        asked = select(columns.id, columns.topic, columns.payload, columns.received_at, columns.retained)
+        asked = select(
+            columns.id, columns.topic, columns.payload, columns.received_at, columns.retained, columns.replay_asked_at
+        )
         now = self._clock.now()
         settled = ~columns.replay_asked_at.between(now - _SETTLE, now)
         due = asked.where(columns.replay_asked_at.is_not(None), columns.replayed_at.is_(None), settled)
         with reading(self._engine) as connection:
             rows = connection.execute(due.order_by(columns.journal_n).limit(_PAGE)).all()
-        self._under_way.update(row.id for row in rows)
+        self._under_way.update((row.id, row.replay_asked_at) for row in rows)
         for row in rows:
             message = Message(row.topic, bytes(row.payload), now, row.retained, replayed_from=row.received_at)
             self._inbox.put(Arrival(message, Receipt(REPLAY, row.id, 0)))
-
-    def acknowledge(self, receipts: Iterable[Receipt]) -> None:
-        """Note the letters among these receipts as replayed: what became of them is in the journal."""
-        letters = [receipt.mid for receipt in receipts if receipt.connection == REPLAY]
-        if letters:
-            with writing(self._engine) as connection:
-                mark_replayed(connection, letters, self._clock.now())
-            self._under_way.difference_update(letters)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -18,6 +19,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from core.clock import Clock
 from core.lifecycle import Worker
+from ingest.formats.v1 import SUBSCRIPTIONS
+from ingest.subscriptions import Change, Subscriptions
 from ingest.words import Connected, Control, Lost, Message
 
 _log = structlog.get_logger()
@@ -26,7 +29,10 @@ _FIRST_RETRY, _LONGEST_RETRY = 1, 15  # s
 _CANARY_EVERY = 2.0  # s
 _CUTS_BY_CANARY = 3  # in a row, before any canary returned: the broker cuts us off for it
 _CANARIES_MISSED = 5
+_REFUSED_AGAIN = 30  # canaries
 _TLS_SCHEMES = {"mqtts"}
+DROPS = "$SYS/broker/publish/messages/dropped"
+"""Where Mosquitto tells how many messages it dropped since its start."""
 
 
 @dataclass(frozen=True)
@@ -109,19 +115,36 @@ class Inbox:
 class BrokerSession:
     """Delivers messages into an Inbox; `acknowledge` answers the broker once they are on disk.
 
-    Subscribes at every connect, so that a persistent session never keeps an old list. A receipt of an earlier
-    connection is dropped: the broker delivers that message again, and its id may by then mean another one. A canary
-    goes to the broker and back: when it stops returning and nothing else comes either, the session is made anew. Where
-    the broker's rules forbid the canary (some brokers answer by cutting the connection) it is given up.
+    Subscribes at every connect and whenever `follow` brings other filters, and lets go of those of an earlier run,
+    which `held` (a file) remembers. A filter of version 1 that is refused is a session that can't work; any other is
+    one gateway's trouble, listed in `refused` and asked for again. A receipt of an earlier connection is dropped: the
+    broker delivers that message again, and its id may by then mean another one. A canary goes to the broker and back:
+    when it stops returning and nothing else comes either, the session is made anew. Where the broker's rules forbid
+    the canary (some brokers answer by cutting the connection) it is given up. `dropped` is how many messages the
+    broker says that it dropped since its start, None where it doesn't.
     """
 
     name = "mqtt"
 
-    def __init__(self, address: BrokerAddress, subscriptions: Sequence[str], inbox: Inbox, clock: Clock) -> None:
+    def __init__(
+        self,
+        address: BrokerAddress,
+        subscriptions: Sequence[str],
+        inbox: Inbox,
+        clock: Clock,
+        held: Path | None = None,
+    ) -> None:
         self.connected = False
+        self.dropped: int | None = None
+        self.refused: frozenset[str] = frozenset()
         self._address = address
         self._canary = f"sw/v1/{address.client_id}/canary"
-        self._subscriptions = [(topic, 1) for topic in subscriptions]
+        self._subscriptions = Subscriptions(subscriptions, held)
+        self._asking = threading.Lock()
+        self._asked: dict[int, list[str]] = {}
+        self._letting_go: dict[int, list[str]] = {}
+        self._standing = False  # a connection through which to subscribe
+        self._secretive = False
         self._inbox = inbox
         self._clock = clock
         self._connection = 0
@@ -145,6 +168,7 @@ class BrokerSession:
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
+        client.on_unsubscribe = self._on_unsubscribe
         return client
 
     def start(self) -> None:
@@ -162,6 +186,7 @@ class BrokerSession:
         client.loop_stop()
         # no cycle is left: a collector might free the client's sockets before the client closes them
         client.on_connect = client.on_subscribe = client.on_disconnect = client.on_message = None
+        client.on_unsubscribe = None
 
     def acknowledge(self, receipts: Iterable[Receipt]) -> None:
         """Tell the broker that these are durable."""
@@ -174,8 +199,33 @@ class BrokerSession:
         """Send without waiting or guarantee (QoS 0)."""
         self._client.publish(topic, payload, qos=0)
 
+    def follow(self, subscriptions: Sequence[str]) -> None:
+        """Want these topic filters from now on: on the session that stands, and on all to come."""
+        self._subscriptions.want(subscriptions)
+        self.refused &= frozenset(subscriptions)
+        with self._asking:
+            if self._standing:
+                self._ask(self._subscriptions.begin(anew=False))
+
+    def _ask(self, change: Change, *more: str) -> None:
+        """Ask the broker for filters; the answers come under these numbers, perhaps at once: hold `_asking`."""
+        topics = [*change.new, *more]
+        if topics:
+            _, mid = self._client.subscribe([(topic, int(topic not in more)) for topic in topics])
+            if mid is not None:
+                self._asked[mid] = topics
+        if change.gone:
+            _, mid = self._client.unsubscribe(change.gone)
+            if mid is not None:
+                self._letting_go[mid] = change.gone
+
     def _probe(self, ending: threading.Event) -> None:
+        looks = 0
         while not ending.wait(_CANARY_EVERY):
+            looks += 1
+            if self.refused and looks % _REFUSED_AGAIN == 0:
+                with self._asking:
+                    self._ask(Change(sorted(self.refused), []))
             if not self.connected or self._forbidden:
                 continue
             if self._returned and self._unanswered >= _CANARIES_MISSED:
@@ -199,26 +249,54 @@ class BrokerSession:
                      "platform's account to publish and subscribe to it", topic=self._canary)  # fmt: skip
 
     def _on_connect(
-        self, client: paho.Client, _data: Any, _flags: paho.ConnectFlags, reason: ReasonCode, _props: Properties | None
+        self, _client: paho.Client, _data: Any, _flags: paho.ConnectFlags, reason: ReasonCode, _props: Properties | None
     ) -> None:
         if reason.is_failure:
             _log.error("broker refused the connection", broker=self._address.host, reason=str(reason))
             return
-        client.subscribe(self._subscriptions if self._forbidden else [*self._subscriptions, (self._canary, 0)])
+        with self._asking:
+            self._asked.clear()
+            self._letting_go.clear()
+            self._standing = True
+            self._ask(self._subscriptions.begin(anew=True), *([] if self._forbidden else [self._canary]))
 
     def _on_subscribe(
-        self, _client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _props: Properties | None
+        self, _client: paho.Client, _data: Any, mid: int, reasons: list[ReasonCode], _props: Properties | None
     ) -> None:
-        wanted, canary = reasons[: len(self._subscriptions)], reasons[len(self._subscriptions) :]
-        if any(reason.is_failure for reason in wanted):
-            _log.error("broker refused a subscription", topics=self._subscriptions, reasons=[str(r) for r in wanted])
+        with self._asking:
+            asked = self._asked.pop(mid, [])
+        refused = {topic for topic, reason in zip(asked, reasons, strict=False) if reason.is_failure}
+        if essential := refused.intersection(SUBSCRIPTIONS):
+            _log.error("broker refused a subscription", topics=sorted(essential))
             self._drop()
             return
-        if any(reason.is_failure for reason in canary):
+        if self._canary in refused:
             self._give_up_canary()
-        self.connected, self._unanswered, self._heard = True, 0, self._clock.now()
-        self._inbox.put(Arrival(Connected(self._heard), None))
-        _log.info("subscribed", broker=self._address.host, topics=len(self._subscriptions))
+        self._note_refused(asked, refused - {self._canary, DROPS})
+        if not self.connected:
+            self.connected, self._unanswered, self._heard = True, 0, self._clock.now()
+            self._inbox.put(Arrival(Connected(self._heard), None))
+            self._ask_for_drops()
+        _log.info("subscribed", broker=self._address.host, topics=len(asked))
+
+    def _ask_for_drops(self) -> None:
+        """Alone and last, as a broker may cut the connection for it; then it is not asked again."""
+        if not self._secretive:
+            with self._asking:
+                self._ask(Change([], []), DROPS)
+
+    def _note_refused(self, asked: Sequence[str], refused: set[str]) -> None:
+        if refused:
+            _log.error("the broker lets the platform not hear some gateways: trying again", topics=sorted(refused))
+        self.refused = (self.refused - set(asked)) | refused
+
+    def _on_unsubscribe(
+        self, _client: paho.Client, _data: Any, mid: int, _reasons: list[ReasonCode], _props: Properties | None
+    ) -> None:
+        with self._asking:
+            gone = self._letting_go.pop(mid, [])
+        self._subscriptions.let_go(gone)
+        _log.info("unsubscribed", broker=self._address.host, topics=gone)
 
     def _on_disconnect(
         self,
@@ -230,6 +308,9 @@ class BrokerSession:
     ) -> None:
         with self._lock:
             self._connection += 1
+        with self._asking:
+            self._standing = False
+            self._secretive |= [DROPS] in self._asked.values()
         if self.connected:
             self._cuts += bool(self._unanswered) and not self._returned
             if self._cuts == _CUTS_BY_CANARY:
@@ -240,8 +321,11 @@ class BrokerSession:
             tell("broker connection ended", broker=self._address.host, reason=str(reason))
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        self._unanswered, self._heard = 0, self._clock.now()
         topic = message.topic
+        if topic == DROPS:  # no sign that the subscription to readings lives
+            self.dropped = int(message.payload) if message.payload.isdigit() else self.dropped
+            return
+        self._unanswered, self._heard = 0, self._clock.now()
         if topic == self._canary:
             self._returned = True
             return

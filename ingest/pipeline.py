@@ -5,21 +5,24 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from core.clock import SECOND, Clock
 from core.journal import START, Entry, Journal, JournalError, Offset, RecordKind
 from core.metrics import Metrics
-from devices.registry import Registry, RegistryError
+from ingest.admission import Admission
 from ingest.batch import Judged
+from ingest.floods import FloodReport
 from ingest.gate import Gate
+from ingest.gateway_figures import GatewayFigures
 from ingest.mqtt import Arrival, Inbox, Receipt
 from ingest.refusals import unforeseen
+from ingest.registry_reader import RegistryReader
 from ingest.words import (
     Block,
     Connected,
@@ -39,20 +42,30 @@ _TRIES = 2  # as a whole, before each message goes alone
 _LINGER = 0.004  # s; a batch worth a commit
 _DEAF_AFTER = 10 * SECOND
 _REFUSED_PAUSE = 1.0  # s
-_RELOAD_PAUSE = 10 * SECOND
 _SNAPSHOT_INTERVAL = 30 * SECOND
 _REJECT_NOTES_PER_TICK = 5
 _TIMED_QUALITIES = int(Quality.TIME_REPLACED | Quality.NO_TIME | Quality.AGED | Quality.DISORDERED)
+_UNTOLD = ("unknown_gateway", "unknown_topic", "disabled_gateway")  # nobody is there to be told
 _log = structlog.get_logger()
 
-Publish = Callable[[str, bytes], None]
-Acknowledge = Callable[[Sequence[Receipt]], None]
+
+class Outlets(NamedTuple):
+    """What the pipeline sets off, once it is on disk; each returns at once.
+
+    `acknowledge` receipts, `publish` a payload under a topic, `subscribe` to other topic filters, `disable` a gateway
+    for a reason.
+    """
+
+    acknowledge: Callable[[Sequence[Receipt]], None]
+    publish: Callable[[str, bytes], None]
+    subscribe: Callable[[Sequence[str]], None]
+    disable: Callable[[str, str], None]
 
 
 class Pipeline:
     """The one thread that writes readings: inbox → gate → journal → acknowledgement, with a tick a second between.
 
-    `acknowledge` and `publish` are the broker session's. When the journal is full or locked nothing is acknowledged
+    When the journal is full or locked nothing is acknowledged
     and the batch is tried again: the broker holds the rest. Whatever kept the platform from listening (that, a sleep of
     the machine, a clock set forward) is journalled as a loss of the session. A batch on which anything failed is kept
     and done again; when it fails for the third time each message goes alone, and the one at fault is a dead letter.
@@ -68,19 +81,17 @@ class Pipeline:
         clock: Clock,
         metrics: Metrics,
         state: Path,
-        acknowledge: Acknowledge,
-        publish: Publish,
-        load_registry: Callable[[], Registry],
+        outlets: Outlets,
+        reader: RegistryReader,
+        figures: GatewayFigures,
     ) -> None:
         self._inbox, self._gate, self._journal, self._clock, self._metrics = inbox, gate, journal, clock, metrics
         self._state = state
-        self._acknowledge, self._publish = acknowledge, publish
-        self._load_registry = load_registry
+        self._outlets, self._reader, self._figures = outlets, reader, figures
         self._ending = threading.Event()
         self._held: list[Arrival] = []
         self._tries = 0
         self._saved = 0
-        self._reload_at = 0  # µs, 0: the registry is up to date
         self._notes: Counter[str] = Counter()
         self._seen = START
 
@@ -119,7 +130,7 @@ class Pipeline:
             controls = [arrival.what for arrival in part if not isinstance(arrival.what, Message)]
             messages = [arrival.what for arrival in part if isinstance(arrival.what, Message)]
             self._commit(controls, messages, now)
-            self._acknowledge([arrival.receipt for arrival in part if arrival.receipt])
+            self._outlets.acknowledge([arrival.receipt for arrival in part if arrival.receipt])
             self._held = self._held[len(part) :]
         self._tries = 0
         if not arrivals and self._tick_due(now):
@@ -127,8 +138,8 @@ class Pipeline:
         if not 0 <= now - self._saved < _SNAPSHOT_INTERVAL:
             self._save()
             self._saved = now
-        if 0 < self._reload_at <= now:
-            self._reload(now)
+        if admission := self._reader.taken():
+            self._load(admission)
         return len(arrivals)
 
     def _tick_due(self, now: int) -> bool:
@@ -146,16 +157,20 @@ class Pipeline:
         judged = self._judged(messages)
         told = [*controls, *self._gate.remembered(judged)]
         entries = [Entry(RecordKind.CONTROL, encode(control)) for control in told] + _entries(judged)
+        report = None
         if self._tick_due(now):
-            entries.append(Entry(RecordKind.TICK, b""))
+            report = self._gate.tick(now)
+            entries += [*_reports(report), Entry(RecordKind.TICK, b"")]
             self._gate.ticked = now
             self._notes.clear()
         self._append(entries)
         self._gate.settle(judged)
         for answer in judged.answers:
-            self._publish(answer.topic, answer.payload)
+            self._outlets.publish(answer.topic, answer.payload)
         self._count(messages, judged)
         self._note(judged.rejects)
+        if report:
+            self._tell(report)
 
     def _judged(self, messages: Sequence[Message]) -> Judged:
         try:
@@ -200,38 +215,47 @@ class Pipeline:
         """Read the records that others appended up to `upto`."""
         for record in self._journal.read(self._seen, upto.n - self._seen.n):
             if record.kind is RecordKind.CONTROL and isinstance(decode_control(record.payload), RegistryChanged):
-                self._reload_at = self._clock.now()
+                self._reader.ask()
 
-    def _reload(self, now: int) -> None:
-        """Take the newer registry; a database that is down holds up no reading of the devices that are known."""
-        try:
-            self._gate.load(self._gate.admission(self._load_registry()))
-        except (SQLAlchemyError, RegistryError) as error:
-            _log.warning("registry not read: trying again", why=str(error))
-            self._reload_at = now + _RELOAD_PAUSE
-        else:
-            self._reload_at = 0
+    def _load(self, admission: Admission) -> None:
+        """Take the newer registry, and hear whom it names."""
+        self._gate.load(admission)
+        self._outlets.subscribe(admission.routes.subscriptions)
+        for gateway, problem in admission.routes.problems.items():
+            _log.error("a gateway's registration can't work", gateway=gateway, problem=problem)
+
+    def _tell(self, report: FloodReport) -> None:
+        """What a second of shedding comes to, now that it is on disk."""
+        for level, messages in report.shed.items():
+            self._metrics.shed_messages.labels(level).inc(messages)
+        self._figures.tick(report.rejects, self._gate.clocks.offsets())
+        self._note(report.rejects)
+        for gateway, why in report.disable:
+            self._outlets.disable(gateway, why)
 
     def _count(self, messages: Sequence[Message], judged: Judged) -> None:
         metrics, block = self._metrics, judged.block
         metrics.messages.inc(len(messages))
         metrics.readings.inc(len(block))
         metrics.events.inc(len(judged.events))
+        self._figures.add(judged)
         if not len(block):
             return
+        if judged.traffic and judged.traffic.qos0.any():
+            metrics.readings_qos0.inc(int(judged.traffic.rows[judged.traffic.qos0].sum()))
         metrics.readings_at_least_once.inc(int((block.quality & int(Quality.NO_TIME) != 0).sum()))
         metrics.time_hop("journal", published(block), self._clock.now())
 
     def _note(self, rejects: Sequence[Reject]) -> None:
         """Tell each gateway what was refused, a few a second; the rest is in the dead letters."""
         for reject in rejects:
-            self._metrics.rejects.labels(reject.reason).inc()
+            self._metrics.rejects.labels(reject.reason).inc(reject.messages)
             self._metrics.rejected_readings.inc(reject.readings)
             self._notes[reject.gateway] += 1
-            if reject.reason == "unknown_gateway" or self._notes[reject.gateway] > _REJECT_NOTES_PER_TICK:
+            if reject.reason in _UNTOLD or self._notes[reject.gateway] > _REJECT_NOTES_PER_TICK:
                 continue
             note = {"reason": reject.reason, "detail": reject.detail, "topic": reject.topic}
-            self._publish(f"sw/v1/{reject.gateway}/rejects", msgspec.json.encode(note))
+            self._outlets.publish(f"sw/v1/{reject.gateway}/rejects", msgspec.json.encode(note))
 
     def _save(self) -> None:
         self._gate.save(self._state, self._seen)
@@ -253,6 +277,11 @@ def _entries(judged: Judged) -> list[Entry]:
     if len(judged.block):
         entries.append(Entry(RecordKind.BLOCK, judged.block.to_bytes(), len(judged.block)))
     return entries + [Entry(RecordKind.EVENT, encode(event)) for event in judged.events]
+
+
+def _reports(report: FloodReport) -> list[Entry]:
+    rejects = [Entry(RecordKind.REJECT, encode(reject), reject.readings) for reject in report.rejects]
+    return rejects + [Entry(RecordKind.EVENT, encode(event)) for event in report.events]
 
 
 def published(block: Block) -> npt.NDArray[np.int64]:

@@ -50,6 +50,16 @@ class JournalSettings(_Section):
         return int(self.reserve_gb * _GIGABYTE)
 
 
+class IngestSettings(_Section):
+    """What every gateway may send: messages (of a KiB) a second for good, and at once.
+
+    More where its devices' own pace says so, or its attribute max_messages_per_s.
+    """
+
+    gateway_messages_per_s: float = Field(default=50, gt=0)
+    gateway_burst: float = Field(default=20_000, ge=1)
+
+
 class ConsoleSettings(_Section):
     """Where the web pages are served; `base_url` is what links in messages begin with."""
 
@@ -112,6 +122,7 @@ class Settings(BaseSettings):
     device_types: list[Path] = []
     rules: list[Path] = []
     journal: JournalSettings = JournalSettings()
+    ingest: IngestSettings = IngestSettings()
     console: ConsoleSettings = ConsoleSettings()
     channels: dict[str, ChannelSettings] = {"phone": ChannelSettings(kind="phone")}
     language: Literal["zh", "en"] = "zh"

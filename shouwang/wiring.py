@@ -1,5 +1,6 @@
 """The one composition root: settings in, a platform of started and stopped parts out, in a straight line."""
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event as Signal
@@ -25,15 +26,19 @@ from devices.enrolment import ensure_registry
 from devices.registry import Registry, load_registry
 from devices.tables import registry as registry_table
 from ingest.dead_letter_writer import DeadLetterWriter, Replays
+from ingest.disabling import Disabling
 from ingest.duckdb_store import DuckDbStore
 from ingest.embedded_broker import Check
 from ingest.gate import Gate
+from ingest.gateway_figures import GatewayFigures
 from ingest.mqtt import BrokerAddress, BrokerSession, Inbox, Receipt
-from ingest.pipeline import Pipeline
+from ingest.pipeline import Outlets, Pipeline
+from ingest.registry_reader import RegistryReader
 from ingest.tables import applied
 from ingest.words import Control, RegistryChanged, RulesChanged, encode
 from ingest.writer import StoreWriter
 from shouwang.canary import Canary, Hop, Passage, Standing
+from shouwang.cutting import cutting
 from shouwang.embedded import EmbeddedBrokerPart
 from shouwang.housekeeping import Housekeeping
 from shouwang.migrate import migrate
@@ -239,23 +244,40 @@ class _Wiring:
             broker = EmbeddedBrokerPart(url, p.settings.state, self.registry, self.gateways)
             self.parts.append(broker)
             url, reload = broker.url, broker.follow
-        inbox, gate = Inbox(), Gate(registry)
-        session = BrokerSession(BrokerAddress.parse(url), gate.routes.subscriptions, inbox, p.clock)
-        replays = Replays(p.engine, inbox, p.clock)
+            cut: Callable[[str], None] = broker.disable
+        else:
+            cut = cutting(BrokerAddress.parse(url), self.registry)
+        limits = p.settings.ingest
+        inbox, gate = Inbox(), Gate(registry, limits.gateway_messages_per_s, limits.gateway_burst)
+        held = p.settings.state / "subscriptions.json"
+        session = BrokerSession(BrokerAddress.parse(url), gate.routes.subscriptions, inbox, p.clock, held)
+        p.metrics.broker_dropped.set_function(lambda: math.nan if session.dropped is None else session.dropped)
+        replays, reader = Replays(p.engine, inbox, p.clock), RegistryReader(reload, gate.admission)
+        figures = GatewayFigures(p.engine, p.clock)
+        disabling = Disabling(p.engine, p.clock, self._registry_changed, cut)
 
         def acknowledge(receipts: Sequence[Receipt]) -> None:
             session.acknowledge(receipts)
             replays.acknowledge(receipts)
 
+        outlets = Outlets(acknowledge, session.publish, session.follow, disabling.ask)
         state = p.settings.state / "gate.snapshot"
-        pipeline = Pipeline(inbox, gate, p.journal, p.clock, p.metrics, state, acknowledge, session.publish, reload)
+        pipeline = Pipeline(inbox, gate, p.journal, p.clock, p.metrics, state, outlets, reader, figures)
         pipeline.resume()
         p.session = session
+        self._work("replays", replays.run)  # first of all, so that it ends last and marks what the pipeline drained
+        self._work("gateway figures", figures.run)
+        self._work("registry", reader.run)
+        self._work("disabling", disabling.run)
         self._work("pipeline", pipeline.run)
-        self._work("replays", replays.run)
         self.parts.append(session)
         if registry.canary >= 0 and p.settings.canary_s:
             self._send_canary(BrokerAddress.parse(url), registry.canary, gate)
+
+    def _registry_changed(self) -> None:
+        with reading(self.platform.engine) as connection:
+            version = registry_version(connection)
+        self.platform.control(RegistryChanged(version))
 
     def _send_canary(self, broker: BrokerAddress, series: int, gate: Gate) -> None:
         """Look for the beats at the hops that this process has."""

@@ -137,6 +137,7 @@ def test_a_letter_goes_round_once_and_is_marked_when_it_is_journalled(engine: En
         assert letters(engine)[0].replayed_at is None, "in the inbox it can still be lost"
         assert arrival.receipt
         replays.acknowledge([arrival.receipt, Receipt(1, kept[1], 1)])
+        wait_until(lambda: letters(engine)[0].replayed_at is not None, "the mark", 5)
         assert [letter.replayed_at for letter in letters(engine)[:2]] == [clock.now(), None]
         with writing(engine) as connection:
             ask_for_replay(connection, kept[1:2], clock.now())
@@ -176,7 +177,7 @@ def test_one_asked_for_again_goes_again(engine: Engine, kept: list[int]) -> None
         with writing(engine) as connection:
             ask_for_replay(connection, kept[:1], clock.now())
         clock.advance(SETTLED)
-        replays._feed()
+        replays.step()
         (arrival,) = inbox.take(10, 0)
         assert arrival.receipt
         replays.acknowledge([arrival.receipt])

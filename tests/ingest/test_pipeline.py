@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,6 +10,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
+from sqlalchemy import create_engine
 
 from core.clock import SECOND, SystemClock
 from core.journal import START, Entry, JournalFull, Offset, RecordKind
@@ -18,8 +19,10 @@ from core.sqlite_journal import SqliteJournal
 from ingest.embedded_broker import EmbeddedBroker
 from ingest.formats.v1 import SUBSCRIPTIONS
 from ingest.gate import Gate
-from ingest.mqtt import BrokerAddress, BrokerSession, Inbox, refusal_of
-from ingest.pipeline import Pipeline
+from ingest.gateway_figures import GatewayFigures
+from ingest.mqtt import BrokerAddress, BrokerSession, Inbox, Receipt, refusal_of
+from ingest.pipeline import Outlets, Pipeline
+from ingest.registry_reader import RegistryReader
 from ingest.words import Block, Connected, Lost, RegistryChanged, decode_control, decode_event, decode_reject, encode
 from tests.ingest.test_gate import small_registry
 from tests.servers import free_port
@@ -35,34 +38,44 @@ class Platform:
         self.journal = SqliteJournal(folder / "journal.db", "town", ["gate"])
         self.metrics = Metrics()
         self.registry = small_registry()
-        inbox = Inbox()
-        self.session = BrokerSession(
-            BrokerAddress.parse(f"mqtt://platform:{WORD}@127.0.0.1:{port}"), SUBSCRIPTIONS, inbox, clock
-        )
+        self.disabled: list[tuple[str, str]] = []
+        inbox, gate = Inbox(), Gate(self.registry)
+        address = BrokerAddress.parse(f"mqtt://platform:{WORD}@127.0.0.1:{port}")
+        held = folder / "subscriptions.json"
+        self.session = BrokerSession(address, gate.routes.subscriptions, inbox, clock, held)
+        reader = RegistryReader(lambda: self.registry, gate.admission)
         self.pipeline = Pipeline(
             inbox,
-            Gate(self.registry),
+            gate,
             self.journal,
             clock,
             self.metrics,
             folder / "gate.snapshot",
-            self.session.acknowledge,
-            self.session.publish,
-            lambda: self.registry,
+            Outlets(self.acknowledge, self.session.publish, self.session.follow, self.disable),
+            reader,
+            GatewayFigures(create_engine("sqlite://"), clock),
         )
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self.pipeline.run, args=(self._ending,))
+        self._threads = [threading.Thread(target=run, args=(self._ending,)) for run in (self.pipeline.run, reader.run)]
+
+    def acknowledge(self, receipts: Sequence[Receipt]) -> None:
+        self.session.acknowledge(receipts)
+
+    def disable(self, gateway: str, why: str) -> None:
+        self.disabled.append((gateway, why))
 
     def start(self) -> None:
         self.pipeline.resume()
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         self.session.start()
         wait_for(lambda: self.session.connected)
 
     def stop(self) -> None:
         self.session.stop(5)
         self._ending.set()
-        self._thread.join(5)
+        for thread in self._threads:
+            thread.join(5)
         self.journal.close()
 
     def values(self) -> list[float]:
@@ -223,7 +236,7 @@ def test_a_subscription_that_died_in_silence_is_made_anew(platform, gateway, mon
     monkeypatch.setattr("ingest.mqtt._CANARY_EVERY", 0.1)
     wait_for(lambda: platform.session._returned)
     session = platform.session
-    session._client.unsubscribe([session._canary, *(topic for topic, _ in session._subscriptions)])
+    session._client.unsubscribe([session._canary, *session._subscriptions.wanted])
     wait_for(lambda: not session.connected)
     wait_for(lambda: session.connected)
     publish(gateway, 1.0)
@@ -271,8 +284,9 @@ def test_a_broker_whose_rules_forbid_the_canary_is_left_in_peace(mosquitto, tmp_
 
 def test_a_refused_subscription_is_asked_for_again(platform, gateway):
     session = platform.session
-    refused = [ReasonCode(PacketTypes.SUBACK, identifier=128)] * len(session._subscriptions)
-    session._on_subscribe(session._client, None, 0, refused, None)
+    session._asked[-1] = list(SUBSCRIPTIONS)
+    refused = [ReasonCode(PacketTypes.SUBACK, identifier=128)] * len(SUBSCRIPTIONS)
+    session._on_subscribe(session._client, None, -1, refused, None)
     wait_for(lambda: not session.connected)
     wait_for(lambda: session.connected)
     publish(gateway, 1.0)
@@ -290,7 +304,9 @@ def test_nothing_is_acknowledged_while_the_journal_is_full(platform, broker, gat
     monkeypatch.setattr(platform.journal, "append", refuse_readings)
     acknowledged: list[object] = []
     original = platform.session.acknowledge
-    platform.pipeline._acknowledge = lambda receipts: (acknowledged.extend(receipts), original(receipts))
+    monkeypatch.setattr(
+        platform.session, "acknowledge", lambda receipts: (acknowledged.extend(receipts), original(receipts))
+    )
     full.set()
     publish(gateway, 9.0)
     time.sleep(1.5)
@@ -319,8 +335,6 @@ def test_a_receipt_of_an_earlier_connection_acknowledges_nothing(platform, broke
     session, sent = platform.session, []
     monkeypatch.setattr(session._client, "ack", lambda mid, qos: sent.append(mid))
     old = session._connection
-    from ingest.mqtt import Receipt
-
     session._on_disconnect(session._client, None, None, None, None)
     session.acknowledge([Receipt(old, 7, 1), Receipt(old + 1, 8, 1), Receipt(old + 1, 0, 0)])
     assert sent == [8]

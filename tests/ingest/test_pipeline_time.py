@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
 
 from core.clock import HOUR, MILLISECOND, MINUTE, SECOND, ManualClock
@@ -15,8 +16,10 @@ from core.metrics import Metrics
 from core.sqlite_journal import SqliteJournal
 from devices.registry import Registry
 from ingest.gate import Gate
+from ingest.gateway_figures import GatewayFigures
 from ingest.mqtt import Arrival, Inbox, Receipt
-from ingest.pipeline import Pipeline
+from ingest.pipeline import Outlets, Pipeline
+from ingest.registry_reader import RegistryReader
 from ingest.words import (
     Block,
     Connected,
@@ -58,6 +61,8 @@ class Line:
         self.inbox, self.acknowledged = Inbox(), list[Receipt]()
         self.registry: Registry | Exception = small_registry()
         self.gate = Gate(small_registry())
+        self.reader = RegistryReader(self.load_registry, self.gate.admission)
+        self.subscribed, self.disabled = list[Sequence[str]](), list[tuple[str, str]]()
         self.pipeline = Pipeline(
             self.inbox,
             self.gate,
@@ -65,10 +70,13 @@ class Line:
             self.clock,
             Metrics(),
             folder / "gate.snapshot",
-            self.acknowledged.extend,
-            lambda _topic, _payload: None,
-            self.load_registry,
+            Outlets(self.acknowledged.extend, lambda *_: None, self.subscribed.append, self.disable),
+            self.reader,
+            GatewayFigures(create_engine("sqlite://"), self.clock),
         )
+
+    def disable(self, gateway: str, why: str) -> None:
+        self.disabled.append((gateway, why))
 
     def load_registry(self) -> Registry:
         if isinstance(self.registry, Exception):
@@ -90,6 +98,8 @@ class Line:
     def seconds(self, count: int) -> None:
         for _ in range(count):
             self.clock.advance(SECOND)
+            if self.reader._asked.is_set():
+                self.reader.read()
             self.pipeline.step()
 
     def records(self, *kinds: RecordKind) -> list[Record]:
