@@ -94,25 +94,22 @@ class Hj212:
 
     def _readings(self, read: Packet, period: str, time: str) -> Iterator[Item]:
         readings: dict[str, Measured] = {}
+        mn = _shown(read.head["MN"])
         for factor in _factors(read, time):
             values, refused = self._fields.apply(dict(self._named(factor, period)))
             flag = factor.kinds.get("flag", "").upper() or "N"
             if flag != "N" and (values or refused):
-                detail = (
-                    f"{read.head['MN']} {_shown(factor.code)} has flag {_shown(flag)} ({FLAGS.get(flag, 'unknown')})"
-                )
+                detail = f"{mn} {_shown(factor.code)} has flag {_shown(flag)} ({FLAGS.get(flag, 'unknown')})"
                 yield Refused("flagged", detail, len(values) + len(refused), _alone(read, factor))
                 continue
             for name, why in refused:
-                yield Refused("wrong_type", f"{read.head['MN']} {_shown(name)} {why}", 1, _alone(read, factor))
+                yield Refused("wrong_type", f"{mn} {_shown(name)} {why}", 1, _alone(read, factor))
             if values:
                 reading = readings.setdefault(factor.time, Measured(read.head["MN"], {}, _milliseconds(factor.time)))
                 reading.values.update(values)
         for spelled, reading in readings.items():
             if spelled and reading.t is None:
-                yield Refused(
-                    "bad_time", f"{reading.device}: {_shown(spelled)} is no YYYYMMDDhhmmss; stored at receipt"
-                )
+                yield Refused("bad_time", f"{mn}: {_shown(spelled)} is no YYYYMMDDhhmmss; stored at receipt")
             yield reading
 
     def _named(self, factor: _Factor, period: str) -> Iterator[tuple[str, object]]:

@@ -33,5 +33,5 @@ def _lenient(payload: bytes, why: str) -> Any:
         whole = json.loads(payload, parse_int=float)
         json.dumps(whole, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError):
-        raise NotJson(why) from None
+        raise NotJson(why[:200]) from None  # the path of a fault may be as long as the payload
     return whole

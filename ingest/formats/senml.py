@@ -37,6 +37,7 @@ _TEXTS = ("bn", "bu", "n", "u", "vs", "vd")
 _LABELS = frozenset((*_NUMBERS, *_TEXTS, "vb"))
 _VALUES = ("v", "vb", "vs", "vd", "s")
 _NO_NUMBER = {"vd": "must be a number, not binary data", "s": "must be a value, not a sum alone"}
+_LONGEST = 300
 _encode = msgspec.json.Encoder().encode
 
 
@@ -179,7 +180,7 @@ def _time(seconds: float | None, message: Message) -> float | None:
 def _refused(record: _Resolved, detail: str) -> Refused:
     alone: dict[str, object] = {"n": record.name, record.label: record.value}
     timed = {} if record.seconds is None else {"t": record.seconds}
-    return Refused("wrong_type", detail, 1, _alone(alone | timed))
+    return Refused("wrong_type", detail[:_LONGEST], 1, _alone(alone | timed))
 
 
 def _alone(record: object) -> bytes | None:
