@@ -12,8 +12,9 @@ from influxdb_client.service.dbr_ps_service import DBRPsService
 from urllib3.exceptions import HTTPError
 
 from core.clock import DAY, SECOND
+from ingest.influx_address import InfluxAddress
 from ingest.influx_queries import named
-from ingest.influx_wire import InfluxAddress, InfluxWire, client_of, release
+from ingest.influx_wire import InfluxWire, client_of, release
 from ingest.store import StoreError, StoreUnavailable
 
 _POLICY = "autogen"

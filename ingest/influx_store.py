@@ -95,13 +95,12 @@ class InfluxStore:
         return self._ledger.read().counts
 
     def retain(self, before: int) -> int:
-        with self._writing:
-            gone = count_all(self._wire, self._bucket, before)
-            if gone:
-                self._wire.delete(self._bucket, before)
-            with self._seen:
-                if self._newest:
-                    self._newest.forget(before)
+        gone = count_all(self._wire, self._bucket, before)
+        if gone:
+            self._wire.delete(self._bucket, before)
+        with self._seen:
+            if self._newest:
+                self._newest.forget(before)
         return gone
 
     def rows(self, series: npt.NDArray[np.int32], since: int, until: int) -> Rows:

@@ -8,8 +8,7 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
-from typing import Any, NamedTuple, Self
-from urllib.parse import unquote, urlsplit
+from typing import Any, NamedTuple
 
 import httpx
 import msgspec
@@ -19,10 +18,9 @@ from influxdb_client.rest import ApiException
 from influxdb_client.service.write_service import WriteService
 from urllib3.exceptions import HTTPError
 
+from ingest.influx_address import InfluxAddress
 from ingest.store import StoreUnavailable
 
-SCHEMES = ("influx+http", "influx+https")
-_DEFAULT_PORTS = {"http": 8086, "https": 443}
 _CONNECT_S, _ANSWER_S = 5.0, 60.0
 _SHOWN = 300  # characters of an answer
 _GZIP = 16 + zlib.MAX_WBITS
@@ -35,36 +33,6 @@ _NO_BUCKET = (
     "no dbrp mapping",
     "dbrp mapping not found",
 )
-
-
-class InfluxAddress(NamedTuple):
-    """Where readings are kept: the server's base URL, the token to show there, the organisation and the bucket.
-
-    For 1.x the token is `USER:PASSWORD` (anything where it asks for none) and the bucket is the database.
-    """
-
-    base: str
-    token: str
-    org: str
-    bucket: str
-
-    @classmethod
-    def parse(cls, url: str) -> Self:
-        """From `influx+http(s)://TOKEN@HOST[:PORT]/ORG/BUCKET`; raises ValueError.
-
-        >>> InfluxAddress.parse("influx+http://t0k%2Fen@influx.example/town/readings")
-        InfluxAddress(base='http://influx.example:8086', token='t0k/en', org='town', bucket='readings')
-        """
-        parts = urlsplit(url)
-        if parts.scheme not in SCHEMES:
-            raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in SCHEMES)}")
-        segments = [unquote(segment) for segment in parts.path.split("/")[1:] if segment]
-        if not parts.hostname or not parts.username or len(segments) != 2 or parts.query or parts.fragment:
-            raise ValueError("must be influx+http(s)://TOKEN@HOST[:PORT]/ORG/BUCKET, / : @ # ? in it in percent form")
-        scheme = parts.scheme.removeprefix("influx+")
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        token = unquote(parts.username) + (f":{unquote(parts.password)}" if parts.password else "")
-        return cls(f"{scheme}://{host}:{parts.port or _DEFAULT_PORTS[scheme]}", token, *segments)
 
 
 class Refusal(NamedTuple):

@@ -10,7 +10,7 @@ import typer
 from rich.panel import Panel
 
 from core.clock import SystemClock
-from shouwang import cli_account, cli_broker, cli_formats, cli_gateway, cli_operate, cli_rejects, cli_town
+from shouwang import cli_account, cli_broker, cli_formats, cli_gateway, cli_operate, cli_rejects, cli_store, cli_town
 from shouwang.demo import Demo, DemoOptions, prepare
 from shouwang.demo import run as run_demo
 from shouwang.demo_town import DISPATCHER, DemoError
@@ -27,6 +27,7 @@ app.add_typer(cli_town.app, name="town")
 app.add_typer(cli_gateway.app, name="gateway")
 app.add_typer(cli_broker.app, name="broker")
 app.add_typer(cli_rejects.app, name="rejects")
+app.add_typer(cli_store.app, name="store")
 app.add_typer(cli_account.app, name="account")
 app.add_typer(cli_formats.app, name="formats")
 cli_operate.add_to(app)

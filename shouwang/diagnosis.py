@@ -19,12 +19,15 @@ from detectors.rules import RuleErrors, load_packs
 from devices.device_types import CatalogueError, DeviceType, load_device_types
 from devices.registry import Registry, RegistryError, load_registry
 from ingest.mqtt import BrokerAddress, refusal_of
+from ingest.store import StoreError
 from shouwang.migrate import Standing as Schema
 from shouwang.migrate import schema_state
 from shouwang.settings import Settings
+from shouwang.stores import look_at_store
 from shouwang.wiring import open_journal
 
 _GIGABYTE = 2**30
+_HERE = ("127.0.0.1", "localhost", "::1")
 
 
 class Standing(Enum):
@@ -45,7 +48,7 @@ class Finding(NamedTuple):
 
 def diagnose(settings: Settings, clock: Clock) -> list[Finding]:
     """Look at everything; what depends on something broken is left out."""
-    findings = [_state(settings), _disk(settings), _broker(settings), *_channels(settings)]
+    findings = [_state(settings), _disk(settings), _broker(settings), _store(settings), *_channels(settings)]
     types, finding = _types(settings)
     findings += [finding, _rules(settings, types)] if types else [finding]
     schema = _database(settings)
@@ -97,9 +100,20 @@ def _broker(settings: Settings) -> Finding:
     if refusal:
         text = f"{address.host}:{address.port} does not let {address.username or 'nobody'} in: {refusal}"
         return Finding("broker", Standing.BROKEN, f"{text}; mend the user and password in `broker`")
-    if not address.tls and address.host not in ("127.0.0.1", "localhost", "::1"):
+    if not address.tls and address.host not in _HERE:
         return Finding("broker", Standing.DOUBTFUL, f"{address.host}: passwords cross the network in clear; use mqtts")
     return _good("broker", f"{address.host}:{address.port} lets the platform in")
+
+
+def _store(settings: Settings) -> Finding:
+    try:
+        text = look_at_store(settings)
+    except StoreError as error:
+        return Finding("store", Standing.BROKEN, str(error))
+    address = settings.influx
+    if address and urlsplit(address.base).scheme == "http" and urlsplit(address.base).hostname not in _HERE:
+        return Finding("store", Standing.DOUBTFUL, f"{text}: the token crosses the network in clear; use influx+https")
+    return _good("store", text)
 
 
 def _channels(settings: Settings) -> Iterator[Finding]:

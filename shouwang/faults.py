@@ -98,7 +98,7 @@ class SelfWatch:
         self._more = {"canary_missed": {"hop": beats.hop}} if beats else {}
         self._figures = {
             "journal_quota": 100 * waiting_share(self._journal, use),
-            "readings_dropped": self._dropped_lately(now, sum(use.dropped_readings.values())),
+            "readings_dropped": self._dropped_lately(now, max(use.dropped_readings.values(), default=0)),
             "store_behind": self._store_behind(now, now - self._since),
             "disk_low": use.disk_free / _GIGABYTE,
             "canary_missed": beats.age if beats else None,

@@ -4,17 +4,19 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 
+import structlog
 from sqlalchemy import Engine, func, select
 
 from alerts.tables import alert, notice
-from core.clock import DAY, MILLISECOND, SECOND, Clock
+from core.clock import DAY, MILLISECOND, MINUTE, SECOND, Clock
 from core.database import reading
 from core.metrics import Metrics
 from core.sqlite_journal import TRIM_INTERVAL, SqliteJournal
-from ingest.store import ReadingStore
+from ingest.store import ReadingStore, StoreUnavailable
 from shouwang.canary import Standing
 from shouwang.faults import CANARY_S, SelfWatch
 
+_log = structlog.get_logger()
 _INTERVAL = 1.0  # s
 _RATE_SPAN = 10  # samples
 
@@ -60,9 +62,17 @@ class Housekeeping:
                 next_trim = now + TRIM_INTERVAL
             self._self_watch.say(now)
             if self._store and now >= next_retain:
-                self._store.retain(now - self._keep)
-                next_retain = now + DAY
+                next_retain = now + (DAY if self._let_go(self._store, now) else MINUTE)
             self._samples.append((now, self._metrics.registry.get_sample_value("shouwang_readings_total") or 0.0))
+
+    def _let_go(self, store: ReadingStore, now: int) -> bool:
+        """Delete the old readings; False when the store is away."""
+        try:
+            store.retain(now - self._keep)
+        except StoreUnavailable as error:
+            _log.warning("old readings stay for now", why=str(error))
+            return False
+        return True
 
     def figures(self) -> Mapping[str, float]:
         """`readings_per_s` over the last ten seconds and `lag_ms` that detection is behind the journal."""

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from ingest.influx_address import SCHEMES, InfluxAddress
 from ingest.mqtt import BrokerAddress
 
 _PREFIX = "SHOUWANG_"
@@ -108,8 +109,8 @@ class _Environment(EnvSettingsSource):
 class Settings(BaseSettings):
     """Everything an operator decides.
 
-    `state` is the folder of all files; URLs choose the adapters; readings stay `keep_days`. Every `canary_s` seconds
-    (0: never) the platform sends a reading of its own the whole way.
+    `state` is the folder of all files; URLs choose the adapters; readings stay `keep_days`, their roll-ups of 5 minutes
+    and of an hour longer. Every `canary_s` seconds (0: never) the platform sends a reading of its own the whole way.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid")
@@ -119,6 +120,8 @@ class Settings(BaseSettings):
     broker: SecretStr = SecretStr("embedded://127.0.0.1:1883")
     store: SecretStr = SecretStr("")
     keep_days: int = Field(default=730, gt=0)
+    keep_5m_days: int = Field(default=1826, gt=0)
+    keep_1h_days: int = Field(default=3652, gt=0)
     device_types: list[Path] = []
     rules: list[Path] = []
     journal: JournalSettings = JournalSettings()
@@ -141,8 +144,11 @@ class Settings(BaseSettings):
     @field_validator("store")
     @classmethod
     def _known_store(cls, value: SecretStr) -> SecretStr:
-        if value.get_secret_value() and not value.get_secret_value().startswith("duckdb:///"):
-            raise ValueError("must begin with duckdb:///")
+        url = value.get_secret_value()
+        if urlsplit(url).scheme in SCHEMES:
+            InfluxAddress.parse(url)
+        elif url and not url.startswith("duckdb:///"):
+            raise ValueError("must begin with duckdb:/// or influx+http:// or influx+https://")
         return value
 
     @field_validator("database")
@@ -162,6 +168,12 @@ class Settings(BaseSettings):
         """The file of the embedded readings store."""
         url = self.store.get_secret_value()
         return Path(url.removeprefix("duckdb:///")) if url else self.state / "readings.duckdb"
+
+    @property
+    def influx(self) -> InfluxAddress | None:
+        """Where the InfluxDB is that keeps the readings, None when the embedded store does."""
+        url = self.store.get_secret_value()
+        return InfluxAddress.parse(url) if urlsplit(url).scheme in SCHEMES else None
 
     @classmethod
     def settings_customise_sources(

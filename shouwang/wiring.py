@@ -27,13 +27,14 @@ from devices.registry import Registry, load_registry
 from devices.tables import registry as registry_table
 from ingest.dead_letter_writer import DeadLetterWriter, Replays
 from ingest.disabling import Disabling
-from ingest.duckdb_store import DuckDbStore
 from ingest.embedded_broker import Check
 from ingest.gate import Gate
 from ingest.gateway_figures import GatewayFigures
 from ingest.mqtt import BrokerAddress, BrokerSession, Inbox, Receipt
 from ingest.pipeline import Outlets, Pipeline
 from ingest.registry_reader import RegistryReader
+from ingest.rollups import RollUps
+from ingest.store import ReadingStore
 from ingest.tables import applied
 from ingest.words import Control, RegistryChanged, RulesChanged, encode
 from ingest.writer import StoreWriter
@@ -45,11 +46,20 @@ from shouwang.migrate import migrate
 from shouwang.role_lock import RoleLocks
 from shouwang.senders import make_channel, refusing, sending
 from shouwang.settings import ROLES, Role, Settings
+from shouwang.stores import kept_for, open_readings
 from shouwang.watch import SafetyWatch
 from shouwang.web import WebServer
 
-CONSUMERS = (Pipeline.consumer, StoreWriter.consumer, SafetyWatch.consumer, DeadLetterWriter.consumer)
+CONSUMERS = (
+    Pipeline.consumer,
+    StoreWriter.consumer,
+    SafetyWatch.consumer,
+    DeadLetterWriter.consumer,
+    RollUps.consumer,
+)
 """Whom the journal keeps records for."""
+_WAIT_FOR_STORE = frozenset({StoreWriter.consumer, RollUps.consumer})
+"""Those that a store that is down holds up: at the journal's quota they lose what is oldest, and nobody else."""
 
 _IDLE = 0.1  # s between two looks of an idle sender
 
@@ -65,7 +75,7 @@ class Platform:
     journal: SqliteJournal
     types: Mapping[str, DeviceType]
     lifecycle: Lifecycle
-    store: DuckDbStore | None = None
+    store: ReadingStore | None = None
     session: BrokerSession | None = None
     web: WebServer | None = None
     watch: SafetyWatch | None = None
@@ -91,7 +101,7 @@ def open_database(settings: Settings) -> Engine:
 def open_journal(settings: Settings, registry_id: str) -> SqliteJournal:
     """The journal of the state folder. Raises RegistryMismatch."""
     kept = settings.journal
-    quota = Quota(kept.quota_bytes, kept.reserve_bytes, int(kept.replay_hours * HOUR))
+    quota = Quota(kept.quota_bytes, kept.reserve_bytes, int(kept.replay_hours * HOUR), _WAIT_FOR_STORE)
     return SqliteJournal(settings.state / "journal.db", registry_id, CONSUMERS, quota)
 
 
@@ -174,8 +184,7 @@ class _Wiring:
         self.platform.control(RulesChanged(rules))
 
     def open_store(self) -> None:
-        store = DuckDbStore(self.platform.settings.store_file)
-        store.open()
+        store = open_readings(self.platform.settings, self.platform.engine)
         self.platform.store = store
         self.parts.append(Cleanup("readings store", store.close))
 
@@ -190,7 +199,9 @@ class _Wiring:
     def write_store(self) -> None:
         p = self.platform
         if p.store:
-            self._work("store", StoreWriter(p.journal, p.store, p.clock, p.metrics).run)
+            rows = 20_000 if p.settings.influx else 10_000  # of a server's lines, each with about four values: 5,000
+            self._work("store", StoreWriter(p.journal, p.store, p.clock, p.metrics, rows).run)
+            self._work("roll-ups", RollUps(p.journal, p.store, p.clock, kept_for(p.settings)).run)
 
     def dispatch(self) -> None:
         """One sender a channel, so that a slow provider holds up no other."""

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from influxdb_client import InfluxDBClient
 
+from ingest.influx_address import InfluxAddress
 from ingest.influx_labels import Labelled, Labels
 from ingest.influx_setup import set_up
 from ingest.influx_store import InfluxStore
-from ingest.influx_wire import InfluxAddress, InfluxWire, client_of, release
+from ingest.influx_wire import InfluxWire, client_of, release
 from tests.servers import _end as end
 from tests.servers import _spawn as spawn
 from tests.servers import accepts, free_port, program, wait_until

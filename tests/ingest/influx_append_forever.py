@@ -5,8 +5,9 @@ from itertools import count
 from pathlib import Path
 
 from core.journal import Offset
+from ingest.influx_address import InfluxAddress
 from ingest.influx_store import InfluxStore
-from ingest.influx_wire import InfluxAddress, InfluxWire
+from ingest.influx_wire import InfluxWire
 from tests.influx_server import small_labels
 from tests.ingest.append_forever import block
 

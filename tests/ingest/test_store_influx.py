@@ -15,10 +15,11 @@ import pytest
 
 from core.clock import DAY, HOUR, SystemClock
 from core.journal import Offset
+from ingest.influx_address import InfluxAddress
 from ingest.influx_labels import Labels
 from ingest.influx_setup import probe, set_up
 from ingest.influx_store import InfluxStore
-from ingest.influx_wire import InfluxAddress, InfluxWire
+from ingest.influx_wire import InfluxWire
 from ingest.store import Appended, Counts, Point, StoreUnavailable
 from ingest.words import Block
 from tests.influx_server import InfluxOne, make_buckets, named_server, small_labels

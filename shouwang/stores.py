@@ -1,0 +1,53 @@
+"""Which readings store the settings choose, how it is made ready, and whether it can be used."""
+
+import hashlib
+
+from sqlalchemy import Engine
+
+from core.clock import DAY
+from ingest.duckdb_store import DuckDbStore
+from ingest.influx_labels import labels_of
+from ingest.store import FIVE_MINUTES, ONE_HOUR, ReadingStore
+from shouwang.settings import Settings
+
+
+def open_readings(settings: Settings, engine: Engine) -> ReadingStore:
+    """The store; one in a file is opened, one on a server at its first use. Raises StoreBusy, StoreUnavailable."""
+    address = settings.influx
+    if address is None:
+        return DuckDbStore(settings.store_file).open()
+    from ingest.influx_store import InfluxStore, InfluxWire  # noqa: PLC0415 - a third of a second only towns with it pay
+
+    place = hashlib.sha256("\n".join((address.base, address.org, address.bucket)).encode()).hexdigest()[:12]
+    return InfluxStore(InfluxWire(address), settings.state / f"influx-{place}.ledger", labels_of(engine))
+
+
+def kept_for(settings: Settings) -> dict[int, int]:
+    """For how many µs readings (0) and the roll-ups of each width stay; a roll-up never shorter than what it is of."""
+    fine = max(settings.keep_days, settings.keep_5m_days)
+    days = {0: settings.keep_days, FIVE_MINUTES: fine, ONE_HOUR: max(fine, settings.keep_1h_days)}
+    return {width: number * DAY for width, number in days.items()}
+
+
+def prepare_store(settings: Settings) -> list[str]:
+    """Make what the store needs before its first use; what was done, a line each. Raises StoreError."""
+    address = settings.influx
+    if address is None:
+        return [f"{settings.store_file}: a file that is made at the first start; nothing needs doing"]
+    from ingest.influx_setup import set_up  # noqa: PLC0415
+    from ingest.influx_store import SUFFIXES  # noqa: PLC0415
+
+    days = {width: span // DAY for width, span in kept_for(settings).items()}
+    return set_up(address, {address.bucket + SUFFIXES.get(width, ""): number for width, number in days.items()})
+
+
+def look_at_store(settings: Settings) -> str:
+    """What the store is, once each of its parts could be reached, read and written. Raises StoreUnavailable."""
+    address = settings.influx
+    if address is None:
+        return str(settings.store_file)
+    from ingest.influx_setup import probe  # noqa: PLC0415
+    from ingest.influx_store import SUFFIXES  # noqa: PLC0415
+
+    versions = [probe(address._replace(bucket=address.bucket + suffix)) for suffix in ("", *SUFFIXES.values())]
+    return f"InfluxDB {versions[0]} at {address.base}, bucket {address.bucket}"
