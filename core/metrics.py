@@ -1,5 +1,6 @@
 """What the platform tells of itself: Prometheus metrics on their own registry, and exact latencies of recent work."""
 
+import math
 import threading
 
 import numpy as np
@@ -73,6 +74,7 @@ class Metrics:
         self.broker_dropped = Gauge(
             "shouwang_broker_dropped_messages", "Messages the broker dropped since its start", registry=registry
         )
+        self.broker_dropped.set(math.nan)  # not every broker says so
         self.canary_age = Gauge(
             "shouwang_canary_age_seconds", "Since the last canary that went the whole way", registry=registry
         )

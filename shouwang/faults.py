@@ -64,15 +64,39 @@ def faults(reserve: int, canary_s: float = CANARY_S) -> tuple[Fault, ...]:
         Fault("journal", "readings_dropped", limit=1, recovery=1),  # in the last ten minutes
         STORE_BEHIND,
         Fault("disk", "disk_low", limit=2 * kept, recovery=2.5 * kept, below=True),  # GB
+        Fault("broker", "broker_drops", limit=1, recovery=1),  # in the last ten minutes
         Fault("canary", "canary_missed", limit=3 * canary_s, recovery=1.5 * canary_s + 3),  # s
     )
+
+
+class Lately:
+    """How much a count grew in the last ten minutes; one that falls has begun anew."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[int, float]] = deque()
+
+    def grown(self, now: int, total: float) -> float | None:
+        """By how much; None while it did not grow and fewer minutes are known.
+
+        >>> lately = Lately()
+        >>> [lately.grown(minute * MINUTE, total) for minute, total in ((0, 5), (1, 7), (2, 1), (13, 1))]
+        [None, 2, None, 0]
+        """
+        if self._seen and total < self._seen[-1][1]:
+            self._seen.clear()
+        self._seen.append((now, total))
+        while len(self._seen) > 1 and self._seen[1][0] <= now - _RECENT:
+            self._seen.popleft()
+        since, before = self._seen[0]
+        return total - before or (0 if now - since >= _RECENT else None)
 
 
 class SelfWatch:
     """Looks at journal, store and disk, and journals what changed, so that detection finds it at every replay.
 
     What stands is said once after each start, as soon as it is known: between limit and recovery nothing is, so that a
-    restart neither ends a fault nor begins one. `canary` tells how the canary fares, None where it runs elsewhere.
+    restart neither ends a fault nor begins one. `canary` tells how the canary fares, None where it runs elsewhere;
+    `drops` how many messages the broker dropped since its start, None while it doesn't say.
     """
 
     def __init__(
@@ -81,24 +105,26 @@ class SelfWatch:
         reserve: int,
         canary: Callable[[], Standing | None] = lambda: None,
         canary_s: float = CANARY_S,
+        drops: Callable[[], float | None] = lambda: None,
     ) -> None:
-        self._journal, self._canary = journal, canary
+        self._journal, self._canary, self._drops = journal, canary, drops
         self._faults = faults(reserve, canary_s)
         self._figures: Figures = {}
         self._more: dict[str, dict[str, str]] = {}
         self._found: dict[str, bool | None] = {}
         self._said: dict[str, bool] = {}
-        self._dropped: deque[tuple[int, int]] = deque()
+        self._dropped, self._broker_dropped = Lately(), Lately()
         self._since: int | None = None
 
     def look(self, now: int) -> None:
         """Judge the present figures; best called when the journal was just trimmed."""
         self._since = now if self._since is None else self._since
-        use, beats = self._journal.use(), self._canary()
+        use, beats, drops = self._journal.use(), self._canary(), self._drops()
         self._more = {"canary_missed": {"hop": beats.hop}} if beats else {}
         self._figures = {
             "journal_quota": 100 * waiting_share(self._journal, use),
-            "readings_dropped": self._dropped_lately(now, max(use.dropped_readings.values(), default=0)),
+            "readings_dropped": self._dropped.grown(now, max(use.dropped_readings.values(), default=0)),
+            "broker_drops": None if drops is None else self._broker_dropped.grown(now, drops),
             "store_behind": self._store_behind(now, now - self._since),
             "disk_low": use.disk_free / _GIGABYTE,
             "canary_missed": beats.age if beats else None,
@@ -127,14 +153,6 @@ class SelfWatch:
         figures = {"active": self._found[fault.event], "value": value, "limit": fault.limit}
         attributes = figures | self._more.get(fault.event, {})
         return Event(PLATFORM, fault.part, fault.event, now, now, attributes)
-
-    def _dropped_lately(self, now: int, total: int) -> float | None:
-        """How many readings went in the last ten minutes; None while nothing went and fewer minutes are known."""
-        self._dropped.append((now, total))
-        while len(self._dropped) > 1 and self._dropped[1][0] <= now - _RECENT:
-            self._dropped.popleft()
-        since, before = self._dropped[0]
-        return total - before or (0 if now - since >= _RECENT else None)
 
     def _store_behind(self, now: int, running: int) -> float | None:
         """By how many minutes the store is behind the journal.

@@ -1,5 +1,6 @@
 """What is done every few seconds or once a day: trim the journal, measure, tell own faults, let old readings go."""
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -46,7 +47,7 @@ class Housekeeping:
         self._clock, self._metrics, self._keep = clock, metrics, keep
         self._detected = detected
         self._canary = canary
-        self._self_watch = SelfWatch(journal, reserve, canary, canary_s)
+        self._self_watch = SelfWatch(journal, reserve, canary, canary_s, self._drops)
         self._states: set[str] = set()
         self._samples: deque[tuple[int, float]] = deque(maxlen=_RATE_SPAN)
 
@@ -84,6 +85,10 @@ class Housekeeping:
         if self._detected:
             figures["lag_ms"] = max(0, self._journal.last_time() - self._detected()) / MILLISECOND
         return figures
+
+    def _drops(self) -> float | None:
+        told = self._metrics.registry.get_sample_value("shouwang_broker_dropped_messages")
+        return None if told is None or math.isnan(told) else told
 
     def _measure(self, now: int) -> None:
         use, head = self._journal.use(), self._journal.head()

@@ -36,7 +36,8 @@ class Stand:
         quota = Quota(LIMIT, GIGABYTE, 0)
         consumers = ["safety", "store"]
         self.journal = SqliteJournal(folder / "journal.db", "town", consumers, quota, lambda _: self.free)
-        self.watch = SelfWatch(self.journal, GIGABYTE)
+        self.broker_dropped: float | None = None
+        self.watch = SelfWatch(self.journal, GIGABYTE, drops=lambda: self.broker_dropped)
 
     def append(self, entries: Sequence[Entry]) -> None:
         self.journal.append(entries, self.clock.now())
@@ -146,6 +147,21 @@ def test_where_nothing_is_dropped_that_is_said_after_ten_minutes(stand: Stand) -
     assert stand.said("readings_dropped") == []
     stand.round(MINUTE)
     assert stand.said("readings_dropped") == [False]
+
+
+def test_what_a_broker_drops_stands_for_ten_minutes(stand: Stand) -> None:
+    """The broker counts since its own start, and what it dropped before ours is no news."""
+    stand.round()
+    stand.broker_dropped = 14_000
+    stand.round()
+    assert stand.said("broker_drops") == []
+    stand.broker_dropped = 14_001
+    stand.round()
+    assert stand.said("broker_drops") == [True]
+    stand.broker_dropped = 0  # it was started anew
+    stand.round(MINUTE)
+    stand.round(11 * MINUTE)
+    assert stand.said("broker_drops") == [True, False]
 
 
 def test_a_store_that_stands_still_is_behind_after_five_minutes(stand: Stand) -> None:
