@@ -11,13 +11,18 @@ import typer
 from rich.table import Table
 
 from core.clock import MILLISECOND, SystemClock, local
+from devices.device_types import load_device_types
+from devices.registry import load_registry
 from ingest.formats import FORMATS, Dialect
 from ingest.formats.items import Answer, Happened, Item, Measured, Reach, Refused, Remember, Status
 from ingest.formats.options import OptionsRefused
 from ingest.formats.topics import TopicPattern
 from ingest.formats.v1 import SUBSCRIPTIONS
+from ingest.routes import Routes
 from ingest.words import Message
-from shouwang.terminal import fail, out, telling_errors
+from shouwang.settings import Settings
+from shouwang.terminal import ConfigOption, errors, fail, out, settings_from, telling_errors
+from shouwang.wiring import open_database
 
 app = typer.Typer(no_args_is_help=True, help="What gateways may speak; what a payload becomes.")
 
@@ -63,6 +68,26 @@ def try_(
     _show(items)
     if items and all(isinstance(item, Refused | Answer | Remember) for item in items) and _refused(items):
         raise fail("everything was refused")
+
+
+@app.command("check")
+@telling_errors
+def check(config: ConfigOption = None) -> None:
+    """Which registered gateways can't be understood: an unknown format, bad options, a topic that another one has."""
+    if not tell_problems(settings_from(config)):
+        out.print("every gateway's registration can work")
+        return
+    raise fail("correct the gateways' sheet and import it again")
+
+
+def tell_problems(settings: Settings) -> int:
+    """Say on standard error which gateways' registrations can't work; how many."""
+    engine = open_database(settings)
+    problems = Routes(load_registry(engine, load_device_types(settings.device_types))).problems
+    engine.dispose()
+    for gateway, problem in problems.items():
+        errors.print(f"{gateway} can't be understood: {problem}", markup=False, highlight=False, soft_wrap=True)
+    return len(problems)
 
 
 def _title(name: str) -> str:

@@ -12,6 +12,7 @@ from devices.device_types import load_device_types
 from devices.town import ImportRefused, Plan, export_town, import_town
 from devices.town_sheets import TOWN_SHEETS
 from shouwang.announcing import announce_registry
+from shouwang.cli_formats import tell_problems
 from shouwang.cli_gateway import give_passwords
 from shouwang.terminal import ConfigOption, fail, out, settings_from, telling_errors
 from shouwang.wiring import open_database
@@ -45,6 +46,7 @@ def import_(
     _tell(plan)
     if plan.applied and plan.changes:
         announce_registry(settings)
+        tell_problems(settings)
 
 
 def _tell(plan: Plan) -> None:

@@ -8,7 +8,9 @@ from typer.testing import CliRunner
 
 from ingest.formats import FORMATS
 from shouwang.cli import app
+from tests.devices.town_folder import spoil
 from tests.ingest.formats.examples import EXAMPLES
+from tests.shouwang.command_line import run
 
 
 def _formats(*arguments: str, status: int = 0, stdin: bytes = b"") -> str:
@@ -99,3 +101,13 @@ def test_the_gateways_code_is_filled_into_its_topics() -> None:
     told = _formats("try", "senml", "-", "--gateway", "GW-7", stdin=b'[{"n":"A/x","v":1}]')
 
     assert "assumed: --topic senml/GW-7/up" in told
+
+
+@pytest.mark.usefixtures("folder")
+def test_registrations_that_can_not_work_are_told_at_import_and_by_a_check(town: Path) -> None:
+    assert "every gateway's registration can work" in _formats("check")
+    spoil(town, "gateways.csv", "GW-1", format="json", attributes='{"topic": "tele/{device}/SENSOR"}')
+    told = "GW-1 can't be understood: fields: is required"
+
+    assert told in run("town", "import", town).stderr
+    assert told in _formats("check", status=1)
