@@ -22,6 +22,13 @@ from ingest.words import RegistryChanged
 router = APIRouter(include_in_schema=False)
 CLOCK_OFF = 300.0
 """Seconds from which a clock is off."""
+COLUMNS = {
+    "readings": "readings",
+    "qos0": "qos0_readings",
+    "shed": "shed_messages",
+    "rejected": "rejected_messages",
+}
+"""The page's columns of counts, each with its field of the report."""
 
 
 class Gateway(NamedTuple):
@@ -36,6 +43,14 @@ class Gateway(NamedTuple):
     def clock_off(self) -> bool:
         """Whether its clock is so far off that somebody should mend it."""
         return is_off(self.report)
+
+    @property
+    def counts(self) -> list[tuple[str, int]]:
+        """What was counted of it, each by the name of its column."""
+        report = self.report
+        if report is None:
+            return [(name, 0) for name in COLUMNS]
+        return [(name, getattr(report, column)) for name, column in COLUMNS.items()]
 
     @property
     def badness(self) -> tuple[bool, int, bool, bool, int]:

@@ -89,3 +89,12 @@ def number(value: float | None, decimals: int = 1) -> str:
         return "—"
     written = f"{value:.{decimals}f}"
     return re.sub(r"\.?0+$", "", written) if "." in written else written
+
+
+def grouped(count: int) -> str:
+    """A count with its thousands apart.
+
+    >>> grouped(641940000)
+    '641,940,000'
+    """
+    return f"{count:,}"

@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from console.access import language_of, services_of
-from console.language import LANGUAGES, named, number, span, text, texts, when
+from console.language import LANGUAGES, grouped, named, number, span, text, texts, when
 from detectors.words import Severity
 
 SEVERITIES = {int(level): level.name.lower() for level in Severity}
@@ -54,7 +54,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.globals.update(static=self.static, severities=SEVERITIES, languages=LANGUAGES)
-        self._environment.filters.update(when=when, number=number)
+        self._environment.filters.update(when=when, number=number, grouped=grouped)
 
     def static(self, path: str) -> str:
         """The address of a static file. Raises KeyError when there is no such file."""

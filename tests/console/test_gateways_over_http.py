@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine, insert, select
 
+from alerts.tables import alert, ticket
 from core.clock import SystemClock
 from core.database import reading, writing
 from detectors.words import Severity
@@ -47,8 +48,9 @@ def test_the_worst_come_first_with_their_figures(gateways: tuple[Town, Visit]) -
     assert re.findall(r'<b class="mono">(GW-\d+)</b>', page) == ["GW-0003", "GW-0005", "GW-0002", "GW-0001", "GW-0004"]
     for said in ("快 10 分", "慢 6 分 40 秒", "已停用", "sent 900 messages/s", "网关离线", "从未", "sparkplug_b"):
         assert said in page
-    assert re.search(
-        r'<td class="num">18</td>\s*<td class="num">40</td><td class="num">3</td><td class="num">2</td>', page
+    counts = re.findall(r'<td class="num" data-label="[^"]*">(\d+)</td>', page)
+    assert ["18", "40", "3", "2"] in [counts[at : at + 4] for at in range(len(counts))], (
+        "devices, readings, QoS 0, shed"
     )
     assert '<a href="/rejects?gateway=GW-0001&amp;hours=168">17</a>' in page
     assert page.count("warn-text") == 2
@@ -99,3 +101,19 @@ def test_a_devices_page_warns_of_its_gateways_clock(gateways: tuple[Town, Visit]
     with writing(town.engine) as connection:
         disable_gateway(connection, "GW-0001", "by hand", town.clock.now())
     assert "已被停用" in desk.get("/devices/GAS-0001").text
+
+
+def test_a_ticket_says_where_the_way_stands_still_and_who_lost_a_device(gateways: tuple[Town, Visit]) -> None:
+    town, visit = gateways
+    town.alert("canary", "platform.canary_missed", Severity.ALARM, 31.0, 30.0)
+    town.alert("GAS-0009", "device.silence", Severity.WARNING, None, None)
+    said = [{"hop": "journal", "unit": "s"}, {"reported_at": town.clock.now()}]
+    with writing(town.engine) as connection:
+        for rule, evidence in zip(("platform.canary_missed", "device.silence"), said, strict=True):
+            connection.execute(alert.update().where(alert.c.rule == rule).values(evidence=evidence))
+        own = select(ticket.c.number).join(alert, alert.c.ticket == ticket.c.id)
+        numbers = connection.execute(own.where(alert.c.rule != "gateway.offline")).scalars().all()
+    desk = visit("disp")
+    pages = [desk.get(f"/tickets/{number}").text for number in numbers]
+    assert any("停在：日志" in page for page in pages)
+    assert any("网关报告失联" in page for page in pages)
