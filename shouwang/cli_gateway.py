@@ -54,7 +54,7 @@ def list_(config: ConfigOption = None) -> None:
 def _heard(report: GatewayReport | None) -> tuple[str, str]:
     if report is None or report.last_received_at is None:
         return "never", ""
-    off = "" if report.clock_off_s is None else f"{report.clock_off_s:+.0f} s"
+    off = "" if report.clock_off_s is None else f"{-report.clock_off_s:+.0f} s"  # ahead is +
     return f"{local(report.last_received_at):%Y-%m-%d %H:%M:%S}", off
 
 

@@ -7,23 +7,29 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import func, select
 
 from alerts.tables import alert, notice, ticket
 from console.accounts import create_account
 from console.tables import account
-from core.clock import DAY, SystemClock, local
+from core.clock import DAY, SECOND, SystemClock, local
 from core.database import reading, writing
 from core.journal import Offset
 from devices.device_types import load_device_types
+from devices.gateways import list_gateways
 from devices.registry import load_registry
+from ingest.clocks import OFF
 from ingest.dead_letters import totals
+from ingest.gateway_figures import list_gateway_reports
 from ingest.mqtt import BrokerAddress
+from shouwang.cli_broker import broker_address
 from shouwang.demo_town import DemoError, simulated_gateways
 from shouwang.diagnosis import Standing, database_is_missing, diagnose
 from shouwang.incidents import Script
 from shouwang.settings import Settings, masked
+from shouwang.short_session import dropped_messages
 from shouwang.simulation import Fleet, Published
 from shouwang.terminal import DEFAULT_FILE, ConfigOption, fail, out, settings_from, telling_errors
 from shouwang.wiring import CONSUMERS, open_database, open_journal
@@ -116,6 +122,8 @@ def status(config: ConfigOption = None) -> None:
         recent = select(notice.c.state, func.count()).where(notice.c.created_at > now - DAY)
         notices = connection.execute(recent.group_by(notice.c.state)).all()
         refused = totals(connection, now - DAY)
+        shut = [row.code for row in list_gateways(connection) if row.disabled_at]
+        wrong = [report for report in list_gateway_reports(connection) if abs(report.clock_off_s or 0) * SECOND >= OFF]
     journal = open_journal(settings, registry_id)
     use, head = journal.use(), journal.head()
     last = f"{local(journal.last_time()):%Y-%m-%d %H:%M:%S}" if journal.last_time() else "never"
@@ -126,11 +134,33 @@ def status(config: ConfigOption = None) -> None:
     table.add_row("last record", last)
     table.add_row("behind (records)", ", ".join(f"{name} {lag}" for name, lag in lags.items()))
     table.add_row("dropped readings", ", ".join(f"{n} {c}" for n, c in use.dropped_readings.items() if c) or "none")
+    table.add_row("broker", _broker(settings))
+    table.add_row("gateways shut out", ", ".join(shut) or "none")
+    table.add_row("clocks off", ", ".join(f"{r.gateway} {-(r.clock_off_s or 0):+.0f} s" for r in wrong) or "none")
     table.add_row("open alerts", str(open_alerts))
     table.add_row("tickets", _listed(tickets))
     table.add_row("notices, 24 h", _listed(notices))
     table.add_row("rejects, 24 h", ", ".join(f"{r.gateway} {r.reason} {r.messages}" for r in refused[:8]) or "none")
     out.print(table)
+
+
+def _broker(settings: Settings) -> str:
+    """Whether the broker dropped messages that gateways thought safe."""
+    address = broker_address(settings)
+    if address is None:
+        return "embedded"
+    try:
+        dropped = dropped_messages(address)
+    except OSError as error:
+        return f"[red]does not answer: {escape(str(error))}"
+    if dropped is None:
+        return "does not tell what it dropped"
+    if not dropped:
+        return "dropped nothing since it started"
+    return (
+        f"[red]dropped {dropped} messages since it started[/red]: more waited for a client than it may hold for one; "
+        "`shouwang broker export --hold-mb` writes settings that hold more"
+    )
 
 
 def _behind(head: Offset, offset: Offset) -> int:

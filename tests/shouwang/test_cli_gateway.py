@@ -6,18 +6,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
 from core.journal import START, RecordKind
 from core.sqlite_journal import SqliteJournal
 from devices.credentials import Pbkdf2Hash, verify
 from devices.device_types import load_device_types
 from devices.registry import load_registry
+from ingest.tables import gateway_report
 from ingest.words import RegistryChanged, decode_control
+from shouwang.broker_export import find_plugin
 from shouwang.settings import load_settings
 from shouwang.wiring import open_database
 from tests.servers import wait_until
 from tests.shouwang.command_line import query, run
 from tests.shouwang.exported_broker import PLATFORM, SECRET, USER, Account, ExportedBroker, exported, registry_of
+
+HELD = 100_000  # bytes
 
 pytestmark = pytest.mark.usefixtures("imported")
 
@@ -114,9 +119,7 @@ def test_a_dynamic_export_leaves_the_brokers_own_file() -> None:
 @pytest.fixture
 def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ExportedBroker]:
     """A Mosquitto with dynamic security that does not know the town yet, and settings that name it."""
-    from shouwang.broker_export import find_plugin
-
-    with exported(tmp_path / "broker", registry_of(), plugin=find_plugin()) as broker:
+    with exported(tmp_path / "broker", registry_of(), plugin=find_plugin(), hold_bytes=HELD) as broker:
         url = f"mqtt://{PLATFORM}:the%20platform%27s%20own@127.0.0.1:{broker.plan.platform.port}"
         monkeypatch.setenv("SHOUWANG_BROKER", url)
         assert SECRET == "the platform's own"
@@ -158,3 +161,41 @@ def test_a_broker_without_live_accounts_is_told_of(
 
 def test_the_embedded_broker_needs_no_sync() -> None:
     assert run("broker", "sync", fails=1).stderr == "the embedded broker follows the registry by itself\n"
+
+
+def status_row(name: str) -> str:
+    line = next(line for line in run("status").output.splitlines() if re.match(rf"│ {name} ", line))
+    return line.split("│")[2].strip()
+
+
+def test_the_status_tells_who_is_shut_out_and_whose_clock_is_off() -> None:
+    assert (status_row("gateways shut out"), status_row("clocks off")) == ("none", "none")
+    run("gateway", "disable", "GW-1", "--why", "floods")
+    engine = open_database(load_settings(Path("shouwang.toml")))
+    with engine.begin() as connection:
+        connection.execute(
+            insert(gateway_report).values(
+                gateway="GW-1", last_received_at=1_790_000_000_000_000, clock_off_s=600.0, messages=1, readings=1,
+                qos0_readings=0, shed_messages=0, rejected_messages=0, updated_at=1,
+            )
+        )  # fmt: skip
+    engine.dispose()
+    assert (status_row("gateways shut out"), status_row("clocks off")) == ("GW-1", "GW-1 -600 s")
+    assert re.search(r"2026-09-21 22:13:20 .* -600 s", line_of("GW-1"))
+
+
+def test_the_status_warns_of_a_broker_that_drops(live: ExportedBroker) -> None:
+    wait_until(lambda: status_row("broker") == "dropped nothing since it started", "its first figures", 15)
+    with Account(live.plan.platform.port, PLATFORM, SECRET, "away") as away:
+        away.subscribe("sw/v1/#")
+    with Account(live.plan.platform.port, PLATFORM, SECRET) as busy:
+        for _ in range(3):
+            busy.publish("sw/v1/GW-1/rejects", bytes(700_000 // 3))
+    wait_until(lambda: "dropped 2 messages since it started" in status_row("broker"), "the warning", 15)
+    live.end()
+    assert "does not answer" in status_row("broker")
+    live.start()
+
+
+def test_the_status_of_an_embedded_broker() -> None:
+    assert status_row("broker") == "embedded"
