@@ -33,6 +33,7 @@ class EdgeNode:
 
     def vanish(self) -> None:
         self._client.loop_stop()
+        self._client.on_message = None  # the two hold each other, and the client its sockets
         connection = self._client.socket()
         if connection is not None:
             connection.shutdown(socket.SHUT_RDWR)
