@@ -136,7 +136,7 @@ class Gate:
             return
         if route is None or admitted is None:
             batch.rejects.append(stranger(message, route.gateway if route else None))
-        elif refusal := whole_refusal(message):
+        elif refusal := whole_refusal(message, route.dialect):
             batch.rejects.append(reject(message, gateway, refusal))
         else:
             items: Iterable[Item] = route.dialect.decode(message, self._memory(gateway, batch))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from ingest.batch import Judged
+from ingest.formats import Dialect
 from ingest.formats.items import Measured, Refused
 from ingest.formats.v1 import PREFIX, telemetry
 from ingest.words import Block, Message, Reject
@@ -43,13 +44,22 @@ def stranger(message: Message, gateway: str | None) -> Reject:
     return reject(message, gateway, Refused("unknown_gateway", f"gateway {gateway} is not registered"))
 
 
-def whole_refusal(message: Message) -> Refused | None:
-    """Why the whole message is refused unread, if it is."""
+def whole_refusal(message: Message, dialect: Dialect) -> Refused | None:
+    """Why the whole message is refused unread, if it is.
+
+    A dialect may offer `holds_state(topic)`: what is retained there is a state, no reading that returns as new.
+    """
     if len(message.payload) > MAX_PAYLOAD:
         return Refused("oversize", f"{len(message.payload)} bytes, at most {MAX_PAYLOAD}")
-    if message.retained and not (message.topic.startswith(PREFIX) and message.topic.endswith("/status")):
+    if message.retained and not (
+        _is_status(message.topic) or getattr(dialect, "holds_state", _is_status)(message.topic)
+    ):
         return Refused("retained", "telemetry must not be retained: it would return as new at every start")
     return None
+
+
+def _is_status(topic: str) -> bool:
+    return topic.startswith(PREFIX) and topic.endswith("/status")
 
 
 def unforeseen(message: Message, error: Exception) -> Judged:

@@ -80,6 +80,10 @@ class FlatJson(Memoryless):
         also = [self._presence.topic] if self._presence else []
         self.topics = tuple(pattern.filter for pattern in (*self._patterns, *also))
 
+    def holds_state(self, topic: str) -> bool:
+        """May messages of this topic be retained? Presence usually is."""
+        return self._presence is not None and self._presence.topic.matches(topic)
+
     def decode(self, message: Message, memory: Any = None) -> list[Item]:  # noqa: ARG002 - the port's
         if self._presence and self._presence.topic.matches(message.topic):
             return [_reach(self._presence, message)]

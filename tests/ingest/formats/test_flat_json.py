@@ -6,6 +6,7 @@ import pytest
 from ingest.formats.flat_json import FlatJson
 from ingest.formats.items import Happened, Item, Measured, Reach, Refused
 from ingest.formats.options import OptionsRefused
+from ingest.refusals import whole_refusal
 from ingest.words import Message
 
 _ZIGBEE: dict[str, Any] = {
@@ -65,6 +66,15 @@ def test_presence_is_read_from_an_object_or_a_text() -> None:
     plain = {**_ZIGBEE, "online": {"topic": "tele/{device}/LWT", "online": "Online", "offline": "Offline"}}
     assert _decode(b"Online", plain, "tele/hall/LWT") == [Reach("hall", True)]
     assert FlatJson("GW-0001", plain).topics == ("zigbee2mqtt/+", "tele/+/LWT")
+
+
+def test_presence_may_be_retained_and_a_reading_may_not() -> None:
+    dialect = FlatJson("GW-0001", _ZIGBEE)
+
+    assert whole_refusal(Message("zigbee2mqtt/hall/availability", b"{}", 1, retained=True), dialect) is None
+    refused = whole_refusal(Message("zigbee2mqtt/hall", b"{}", 1, retained=True), dialect)
+    assert refused is not None
+    assert refused.reason == "retained"
 
 
 @pytest.mark.parametrize(
