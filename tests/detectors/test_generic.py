@@ -58,6 +58,11 @@ def test_a_snapshot_goes_on_exactly(make: Callable[[], SafetyDetector], stream: 
     assert second.offset == first.offset
     assert second.open_episodes == first.open_episodes
     assert before + run(second, records[split:]) == expected
+    meta, arrays = whole.snapshot()
+    again, columns = second.snapshot()
+    assert again == meta
+    assert columns.keys() == arrays.keys()
+    assert all(np.array_equal(columns[name], arrays[name], equal_nan=True) for name in arrays)
 
 
 @every_detector

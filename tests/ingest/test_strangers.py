@@ -18,6 +18,7 @@ from ingest.admission import admitted_devices
 from ingest.dead_letters import keep, list_dead_letters
 from ingest.formats.items import Measured
 from ingest.formats.v1 import telemetry
+from ingest.gate import Gate
 from ingest.strangers import (
     Fit,
     Stranger,
@@ -29,7 +30,7 @@ from ingest.strangers import (
     stranger_of,
 )
 from ingest.tables import dead_letter
-from ingest.words import Reject
+from ingest.words import Message, Reject
 
 NOW = ManualClock().now()
 TYPES = load_device_types()
@@ -101,6 +102,17 @@ def test_the_gate_then_knows_it_by_that_name(engine: Engine, connection: Connect
     admitted = admitted_devices(load_registry(engine, TYPES))["GW-1"]
     assert admitted.code(ODD.name) == "GAS-7"
     assert "gas_lel" in admitted.series[ODD.name]
+
+
+def test_its_letters_are_heard_when_they_come_again(engine: Engine, connection: Connection) -> None:
+    first = list_dead_letters(connection)[-1]
+    enrol_stranger(connection, TYPES, ODD, new(), NOW)
+    connection.commit()
+    registry = load_registry(engine, TYPES)
+    again = Message(first.topic, first.payload, NOW + 90 * SECOND, replayed_from=first.received_at)
+    judged = Gate(registry).judge([again])
+    assert judged.rejects == []
+    assert judged.block.series.tolist() == [registry.series_of["GAS-7"]["gas_lel"]]
 
 
 def test_under_its_own_name_it_needs_no_alias(connection: Connection) -> None:
