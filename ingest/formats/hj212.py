@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ingest.formats.hj212_frames import Packet, cut, framed, packet
-from ingest.formats.hj212_memory import Memory, joined, newest
+from ingest.formats.hj212_memory import Memory, incomplete, joined, newest
 from ingest.formats.items import Answer, Item, Measured, Refused, Remember
 from ingest.formats.options import Options
 from ingest.formats.topics import TopicPattern
@@ -61,14 +61,23 @@ class Hj212:
 
     def decode(self, message: Message, memory: Any = None) -> list[Item]:
         kept = memory or Memory()
+        if message.replayed_from:
+            return self._again(message, kept)
         begun = joined(kept, message)
         found = cut(begun.stream)
         times, items = dict(kept.times), list[Item](begun.refused)
         for data in found.frames:
-            items += self._packet(data, message, times)
+            items += self._packet(data, times)
         items += found.refused
         now = Memory(begun.waiting(found.rest, message), newest(times))
         return items if now == kept else [*items, Remember(now)]
+
+    def _again(self, message: Message, kept: Memory) -> list[Item]:
+        """A message from the dead letters: it stands alone, is not answered and teaches nothing."""
+        found = cut(message.payload)
+        packets = [item for data in found.frames for item in self._packet(data, dict(kept.times))]
+        items = [item for item in packets if not isinstance(item, Answer)] + found.refused
+        return [*items, incomplete(found.rest, "its rest never came")] if found.rest else items
 
     def pack(self, memory: Any) -> bytes:
         return Memory.pack(memory)
@@ -76,15 +85,14 @@ class Hj212:
     def unpack(self, packed: bytes) -> Any:
         return Memory.unpack(packed)
 
-    def _packet(self, data: bytes, message: Message, times: dict[str, str]) -> Iterator[Item]:
+    def _packet(self, data: bytes, times: dict[str, str]) -> Iterator[Item]:
         """One frame's items; `times` learns DataTime of a report that goes on in the next packet."""
         read = packet(data)
         if read is None:
             yield Refused("not_decodable", "the frame has no CP=&&", 0, framed(data))
             return
         head = read.head
-        if not message.replayed_from:
-            yield from self._answer(head)
+        yield from self._answer(head)
         if (period := PERIODS.get(head.get("CN", ""))) is None:
             return
         if not head.get("MN"):

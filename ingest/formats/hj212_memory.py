@@ -61,10 +61,10 @@ def joined(memory: Memory, message: Message) -> Joined:
     others, refused = dict(memory.partial), list[Refused]()
     for topic, partial in memory.partial.items():
         if not 0 <= message.received_at - partial.since <= WAITS:
-            refused.append(_incomplete(others.pop(topic), "its rest did not come within a minute"))
+            refused.append(incomplete(others.pop(topic).data, "its rest did not come within a minute"))
     begun = others.pop(message.topic, None)
     if begun and message.payload.lstrip().startswith(b"##"):
-        refused.append(_incomplete(begun, "another frame began before its rest came"))
+        refused.append(incomplete(begun.data, "another frame began before its rest came"))
         begun = None
     stream = (begun.data if begun else b"") + message.payload
     return Joined(stream, begun.since if begun else message.received_at, others, refused)
@@ -75,5 +75,6 @@ def newest(kept: Mapping[str, _Kept]) -> dict[str, _Kept]:
     return dict(islice(kept.items(), max(0, len(kept) - MOST), None))
 
 
-def _incomplete(partial: Partial, why: str) -> Refused:
-    return Refused("broken_frame", f"the beginning of a frame: {why}", partial.data.count(b"-Rtd="), partial.data)
+def incomplete(data: bytes, why: str) -> Refused:
+    """The refusal of the beginning of a frame."""
+    return Refused("broken_frame", f"the beginning of a frame: {why}", data.count(b"-Rtd="), data)

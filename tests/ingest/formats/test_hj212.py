@@ -232,6 +232,16 @@ def test_who_asks_for_an_answer_gets_one_where_the_options_say() -> None:
     assert not [item for item in gateway.send(asking, replayed_from=1) if isinstance(item, Answer)]
 
 
+def test_a_dead_letter_that_comes_again_leaves_alone_what_waits() -> None:
+    whole, gateway = framed(_GOOD), _Gateway()
+    gateway.send(whole[:80])
+
+    again = gateway.send(whole[:120], replayed_from=1)
+    assert _refusals(again) == [("broken_frame", "the beginning of a frame: its rest never came", 1)]
+    assert _values(gateway.send(whole, replayed_from=1)) == _READ
+    assert _values(gateway.send(whole[80:])) == _READ
+
+
 def test_bytes_made_to_be_slow_are_not() -> None:
     for payload in (b"##9999" * 40_000, b"##" + b" " * 250_000, b"##" + b"&& " * 80_000, b"##0001&&" * 30_000):
         _Gateway().send(payload)
