@@ -19,7 +19,11 @@ from ingest.words import Message
 
 
 class Dialect(Protocol):
-    """How one gateway speaks one convention."""
+    """How one gateway speaks one convention.
+
+    One may also offer `answers`, the filters on which the platform speaks to its gateway, and `holds_state(topic)`:
+    whether messages of a topic may be retained, because they are states and no readings.
+    """
 
     @property
     def topics(self) -> tuple[str, ...]:

@@ -75,9 +75,10 @@ class Hj212:
     def _again(self, message: Message, kept: Memory) -> list[Item]:
         """A message from the dead letters: it stands alone, is not answered and teaches nothing."""
         found = cut(message.payload)
-        packets = [item for data in found.frames for item in self._packet(data, dict(kept.times))]
-        items = [item for item in packets if not isinstance(item, Answer)] + found.refused
-        return [*items, incomplete(found.rest, "its rest never came")] if found.rest else items
+        packets = (item for data in found.frames for item in self._packet(data, dict(kept.times)))
+        items: list[Item] = [item for item in packets if not isinstance(item, Answer)]
+        rest = [incomplete(found.rest, "its rest never came")] if found.rest else []
+        return [*items, *found.refused, *rest]
 
     def pack(self, memory: Any) -> bytes:
         return Memory.pack(memory)
