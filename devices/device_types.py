@@ -12,6 +12,8 @@ import msgspec
 from core.yaml_files import YAMLError, load_yaml
 
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_RESERVED = ("_q", "_min", "_mean", "_max", "_count")
+"""How the fields end that a readings store keeps beside a metric's own: its quality, and its roll-ups."""
 
 
 class CatalogueError(ValueError):
@@ -134,6 +136,8 @@ def _problems_of(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield from _code_problem(code, part, where)
             if kind is Metric:
                 yield from ((f"{where}.{key}", problem) for key, problem in _metric_problems(part))
+                if isinstance(code, str) and code.endswith(_RESERVED):
+                    yield where, f"{code!r} ends like a field that the readings store makes: {', '.join(_RESERVED)}"
     yield from _spelling_problems(content["metrics"])
     if not content["metrics"]:
         yield "metrics", "a device type needs at least one metric"

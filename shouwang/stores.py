@@ -16,7 +16,8 @@ def open_readings(settings: Settings, engine: Engine) -> ReadingStore:
     address = settings.influx
     if address is None:
         return DuckDbStore(settings.store_file).open()
-    from ingest.influx_store import InfluxStore, InfluxWire  # noqa: PLC0415 - a third of a second only towns with it pay
+    from ingest.influx_store import InfluxStore  # noqa: PLC0415 - a third of a second that only towns with it pay
+    from ingest.influx_wire import InfluxWire  # noqa: PLC0415
 
     place = hashlib.sha256("\n".join((address.base, address.org, address.bucket)).encode()).hexdigest()[:12]
     return InfluxStore(InfluxWire(address), settings.state / f"influx-{place}.ledger", labels_of(engine))

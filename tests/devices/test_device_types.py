@@ -124,3 +124,11 @@ def test_a_spelling_means_one_metric_of_a_type(tmp_path: Path, taken: str) -> No
     with pytest.raises(CatalogueError) as refused:
         load_device_types([file])
     assert refused.value.problems == (f"meter.yaml: metrics.flow.spellings: {taken} means volume already",)
+
+
+@pytest.mark.parametrize("ending", ["q", "min", "mean", "max", "count"])
+def test_a_metric_that_ends_like_a_field_of_the_store_is_refused(tmp_path: Path, ending: str) -> None:
+    code = f"level_{ending}"
+    (tmp_path / "own.yaml").write_text(METER.replace("volume:", f"{code}:"), encoding="utf-8")
+    with pytest.raises(CatalogueError, match=f"metrics.{code}: '{code}' ends like a field that the readings store makes"):
+        load_device_types([tmp_path])
