@@ -45,7 +45,7 @@ def sign_in(browser: Browser, address: str, password: str, language: str) -> Pag
 
 
 def take(browser: Browser, address: str, password: str, language: str) -> None:
-    """The hall, the gas leak's ticket, and a patroller's phone."""
+    """The hall, the gas leak's ticket, the gateways, the dead letters, and a patroller's phone."""
     ending = "" if language == "zh" else f".{language}"
     page = sign_in(browser, address, password, language)
     page.wait_for_timeout(3000)
@@ -53,6 +53,10 @@ def take(browser: Browser, address: str, password: str, language: str) -> None:
     page.locator("a[href^='/tickets/']", has_text=_GAS[language]).first.click()
     page.wait_for_timeout(2000)
     page.screenshot(path=FOLDER / f"ticket{ending}.png", full_page=True)
+    for name in ("gateways", "rejects"):
+        page.goto(f"{address}/{name}")
+        page.wait_for_timeout(500)
+        page.screenshot(path=FOLDER / f"{name}{ending}.png")
     page.goto(address + "/phone")
     link = page.locator("a[href*='/t/']").first.get_attribute("href")
     phone = browser.new_context(**_PHONE).new_page()
