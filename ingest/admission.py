@@ -76,4 +76,5 @@ def _spelled_types(registry: Registry) -> dict[str, dict[str, str]]:
 
 def _aliases(registry: Registry, code: str) -> list[str]:
     alias = registry.attributes.get(code, {}).get(ALIAS, [])
-    return [alias] if isinstance(alias, str) else [name for name in alias if isinstance(name, str)]
+    names = alias if isinstance(alias, list) else [alias]
+    return [name for name in names if isinstance(name, str)]
