@@ -202,13 +202,13 @@ class PlatformProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def metric(self, name: str) -> int:
-        """The value of a metric without labels; 0 while there is no page."""
+        """The value of a metric, over all its labels; 0 while there is no page."""
         try:
             page = httpx.get(f"http://127.0.0.1:{self.console}/metrics", timeout=5).text
         except httpx.TransportError:
             return 0
-        found = [line.split(" ")[1] for line in page.splitlines() if line.startswith(f"{name} ")]
-        return int(float(found[0])) if found else 0
+        lines = (line for line in page.splitlines() if line.startswith((f"{name} ", f"{name}{{")))
+        return int(sum(float(line.rpartition(" ")[2]) for line in lines))
 
     def wait_for(self, name: str, value: int, seconds: float = 30) -> None:
         """Wait until a metric has come to `value`."""
