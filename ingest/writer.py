@@ -23,7 +23,7 @@ REFUSED = "store_refused"
 """The reason of a reject that the readings store gave."""
 
 _log = structlog.get_logger()
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # s
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0  # s
 
 
 class StoreWriter:
