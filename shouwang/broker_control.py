@@ -14,7 +14,7 @@ from shouwang.short_session import BrokerSilent, ShortSession
 
 _COMMANDS = "$CONTROL/dynamic-security/v1"
 _ANSWERS = "$CONTROL/dynamic-security/v1/response"
-_AT_ONCE, _PAGE = 50, 200
+_AT_ONCE, _PAGE = 20, 200  # the plugin writes its whole file at each command
 
 
 class PluginRefused(ConnectionError):

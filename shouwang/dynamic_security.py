@@ -80,7 +80,7 @@ def initial(town: BrokerTown, platform: str, platform_password: str) -> str:
     roles = [_role(PLATFORM_ROLE, _PLATFORM)]
     for account in town.accounts.values():
         known = account.fingerprint if account.password else ""
-        shut = account.disabled or not known
+        shut = bool(_why_shut(account))
         clients.append(_stored(account.username, _mark(known), account.password, shut, role_of(account.username)))
         roles.append(_role(role_of(account.username), grants(account.rights)))
     default = {"publishClientSend": False, "publishClientReceive": False, "subscribe": False, "unsubscribe": True}
@@ -155,19 +155,24 @@ def steps_for(held: Held, account: BrokerAccount) -> Iterator[Step]:
     elif client.roles != (role,):
         given = {"username": name, "roles": [{"rolename": role}]}
         yield Step({"command": "modifyClient", **given}, "a gateway has its own role alone")
-    why = _why_shut(held, account)
+    why = _why_shut(account) or _why_ended(client, account)
     if why and not (client and client.disabled):
         yield Step({"command": "disableClient", "username": name}, why)
     elif not why and client and client.disabled:
         yield Step({"command": "enableClient", "username": name}, "it may connect again")
 
 
-def _why_shut(held: Held, account: BrokerAccount) -> str:
+def _why_shut(account: BrokerAccount) -> str:
     if account.disabled:
         return "it is disabled"
-    if not account.fingerprint:
-        return "it has no password"
-    return "" if _knows(held, account) else "the broker does not know its present password"
+    return "" if account.fingerprint else "it has no password"
+
+
+def _why_ended(client: Client | None, account: BrokerAccount) -> str:
+    """Why a client must not go on with the password that the broker has of it; without one it can't connect anyway."""
+    if client is None or client.description in (_mark(""), _mark(account.fingerprint)):
+        return ""
+    return "the broker takes another password than its present one"
 
 
 def _knows(held: Held, account: BrokerAccount) -> bool:
