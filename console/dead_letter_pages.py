@@ -18,7 +18,7 @@ from core.database import reading, writing
 from devices.enrolment import NewDevice
 from devices.tables import gateway, site
 from ingest.dead_letter_writer import ask_for_replay
-from ingest.dead_letters import DeadLetter, list_dead_letters, refused_again, replayable, show, totals
+from ingest.dead_letters import DeadLetter, ask_for_all, list_dead_letters, refused_again, show, totals
 from ingest.strangers import (
     StrangerRefused,
     enrol_stranger,
@@ -109,8 +109,7 @@ def replay_all(services: Given, _: Dispatcher, wanted: Sent) -> Response:
     now = services.clock.now()
     chosen = (wanted.gateway or None, wanted.reason or None, now - wanted.hours * HOUR, wanted.contains or None)
     with writing(services.engine) as connection:
-        letters = [number for number, _ in replayable(connection, *chosen)]
-        asked = ask_for_replay(connection, letters, now)
+        asked = ask_for_all(connection, *chosen, now)
     return go(f"/rejects?{wanted.words(asked=asked)}")
 
 
@@ -227,7 +226,7 @@ def _stranger(
         "measured": names,
         "fits": fits,
         "others": sorted(services.types.keys() - {fit.type for fit in fits}),
-        "waiting": len(letters_of(connection, stranger)),
+        "waiting": letters_of(connection, stranger),
         "sites": _sites_near(connection, its_gateway["site"]),
         "form": entered or Entered(stranger.name, best, its_gateway["site"] or ""),
     }

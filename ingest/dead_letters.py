@@ -172,9 +172,12 @@ def totals(
 def refused_again(connection: Connection, letters: Sequence[DeadLetter]) -> dict[int, int]:
     """What became of replayed letters: for each that the gate refused once more, in whole or part, the new one's id."""
     replayed = [letter for letter in letters if letter.replayed_at]
+    if not replayed:
+        return {}
     columns = dead_letter.c
-    came_at = {letter.received_at for letter in replayed}
-    asked = select(columns.id, columns.gateway, columns.received_at).where(columns.received_at.in_(came_at))
+    came_at, first = {letter.received_at for letter in replayed}, min(letter.id for letter in replayed)
+    asked = select(columns.id, columns.gateway, columns.received_at)
+    asked = asked.where(columns.id > first, columns.received_at.in_(came_at))
     later = connection.execute(asked.order_by(columns.id)).all()
     same = {letter.id: [r.id for r in later if _follows(r, letter)] for letter in replayed}
     return {letter: ids[0] for letter, ids in same.items() if ids}
@@ -203,6 +206,21 @@ def replayable(
         for row in page:
             yield row.id, Message(row.topic, bytes(row.payload), row.received_at, row.retained)
         last = page[-1].journal_n
+
+
+def ask_for_all(
+    connection: Connection,
+    gateway: str | None,
+    reason: str | None,
+    since: int | None,
+    contains: str | None,
+    now: int,
+) -> int:
+    """Have every letter replayed that `replayable` would give; how many. One statement, however many they are."""
+    columns = dead_letter.c
+    waiting = update(dead_letter).where(columns.replayed_at.is_(None), columns.reason != CUT)
+    chosen = waiting.where(*_filter(gateway, reason, since, contains))
+    return connection.execute(chosen.values(replay_asked_at=now)).rowcount
 
 
 def mark_replayed(connection: Connection, letters: Sequence[int], now: int) -> None:

@@ -6,13 +6,12 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
 from devices.device_types import DeviceType
 from devices.enrolment import EnrolmentError, NewDevice, enrol, raise_version
 from devices.tables import device, gateway, site
 from ingest.admission import ALIAS
-from ingest.dead_letter_writer import ask_for_replay
 from ingest.dead_letters import DeadLetter
 from ingest.tables import dead_letter
 
@@ -53,10 +52,10 @@ def stranger_of(letter: DeadLetter) -> Stranger | None:
     return Stranger(letter.gateway, found[1]) if found else None
 
 
-def letters_of(connection: Connection, stranger: Stranger) -> list[int]:
-    """The stranger's letters that wait for a replay, in order of arrival."""
-    waiting = select(dead_letter.c.id).where(_of(stranger), dead_letter.c.replayed_at.is_(None))
-    return list(connection.execute(waiting.order_by(dead_letter.c.journal_n)).scalars())
+def letters_of(connection: Connection, stranger: Stranger) -> int:
+    """How many of the stranger's letters were not replayed yet."""
+    waiting = select(func.count()).where(_of(stranger), dead_letter.c.replayed_at.is_(None))
+    return connection.scalar(waiting) or 0
 
 
 def measured(connection: Connection, stranger: Stranger) -> list[str]:
@@ -120,8 +119,11 @@ def enrol_stranger(
         enrol(connection, types, [replace(new, attributes=attributes, in_service_at=begun)])
     except EnrolmentError as error:
         raise StrangerRefused("refused", str(error)) from error
-    letters = letters_of(connection, stranger) if replay else []
-    return raise_version(connection), ask_for_replay(connection, letters, now)
+    version = raise_version(connection)
+    if not replay:
+        return version, 0
+    waiting = update(dead_letter).where(_of(stranger), dead_letter.c.replayed_at.is_(None))
+    return version, connection.execute(waiting.values(replay_asked_at=now)).rowcount
 
 
 def _refuse(connection: Connection, types: Mapping[str, DeviceType], stranger: Stranger, new: NewDevice) -> None:

@@ -15,6 +15,7 @@ from ingest.dead_letters import (
     KEPT_AN_HOUR,
     Kept,
     RejectTotal,
+    ask_for_all,
     keep,
     list_dead_letters,
     mark_replayed,
@@ -202,3 +203,13 @@ def test_what_was_replayed_and_refused_once_more_names_the_new_letter(connection
     keep(connection, [(Offset(0, 4), reject(at=NOW + 1, reason="unknown_metric"))], Offset(0, 4))
     assert refused_again(connection, list_dead_letters(connection)) == {2: 4}
     assert refused_again(connection, []) == {}
+
+
+def test_all_that_can_be_replayed_is_asked_for_at_once(connection: Connection) -> None:
+    rejects = [reject(), reject("GW-0002"), reject(reason="oversize"), reject(at=NOW - HOUR)]
+    keep(connection, numbered(rejects), Offset(0, 4))
+    mark_replayed(connection, [2], NOW)
+    assert ask_for_all(connection, None, None, None, "GAS-9999", NOW + SECOND) == 2
+    asked = {letter.id: letter.replay_asked_at for letter in list_dead_letters(connection)}
+    assert asked == {1: NOW + SECOND, 2: None, 3: None, 4: NOW + SECOND}
+    assert ask_for_all(connection, "GW-0001", "unknown_device", NOW, None, NOW + 2 * SECOND) == 1

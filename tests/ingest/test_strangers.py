@@ -71,8 +71,8 @@ def new(**changes: Any) -> NewDevice:
 def test_a_letter_tells_whom_it_is_about(connection: Connection) -> None:
     found = [stranger_of(each) for each in reversed(list_dead_letters(connection))]
     assert found == [ODD, OTHER, ODD, ODD, None]
-    assert len(letters_of(connection, ODD)) == 3
-    assert len(letters_of(connection, OTHER)) == 1
+    assert letters_of(connection, ODD) == 3
+    assert letters_of(connection, OTHER) == 1
     assert measured(connection, ODD) == ["battery", "gas_lel"]
     assert measured(connection, OTHER) == ["depth_cm"]
 
