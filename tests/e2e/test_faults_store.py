@@ -15,6 +15,7 @@ from benchmarks.platform import mosquitto as private_mosquitto
 from benchmarks.throughput import alert_latencies, settings_for, steady
 from ingest.influx_address import InfluxAddress
 from ingest.influx_wire import InfluxWire
+from tests.e2e.town_under_fire import url_of
 from tests.influx_server import InfluxOne, make_buckets
 from tests.servers import program, wait_until
 
@@ -66,11 +67,10 @@ def store_away(server: InfluxOne, load: Load, folder: Path) -> str:
     """Publish, take the store away and give it back; in the end count what it holds."""
     program(["mosquitto"], "mosquitto mosquitto-clients")
     address = make_buckets(server.address("town"))
-    url = f"influx+{address.base.replace('://', f'://{address.token}@')}/{address.org}/{address.bucket}"
     with private_mosquitto(folder) as port:
         settings = settings_for(folder, port)
         make_town(settings, load.devices)
-        with running(settings, url) as platform:
+        with running(settings, url_of(address)) as platform:
             platform.wait_until("shouwang_broker_connected", 1, 60)
             publishing = steady(port, load.devices, load.rate, load.seconds)
             spans: list[float] = []

@@ -17,7 +17,18 @@ from pathlib import Path
 import pytest
 
 from core.clock import MILLISECOND
-from tests.e2e.town_under_fire import ROOT, PlatformProcess, Publisher, Records, make_town, stored_readings
+from ingest.influx_address import InfluxAddress
+from tests.e2e.town_under_fire import (
+    ROOT,
+    PlatformProcess,
+    Publisher,
+    Records,
+    make_town,
+    readings_in,
+    stored_readings,
+    url_of,
+)
+from tests.influx_server import make_buckets
 from tests.servers import accepts, free_port, wait_until
 
 _NOTICE = re.compile(r"通知 (\d+)")
@@ -42,19 +53,29 @@ def test_killed_twenty_times_and_nothing_is_lost_or_doubled(mosquitto, robot, tm
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(1800)
-def test_killed_a_hundred_times(empty_database_url, mosquitto, robot, tmp_path, record_property):
-    under_fire(100, empty_database_url, mosquitto(), robot, tmp_path / "state", record_property)
+@pytest.mark.timeout(1200)
+def test_killed_seventy_times(empty_database_url, mosquitto, robot, tmp_path, record_property):
+    under_fire(70, empty_database_url, mosquitto(), robot, tmp_path / "state", record_property)
 
 
-def under_fire(kills, database, broker, robot, state, record_property) -> None:
-    """Publish, kill, start again, and in the end compare everything with what was published and what arrived."""
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+def test_killed_sixty_times_with_its_readings_in_an_influxdb(mosquitto, robot, influx_one, tmp_path, record_property):
+    address = make_buckets(influx_one.address(f"kill{tmp_path.name[-1]}"))
+    under_fire(60, "", mosquitto(), robot, tmp_path / "state", record_property, address)
+
+
+def under_fire(kills, database, broker, robot, state, record_property, influx: InfluxAddress | None = None) -> None:
+    """Publish, kill, start again, and in the end compare everything with what was published and what arrived.
+
+    Readings stand in the InfluxDB, without one in the embedded store.
+    """
     seed = random.SystemRandom().randrange(10**6)
     record_property("seed", seed)
     chance = random.Random(seed)
     robot_port, robot_log = robot
     leaking, quiet = make_town(state, database)
-    platform = PlatformProcess(state, broker.port, robot_port, database)
+    platform = PlatformProcess(state, broker.port, robot_port, database, store=url_of(influx) if influx else "")
     platform.listen()
     publisher = Publisher(broker.port, leaking, quiet)
     publisher.start()
@@ -68,7 +89,8 @@ def under_fire(kills, database, broker, robot, state, record_property) -> None:
     wait_until(lambda: records.settled(len(publisher.leaks)), "the end of every alert and notice", 300)
     wait_until_journal_is_read(state)
     assert platform.stop() < 10
-    readings_stand_once(state, records, publisher)
+    stored = readings_in(influx) if influx else stored_readings(state, records)
+    assert stored == publisher.taken
     alerts_and_tickets_stand_once(records, publisher)
     uncertain = notices_are_accounted_for(records, robot_log, kills)
     counts = f"{len(publisher.taken)} readings, {len(publisher.leaks)} leaks, {uncertain} notices uncertain"
@@ -87,10 +109,6 @@ def wait_until_journal_is_read(state: Path) -> None:
             return journal.execute(statement).fetchone()[0]
 
     wait_until(lambda: behind() <= 0, "the store's consumer", 60)
-
-
-def readings_stand_once(state: Path, records: Records, publisher: Publisher) -> None:
-    assert stored_readings(state, records) == publisher.taken
 
 
 def alerts_and_tickets_stand_once(records: Records, publisher: Publisher) -> None:

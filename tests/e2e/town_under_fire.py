@@ -27,6 +27,8 @@ from devices.enrolment import raise_version
 from devices.tables import device, site
 from devices.town import import_town
 from devices.town_sheets import TOWN_SHEETS
+from ingest.influx_address import InfluxAddress
+from ingest.influx_wire import InfluxWire
 from shouwang.settings import Settings
 from shouwang.wiring import open_database
 from tests.servers import free_port, wait_until
@@ -107,6 +109,22 @@ def stored_readings(state: Path, records: Records) -> dict[tuple[str, int], floa
     stored = [((numbers[series], at // MILLISECOND), value) for series, at, value in rows if series in numbers]
     assert len(dict(stored)) == len(stored), "a reading stands twice"
     return dict(stored)
+
+
+def url_of(address: InfluxAddress) -> str:
+    """The address as the settings want it."""
+    scheme, _, host = address.base.partition("://")
+    return f"influx+{scheme}://{address.token}@{host}/{address.org}/{address.bucket}"
+
+
+def readings_in(address: InfluxAddress) -> dict[tuple[str, int], float]:
+    """What an InfluxDB holds of the gas detectors: (device, t in ms) → value; there a point stands once by itself."""
+    wire = InfluxWire(address)
+    try:
+        found = list(wire.query(address.bucket, ["SELECT gas_lel FROM gas GROUP BY device"]))
+    finally:
+        wire.close()
+    return {(answer.tags["device"], at // MILLISECOND): value for _, answer in found for at, value in answer.values}
 
 
 @dataclass
