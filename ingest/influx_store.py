@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 from core.journal import Offset
 from ingest.curves import curve_of
@@ -30,6 +31,10 @@ SUFFIXES = {FIVE_MINUTES: "_5m", ONE_HOUR: "_1h"}
 _UNKNOWN = "the registry has no such series"
 _MOST_RAW = 100_000
 """So many readings of a curve are fetched as they are; of more the server makes the buckets."""
+
+Batch = Sequence[tuple[Offset, Block]]
+
+_log = structlog.get_logger()
 
 
 class _Written(NamedTuple):
@@ -52,7 +57,7 @@ class InfluxStore:
         self._newest: Newest | None = None
         self._untold = True  # whether refused readings stand in the ledger that no `append` has returned
 
-    def append(self, batch: Sequence[tuple[Offset, Block]]) -> Appended:
+    def append(self, batch: Batch) -> Appended:
         with self._writing:
             page = self._ledger.read()
             fresh = [(offset, block) for offset, block in batch if offset > page.applied]
@@ -62,8 +67,8 @@ class InfluxStore:
             if fresh:
                 labels = self._labels_now()
                 newest = self._loaded(labels)
-                for part in _parts(fresh, page.intent):
-                    written = self._write(labels, newest, part, refused)
+                for part, intent in _parts(fresh, page.intent):
+                    written = self._write(labels, newest, part, intent, refused)
                     stored, duplicate = stored + written.stored, duplicate + written.duplicate
                     refused = written.refused
             self._untold = False
@@ -109,11 +114,14 @@ class InfluxStore:
     def put_rollup(self, width: int, rollup: RollUp) -> None:
         labels = self._labels_now()
         rollup = rollup.take(labels.known(rollup.series))
-        for first in range(0, len(rollup), LINES_A_REQUEST):
-            lines = rollup_lines(labels, rollup.take(slice(first, first + LINES_A_REQUEST)))
-            refusal = self._wire.write(self._bucket + SUFFIXES[width], lines)
-            if refusal and "beyond retention" not in refusal.text:
-                raise StoreUnavailable(f"{self._wire.address.base} refuses a roll-up: {refusal.text}")
+        waiting = [rollup.take(slice(at, at + LINES_A_REQUEST)) for at in range(0, len(rollup), LINES_A_REQUEST)]
+        while waiting:
+            piece = waiting.pop()
+            refusal = self._wire.write(self._bucket + SUFFIXES[width], rollup_lines(labels, piece))
+            if refusal and refusal.too_large and len(piece) > 1:
+                waiting += [piece.take(slice(0, len(piece) // 2)), piece.take(slice(len(piece) // 2, None))]
+            elif refusal:  # too old to be kept, or a field that somebody spoilt: the others are kept
+                _log.warning("the readings store refuses roll-ups", why=refusal.text)
 
     def rollup(self, width: int, series: npt.NDArray[np.int32], since: int, until: int) -> RollUp:
         return InfluxQueries(self._wire, self._bucket + SUFFIXES[width], self._labels_now()).rollup(
@@ -142,10 +150,12 @@ class InfluxStore:
             return self._newest
 
     def _write(
-        self, labels: Labels, newest: Newest, part: Sequence[tuple[Offset, Block]], refused: tuple[Refused, ...]
+        self, labels: Labels, newest: Newest, part: Batch, intent: Intent | None, refused: tuple[Refused, ...]
     ) -> _Written:
-        """Write one span: its intent, the lines, and that it is settled."""
+        """Write one span: its intent, where it has none yet, the lines, and that it is settled."""
         page = self._ledger.read()
+        if intent is None and page.intent:  # what was intended never came again: the journal had to let it go
+            page = page._replace(counts=page.intent.counts, intent=None)
         rows, upto = last_writes([block for _, block in part]), part[-1][0]
         received = sum(len(block) for _, block in part)
         known = labels.known(rows["series"])
@@ -153,7 +163,6 @@ class InfluxStore:
             newest.reach(int(rows["series"].max(initial=-1)))
             suspect = newest.suspects(rows["series"], rows["at"])
         there = np.zeros(len(known), np.bool_)
-        intent = page.intent
         if intent is None:
             there = self._there(labels, rows, suspect & known)
             stored = int((~there).sum())
@@ -221,13 +230,16 @@ class InfluxStore:
         return reasons
 
 
-def _parts(fresh: Sequence[tuple[Offset, Block]], intent: Intent | None) -> list[Sequence[tuple[Offset, Block]]]:
-    """The span of an intent that was never settled, then what is new."""
+def _parts(fresh: Batch, intent: Intent | None) -> list[tuple[Batch, Intent | None]]:
+    """The span of an intent that was never settled, with the intent, then what is new."""
     if intent is None:
-        return [fresh]
+        return [(fresh, None)]
     again = [pair for pair in fresh if pair[0] <= intent.upto]
     new = fresh[len(again) :]
-    return [part for part in (again, new) if part]
+    if again and new:
+        intent = intent._replace(upto=again[-1][0])  # its end may be gone from the journal
+    parts: list[tuple[Batch, Intent | None]] = [(again, intent), (new, None)]
+    return [(part, its_intent) for part, its_intent in parts if part]
 
 
 def _all_bad(labels: Labels, lines: Lines, refusal: Refusal) -> bool:

@@ -239,6 +239,25 @@ def test_a_kill_between_request_and_settling_counts_once(scene: Scene, monkeypat
     assert scene.open().latest([0, 1]) == {0: Point(T + 1, 3.0, 0), 1: Point(T + 1, 6.0, 0)}
 
 
+@pytest.mark.parametrize(("comes_again", "counts"), [((), (4, 0)), ((2,), (4, 0))])
+def test_a_span_that_the_journal_let_go_is_counted_as_it_was_meant(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, comes_again: tuple[int, ...], counts: tuple[int, int]
+) -> None:
+    def killed(wire: InfluxWire, bucket: str, lines: bytes) -> object:
+        raise Killed
+
+    blocks = {n: (Offset(0, n), Block.of([n], [T], [T], [float(n)])) for n in (2, 3, 5, 6)}
+    with monkeypatch.context() as patch:
+        patch.setattr(InfluxWire, "write", killed)
+        with pytest.raises(Killed):
+            scene.open().append([blocks[2], blocks[3]])
+    store = scene.open()
+    store.append([*(blocks[n] for n in comes_again), blocks[5], blocks[6]])
+    assert store.counts() == counts
+    assert store.applied() == Offset(0, 6)
+    assert scene.open().append([(Offset(0, 7), Block.of([5], [T], [T], [9.0]))]) == Appended(0, 1, 0)
+
+
 def test_counts_exactly_through_kills_and_replays(scene: Scene) -> None:
     folder = scene.ledger.parent
     arguments = [
