@@ -113,7 +113,6 @@ def configuration(plan: MosquittoPlan) -> str:
         "",
         "# limits",
         f"message_size_limit {MAX_PAYLOAD}",
-        "max_keepalive 3600",
         "",
         "set_tcp_nodelay true",
         "sys_interval 10",
