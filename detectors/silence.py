@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from core.clock import SECOND
+from core.clock import MINUTE, SECOND
 from detectors.compile import RETIRED
 from detectors.hearing import FOREVER, GRACE, Devices, Flags, Gateways, Listening, Times
 from detectors.kernel import NEVER
@@ -26,6 +26,8 @@ from devices.registry import GatewayRow, Registry
 
 ALIVE_AFTER = 5 * SECOND
 """µs after a gateway's offline status from which on a reading proves that it lives: what was under way has come."""
+UNREACHED_AFTER = MINUTE
+"""µs after which a device is told that is reported out of reach, where no rule on gateways gives a dwell."""
 DEAD_AFTER = 3
 """Shortest intervals without anything from a gateway after which it may be dead."""
 
@@ -84,7 +86,8 @@ class Silence:
         self._gateway_dwell = np.array([term.dwell for term in gateway_terms], np.int64)
         self._gateway_ruled = np.array([term.enabled for term in gateway_terms], np.bool_)
         self._held = registry.gateway >= 0
-        self._patience = np.append(self._gateway_dwell, 0)[registry.gateway]
+        dwell = self._gateway_dwell if self._gateway_rule else np.full(len(gateway_terms), UNREACHED_AFTER)
+        self._patience = np.append(dwell, UNREACHED_AFTER)[registry.gateway]
         self._by_pace = np.lexsort((registry.interval, registry.gateway))
         self._by_gateway = np.argsort(registry.gateway, kind="stable")
         self._starts = np.searchsorted(registry.gateway[self._by_gateway], np.arange(len(gateway_terms) + 1))
@@ -180,7 +183,8 @@ class Silence:
         quiet &= self.active & self._ruled & (devices.told == 0)
         if not quiet.any():
             return
-        silent = np.flatnonzero(quiet & ~self.listening.suspended(now, registry.interval))
+        reported = out & (devices.offline_received > self.listening.connected_at) & (not self.listening.lost)
+        silent = np.flatnonzero(quiet & (reported | ~self.listening.suspended(now, registry.interval)))
         for index in silent[~self._excused(silent, now, alive)].tolist():
             yield self._device_silent(self._rules[registry.type_code[index]], now, index)
 
@@ -195,7 +199,9 @@ class Silence:
         excused = np.zeros(len(devices), np.bool_)
         held = self._held[devices]
         gateway = self.registry.gateway[devices[held]]
-        returned = now < self.gateways.dead_at[gateway] + self.registry.interval[devices[held]] + GRACE
+        dead_at = self.gateways.dead_at[gateway]
+        returned = now < dead_at + self.registry.interval[devices[held]] + GRACE
+        returned &= self.devices.offline_received[devices[held]] <= dead_at  # else it was lost after that
         excused[held] = alive.offline[gateway] | alive.quiet[gateway] | alive.suspect[gateway] | returned
         return excused
 

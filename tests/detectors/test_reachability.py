@@ -190,3 +190,51 @@ def test_a_snapshot_from_before_such_reports_is_taken(stage: Stage) -> None:
     reach(stage, "GAS-2", 95, online=False)
     speaking(stage, 160, "GAS-1")
     assert [(d.severity, d.reason) for d in stage.found] == [(Severity.WARNING, "reported_unreachable")]
+
+
+SLOW = (Device("MHL-1", "manhole"), Device("MHL-2", "manhole"))
+
+
+def slow() -> Stage:
+    """Two manhole covers, which speak every few hours."""
+    made = Stage.of(*SLOW)
+    made.tick(0)
+    made.rows(Row("MHL-1", "tilt", 1, 0), Row("MHL-2", "tilt", 1, 0))
+    return made
+
+
+def test_a_report_after_our_own_restart_does_not_wait_for_a_slow_devices_interval() -> None:
+    stage = slow()
+    stage.control(Lost(moment(30)), 30)
+    stage.control(Connected(moment(60)), 60)
+    reach(stage, "MHL-2", 70, online=False)
+    assert [short(d)[1:2] + short(d)[4:] for d in stage.ticks(140)] == [("MHL-2", 70, True, "reported_unreachable")]
+
+
+def test_nor_one_after_its_gateways_return() -> None:
+    stage = slow()
+    stage.event("gateway", "GW-1", "status", 10, online=False)
+    stage.ticks(100)
+    stage.event("gateway", "GW-1", "status", 101, online=True)
+    stage.ticks(110)
+    reach(stage, "MHL-2", 120, online=False)
+    stage.ticks(200)
+    assert [short(d)[:2] for d in stage.found] == [("OPENED", "GW-1"), ("CLEARED", "GW-1"), ("OPENED", "MHL-2")]
+
+
+def test_while_we_hear_nothing_nothing_is_told() -> None:
+    stage = slow()
+    reach(stage, "MHL-2", 10, online=False)
+    stage.control(Lost(moment(20)), 20)
+    assert stage.ticks(200) == []
+
+
+def test_without_a_rule_on_gateways_it_waits_a_minute_too() -> None:
+    stage = Stage.of(*TWO, rules=with_rules(0, gateway__offline=None))
+    stage.tick(0)
+    speaking(stage, 10, "GAS-1", "GAS-2")
+    reach(stage, "GAS-2", 20, online=False)
+    speaking(stage, 70, "GAS-1")
+    assert stage.found == []
+    speaking(stage, 80, "GAS-1")
+    assert [short(d) for d in stage.found] == [TOLD]
