@@ -25,7 +25,7 @@ PLACE = ("grid", "kind", "site", "village")
 
 
 class Labelled(NamedTuple):
-    """One device: its code and type, its gateway, and its PLACE, empty where there is none."""
+    """One device: its code (see `tag`) and type, its gateway, and its PLACE, empty where there is none."""
 
     code: str
     type: str
@@ -97,8 +97,16 @@ def prefix(labelled: Labelled) -> str:
     return f"{_escaped(labelled.type)}{told} "
 
 
+def tag(text: str) -> str:
+    r"""The text as a tag can hold it: in one line, and not ending in a backslash.
+
+    >>> tag("GAS\n1\\")
+    'GAS 1'
+    """
+    return " ".join(text.splitlines()).rstrip("\\")
+
+
 def _escaped(text: str) -> str:
-    text = " ".join(text.splitlines()).rstrip("\\")
     return text.replace(",", r"\,").replace("=", r"\=").replace(" ", r"\ ")
 
 
@@ -120,8 +128,8 @@ def labels_of(engine: Engine) -> Callable[[], Labels]:
 
 
 def _load(connection: Connection, version: int) -> Labels:
-    devices = _devices(connection)
-    place = {labelled.code: index for index, labelled in enumerate(devices)}
+    codes, devices = _devices(connection)
+    place = {code: index for index, code in enumerate(codes)}
     metrics: dict[str, int] = {}
     numbers, owners, kinds = array("i"), array("i"), array("i")
     for number, code, metric in connection.execute(select(series.c.number, series.c.device, series.c.metric)):
@@ -139,15 +147,16 @@ def _load(connection: Connection, version: int) -> Labels:
     return Labels(version, devices, list(metrics), over_series[0], over_series[1])
 
 
-def _devices(connection: Connection) -> list[Labelled]:
+def _devices(connection: Connection) -> tuple[list[str], list[Labelled]]:
+    """Every device's registered code and what InfluxDB is told of it."""
     columns = (device.c.code, device.c.type, device.c.gateway, device.c.site, site.c.kind, site.c.grid)
     own_position = (device.c.lng, device.c.lat)
     asked = select(*columns, *own_position).join(site, site.c.code == device.c.site).order_by(device.c.code)
     rows = connection.execute(asked).all()
     villages = {row.code: row.village for row in connection.execute(select(grid.c.code, grid.c.village))}
     grids = _grids_of(connection, rows)
-    return [
-        Labelled(row.code, row.type, row.gateway, (where or "", row.kind, row.site, villages.get(where, "")))
+    return [row.code for row in rows], [
+        Labelled(tag(row.code), row.type, row.gateway, (where or "", row.kind, tag(row.site), villages.get(where, "")))
         for row, where in zip(rows, grids, strict=True)
     ]
 
