@@ -78,6 +78,7 @@ class Metrics:
         self.canary_age = Gauge(
             "shouwang_canary_age_seconds", "Since the last canary that went the whole way", registry=registry
         )
+        self.canary_age.set(math.nan)  # not every process sends one
         self.journal_bytes = Gauge("shouwang_journal_bytes", "Bytes in the journal", registry=registry)
         self.journal_share = Gauge("shouwang_journal_share", "Journal bytes / quota", registry=registry)
         self.journal_dropped = Gauge(
