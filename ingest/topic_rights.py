@@ -1,10 +1,11 @@
 """Where each account may publish and subscribe: what every broker is told, and what the embedded one enforces.
 
 A gateway has its own topics: version 1 under its prefix, and those of its registered format. A filter that reaches into
-`sw/v1/` or a broker's own `$` topics, or that another gateway has already, gives no right.
+`sw/v1/` or a broker's own `$` topics, or that means topics which another gateway has already, gives no right.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from devices.canary import CANARY
@@ -27,6 +28,50 @@ class Rights(NamedTuple):
         return any(covers(filter_, topic) for filter_ in granted)
 
 
+@dataclass
+class FilterOwners:
+    """Which account has which topic filters, as a tree of their levels.
+
+    >>> owners = FilterOwners()
+    >>> owners.claim("tele/#", "GW-1"), owners.claim("stat/+/POWER", "GW-2"), owners.claim("tele/x/SENSOR", "GW-2")
+    ('GW-1', 'GW-2', 'GW-1')
+    """
+
+    owner: str = ""
+    below: "dict[str, FilterOwners]" = field(default_factory=dict)
+
+    def claim(self, filter_: str, owner: str) -> str:
+        """Give a filter to an account unless it shares a topic with a filter of another: who has it now."""
+        levels = filter_.split("/")
+        if other := next((found for found in self._sharing(levels) if found != owner), None):
+            return other
+        node = self
+        for level in levels:
+            node = node.below.setdefault(level, FilterOwners())
+        node.owner = owner
+        return owner
+
+    def _sharing(self, levels: list[str]) -> Iterator[str]:
+        """The owners of all filters that share a topic with this one."""
+        if not levels or levels[0] == "#":
+            yield from self._all() if levels else self._here()
+            return
+        head, rest = levels[0], levels[1:]
+        for level, node in self.below.items() if head == "+" else self._named(head):
+            yield from node._here() if level == "#" else node._sharing(rest)
+
+    def _named(self, level: str) -> "list[tuple[str, FilterOwners]]":
+        return [(name, self.below[name]) for name in (level, "+", "#") if name in self.below]
+
+    def _here(self) -> Iterator[str]:
+        yield from (node.owner for node in (self, self.below.get("#")) if node and node.owner)
+
+    def _all(self) -> Iterator[str]:
+        yield from self._here()
+        for node in self.below.values():
+            yield from node._all()
+
+
 class TownRights(NamedTuple):
     """The rights of all accounts; `problems` has (gateway, why) for each registered filter that gives none."""
 
@@ -46,17 +91,19 @@ def town_rights(routes: Routes, codes: Mapping[str, object], client_id: str) -> 
 
     A dialect may offer `answers`: the filters on which the platform speaks to its gateway, such as commands.
     """
+    owners, problems = FilterOwners(), list[tuple[str, str]]()
+    dialects = {code: routes.dialects[code] for code in codes if code in routes.dialects}
+    spoken = {code: tuple(_sound(code, dialect.topics, owners, problems)) for code, dialect in dialects.items()}
+    heard = {
+        code: tuple(_sound(code, getattr(dialect, "answers", ()), owners, problems))
+        for code, dialect in dialects.items()
+    }
     gateways: dict[str, Rights] = {}
-    owners: dict[str, str] = {}
-    answers: dict[str, None] = {}
-    problems: list[tuple[str, str]] = []
     for code in codes:
-        dialect, basis = routes.dialects.get(code), gateway_rights(code)
-        heard = tuple(_sound(code, tuple(getattr(dialect, "answers", ())), {}, problems))
-        spoken = tuple(_sound(code, dialect.topics if dialect else (), owners, problems))
-        answers.update(dict.fromkeys(heard))
-        gateways[code] = Rights(basis.publish + spoken, basis.subscribe + heard)
-    return TownRights(gateways, platform_rights(client_id, tuple(answers)), tuple(problems))
+        basis = gateway_rights(code)
+        gateways[code] = Rights(basis.publish + spoken.get(code, ()), basis.subscribe + heard.get(code, ()))
+    answers = tuple(filter_ for filters in heard.values() for filter_ in filters)
+    return TownRights(gateways, platform_rights(client_id, answers), tuple(problems))
 
 
 def platform_rights(client_id: str, answers: tuple[str, ...] = ()) -> Rights:
@@ -66,17 +113,15 @@ def platform_rights(client_id: str, answers: tuple[str, ...] = ()) -> Rights:
     return Rights((*hearing, *canaries, *answers), ("#", "$SYS/broker/#"))
 
 
-def _sound(
-    code: str, filters: tuple[str, ...], owners: dict[str, str], problems: list[tuple[str, str]]
-) -> Iterator[str]:
-    """The filters that may become rights of this gateway; of two gateways with the same one the first has it."""
+def _sound(code: str, filters: tuple[str, ...], owners: FilterOwners, problems: list[tuple[str, str]]) -> Iterator[str]:
+    """The filters that may become rights of this gateway; of two gateways that want a topic the first has it."""
     for filter_ in filters:
         if not filter_ or filter_ != filter_.strip() or any(ord(sign) < 32 or ord(sign) == 127 for sign in filter_):
             problems.append((code, f"{filter_!r} is no topic filter"))
         elif overlap(filter_, f"{PREFIX}#") or filter_.startswith("$"):
             problems.append((code, f"{filter_} reaches into other gateways' {PREFIX} or the broker's own topics"))
-        elif (owner := owners.setdefault(filter_, code)) != code:
-            problems.append((code, f"{filter_} belongs to {owner} already"))
+        elif (owner := owners.claim(filter_, code)) != code:
+            problems.append((code, f"{filter_} means topics that {owner} has already"))
         else:
             yield filter_
 

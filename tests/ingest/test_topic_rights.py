@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.client import topic_matches_sub
 
-from ingest.topic_rights import TownRights, covers, gateway_rights, overlap, town_rights
+from ingest.topic_rights import FilterOwners, TownRights, covers, gateway_rights, overlap, town_rights
 
 LEVELS = st.sampled_from(["a", "b", "sw", "v1", "", "$SYS"])
 TOPICS = st.lists(LEVELS, min_size=1, max_size=4).map("/".join)
@@ -89,12 +89,34 @@ def test_no_registration_reaches_into_what_is_not_its_own(stolen: str) -> None:
     assert town.platform == rights(B=Spoken()).platform
 
 
-def test_of_two_gateways_with_one_filter_the_first_has_it() -> None:
-    town = rights(A=Spoken(("tele/#",)), B=Spoken(("tele/#", "b/#")))
+@pytest.mark.parametrize("wanted", ["tele/#", "tele/x", "+/x", "tele/+/y", "tele"])
+def test_of_two_gateways_that_want_a_topic_the_first_has_it(wanted: str) -> None:
+    town = rights(A=Spoken(("tele/#",)), B=Spoken((wanted, "b/#")))
     assert town.gateways["A"].allow("publish", "tele/x")
-    assert not town.gateways["B"].allow("publish", "tele/x")
-    assert town.gateways["B"].allow("publish", "b/x")
-    assert town.problems == (("B", "tele/# belongs to A already"),)
+    assert town.gateways["B"].publish == ("sw/v1/B/#", "b/#")
+    assert town.problems == (("B", f"{wanted} means topics that A has already"),)
+
+
+def test_no_answers_are_heard_on_topics_that_another_speaks_on_or_is_answered_on() -> None:
+    town = rights(A=Spoken(("a/#",), ("a/reply", "b/#", "c/reply")), B=Spoken(("b/up",), ("c/reply",)))
+    assert town.gateways["A"].subscribe == (*gateway_rights("A").subscribe, "a/reply", "c/reply")
+    assert town.gateways["B"].subscribe == gateway_rights("B").subscribe
+    assert [code for code, _ in town.problems] == ["A", "B"]
+
+
+def test_a_gateways_own_filters_may_overlap() -> None:
+    assert rights(A=Spoken(("tele/#", "tele/x"))).problems == ()
+
+
+@given(st.lists(FILTERS, max_size=6))
+def test_filters_that_overlap_never_get_two_owners(filters: list[str]) -> None:
+    owners, had = FilterOwners(), dict[str, str]()
+    for number, filter_ in enumerate(filters):
+        sharing = [owner for other, owner in had.items() if overlap(filter_, other)]
+        got = owners.claim(filter_, f"GW-{number}")
+        assert got in sharing if sharing else got == f"GW-{number}"
+        if not sharing:
+            had[filter_] = got
 
 
 def test_the_platform_hears_all_and_a_gateway_what_is_for_it() -> None:
