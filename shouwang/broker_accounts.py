@@ -39,8 +39,10 @@ class BrokerTown(NamedTuple):
 def broker_town(registry: Registry, platform: str, client_id: str) -> BrokerTown:
     """The accounts of a registry's gateways at a broker where the platform is the user `platform`."""
     rows = {row.code: row for row in registry.town_gateways}
-    rights = town_rights(Routes(registry), rows, client_id)
-    problems = [f"{code}: {why}" for code, why in rights.problems]
+    routes = Routes(registry)
+    rights = town_rights(routes, rows, client_id)
+    problems = [f"{code}: {why}" for code, why in routes.problems.items() if code not in routes.dialects]
+    problems += [f"{code}: {why}" for code, why in rights.problems]
     reserved = {platform, client_id}
     problems += [f"{code}: the code is the platform's own; it gets no account" for code in rows if code in reserved]
     accounts = {code: _account(row, rights.gateways[code]) for code, row in rows.items() if code not in reserved}

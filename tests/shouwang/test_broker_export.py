@@ -77,6 +77,33 @@ def test_a_gateway_hears_only_what_is_for_it(broker: ExportedBroker) -> None:
         assert {payload for _, payload in a.heard} == {b"for A"}
 
 
+def test_a_format_has_its_own_topics_both_ways(tmp_path: Path) -> None:
+    town = registry_of(a_gateway("SP-1", "p1", format="sparkplug_b"), a_gateway("SP-2", "p2", format="sparkplug_b"))
+    with (
+        exported(tmp_path / "sparkplug", town) as broker,
+        platform(broker) as own,
+        gateway(broker, "SP-1", "p1") as first,
+        gateway(broker, "SP-2", "p2") as second,
+    ):
+        own.subscribe("spBv1.0/#")
+        first.subscribe("spBv1.0/shouwang/NCMD/SP-1/#")
+        second.subscribe("spBv1.0/shouwang/+/SP-1/#", "spBv1.0/#")
+        second.publish("spBv1.0/shouwang/NDEATH/SP-1", b"forged")
+        first.publish("spBv1.0/shouwang/NBIRTH/SP-1", b"birth")
+        own.publish("spBv1.0/shouwang/NCMD/SP-1", b"rebirth")
+        own.publish("spBv1.0/shouwang/NCMD/SP-2", b"end")
+        wait_until(lambda: bool(first.heard and second.heard), "the commands")
+        assert first.heard == [("spBv1.0/shouwang/NCMD/SP-1", b"rebirth")]
+        assert second.heard == [("spBv1.0/shouwang/NCMD/SP-2", b"end")]
+        assert [payload for _, payload in own.heard] == [b"birth", b"rebirth", b"end"]
+
+
+def test_a_registration_that_no_format_can_use_is_told() -> None:
+    town = broker_town(registry_of(a_gateway("GW-X", "px", format="morse")), PLATFORM, CLIENT_ID)
+    assert town.problems[0].startswith("GW-X: there is no format morse")
+    assert town.accounts["GW-X"].admitted, "it may still speak version 1"
+
+
 @pytest.mark.parametrize(
     ("username", "password"), [("", ""), ("GW-A", "guess"), ("GW-A", ""), ("GW-C", "pa"), (PLATFORM, "pa")]
 )
