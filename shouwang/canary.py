@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import paho.mqtt.client as paho
@@ -148,7 +149,8 @@ class Canary:
         self._worker = None
         for _, message in self._sent:
             if self._client.is_connected():
-                message.wait_for_publish(timeout)
+                with suppress(RuntimeError):  # the connection ended just now
+                    message.wait_for_publish(timeout)
         self._settle()
         self._client.disconnect()
         self._client.loop_stop()
