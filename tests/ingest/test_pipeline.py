@@ -16,11 +16,12 @@ from core.clock import SECOND, SystemClock
 from core.journal import START, Entry, JournalFull, Offset, RecordKind
 from core.metrics import Metrics
 from core.sqlite_journal import SqliteJournal
+from devices.registry import GatewayRow, Registry
 from ingest.embedded_broker import EmbeddedBroker
 from ingest.formats.v1 import SUBSCRIPTIONS
 from ingest.gate import Gate
 from ingest.gateway_figures import GatewayFigures
-from ingest.mqtt import BrokerAddress, BrokerSession, Inbox, Receipt, refusal_of
+from ingest.mqtt import DROPS, BrokerAddress, BrokerSession, Inbox, Receipt, refusal_of
 from ingest.pipeline import Outlets, Pipeline
 from ingest.registry_reader import RegistryReader
 from ingest.words import Block, Connected, Lost, RegistryChanged, decode_control, decode_event, decode_reject, encode
@@ -33,11 +34,11 @@ WORD = "secret"
 class Platform:
     """Ingest alone: session, pipeline, journal, as the wiring puts them together."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, registry: Registry | None = None) -> None:
         clock = SystemClock()
         self.journal = SqliteJournal(folder / "journal.db", "town", ["gate"])
         self.metrics = Metrics()
-        self.registry = small_registry()
+        self.registry = registry or small_registry()
         self.disabled: list[tuple[str, str]] = []
         inbox, gate = Inbox(), Gate(self.registry)
         address = BrokerAddress.parse(f"mqtt://platform:{WORD}@127.0.0.1:{port}")
@@ -56,7 +57,7 @@ class Platform:
             GatewayFigures(create_engine("sqlite://"), clock),
         )
         self._ending = threading.Event()
-        self._threads = [threading.Thread(target=run, args=(self._ending,)) for run in (self.pipeline.run, reader.run)]
+        self._threads = [threading.Thread(target=run, args=(self._ending,), daemon=True) for run in (self.pipeline.run, reader.run)]
 
     def acknowledge(self, receipts: Sequence[Receipt]) -> None:
         self.session.acknowledge(receipts)
@@ -82,6 +83,10 @@ class Platform:
         records = self.journal.read(START, 100_000)
         blocks = [Block.from_bytes(r.payload) for r in records if r.kind is RecordKind.BLOCK]
         return [value for block in blocks for value in block.value.tolist()]
+
+    def rejects(self) -> list[str]:
+        records = self.journal.read(START, 100_000)
+        return [decode_reject(r.payload).reason for r in records if r.kind is RecordKind.REJECT]
 
     def controls(self) -> list[object]:
         records = self.journal.read(START, 100_000)
@@ -280,6 +285,109 @@ def test_a_broker_whose_rules_forbid_the_canary_is_left_in_peace(mosquitto, tmp_
     client.disconnect()
     client.loop_stop()
     platform.stop()
+
+
+def other_town(*topics: str) -> Registry:
+    """GW-0002 speaks SenML under these topics."""
+    registry = small_registry()
+    registry.gateways["GW-0002"] = GatewayRow(1, "GW-0002", "senml", "", 0, "", 0, {"topic": list(topics)})
+    return registry
+
+
+def change_registry(platform: Platform, registry: Registry) -> None:
+    platform.registry = registry
+    platform.journal.append([Entry(RecordKind.CONTROL, encode(RegistryChanged(2)))], SystemClock().now())
+
+
+def noise(client: paho.Client, topic: str, value: float) -> None:
+    payload = msgspec.json.encode([{"bn": "NOI-0001:", "n": "laeq", "v": value, "t": SystemClock().now() / SECOND}])
+    client.publish(topic, payload, qos=1).wait_for_publish(5)
+
+
+def test_subscriptions_follow_the_registry_on_the_session_that_stands(platform, gateway):
+    connection = platform.session._connection
+    change_registry(platform, other_town("senml/a"))
+    wait_for(lambda: "senml/a" in platform.session._subscriptions._held)
+    time.sleep(0.2)
+    noise(gateway, "senml/a", 51.0)
+    wait_for(lambda: platform.values() == [51.0])
+    change_registry(platform, other_town("senml/b"))
+    wait_for(lambda: "senml/a" not in platform.session._subscriptions._held)
+    noise(gateway, "senml/a", 52.0)
+    noise(gateway, "senml/b", 53.0)
+    wait_for(lambda: platform.values() == [51.0, 53.0])
+    assert platform.session._connection == connection, "the same session"
+    assert platform.rejects() == []
+
+
+def test_a_filter_of_an_earlier_run_is_let_go(broker, gateway, tmp_path):
+    """A persistent session would bring it for ever; what comes meanwhile is a dead letter, not lost in silence."""
+    first = Platform(tmp_path, broker.port, other_town("senml/a"))
+    first.start()
+    noise(gateway, "senml/a", 51.0)
+    wait_for(lambda: first.values() == [51.0])
+    first.stop()
+    noise(gateway, "senml/a", 52.0)
+    second = Platform(tmp_path, broker.port)
+    second.start()
+    wait_for(lambda: second.session._subscriptions._held == set(SUBSCRIPTIONS))
+    wait_for(lambda: second.rejects() == ["unknown_topic"])
+    noise(gateway, "senml/a", 53.0)
+    publish(gateway, 1.0)
+    wait_for(lambda: second.values() == [51.0, 1.0])
+    assert second.rejects() == ["unknown_topic"]
+    second.stop()
+
+
+def test_a_gateways_refused_filter_is_its_own_trouble(platform, gateway, monkeypatch):
+    session = platform.session
+    monkeypatch.setattr("ingest.mqtt._CANARY_EVERY", 0.05)
+    connection = session._connection
+    change_registry(platform, other_town("senml/a"))
+    wait_for(lambda: "senml/a" in session._subscriptions._held)
+    session._asked[-1] = ["senml/a"]
+    session._on_subscribe(session._client, None, -1, [ReasonCode(PacketTypes.SUBACK, identifier=128)], None)
+    assert session.refused == {"senml/a"}
+    publish(gateway, 1.0)
+    wait_for(lambda: platform.values() == [1.0])
+    wait_for(lambda: not session.refused)
+    assert session._connection == connection
+
+
+def test_a_broker_tells_how_much_it_dropped_and_that_is_no_message(mosquitto, tmp_path):
+    broker = mosquitto(["sys_interval 1", "max_queued_messages 1"])
+    platform = Platform(tmp_path, broker.port)
+    platform.start()
+    wait_for(lambda: platform.session.dropped == 0)
+    asleep = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="asleep", clean_session=False)
+    asleep.username_pw_set("platform", WORD)
+    asleep.connect("127.0.0.1", broker.port)
+    asleep.loop_start()
+    asleep.subscribe("sw/v1/+/+/telemetry", 1)
+    time.sleep(0.5)
+    asleep.disconnect()
+    asleep.loop_stop()
+    client = calling("GW-0001")
+    client.connect("127.0.0.1", broker.port)
+    client.loop_start()
+    for value in range(20):
+        publish(client, value)
+    wait_for(lambda: (platform.session.dropped or 0) > 0)
+    assert platform.rejects() == []
+    client.disconnect()
+    client.loop_stop()
+    platform.stop()
+
+
+def test_a_broker_that_cuts_who_asks_for_its_counts_is_asked_no_more(platform, gateway):
+    session = platform.session
+    session._asked[-1] = [DROPS]
+    session._drop()
+    wait_for(lambda: not session.connected)
+    wait_for(lambda: session.connected)
+    assert session._secretive
+    publish(gateway, 1.0)
+    wait_for(lambda: platform.values() == [1.0])
 
 
 def test_a_refused_subscription_is_asked_for_again(platform, gateway):

@@ -14,7 +14,8 @@ from core.clock import HOUR, MILLISECOND, MINUTE, SECOND, ManualClock
 from core.journal import START, Entry, JournalError, JournalFull, Offset, Record, RecordKind
 from core.metrics import Metrics
 from core.sqlite_journal import SqliteJournal
-from devices.registry import Registry
+from devices.registry import GatewayRow, Registry
+from ingest.admission import Admission
 from ingest.gate import Gate
 from ingest.gateway_figures import GatewayFigures
 from ingest.mqtt import Arrival, Inbox, Receipt
@@ -30,6 +31,7 @@ from ingest.words import (
     RegistryChanged,
     RulesChanged,
     decode_control,
+    decode_event,
     decode_reject,
     encode,
 )
@@ -62,13 +64,14 @@ class Line:
         self.registry: Registry | Exception = small_registry()
         self.gate = Gate(small_registry())
         self.reader = RegistryReader(self.load_registry, self.gate.admission)
+        self.metrics = Metrics()
         self.subscribed, self.disabled = list[Sequence[str]](), list[tuple[str, str]]()
         self.pipeline = Pipeline(
             self.inbox,
             self.gate,
             self.journal,
             self.clock,
-            Metrics(),
+            self.metrics,
             folder / "gate.snapshot",
             Outlets(self.acknowledged.extend, lambda *_: None, self.subscribed.append, self.disable),
             self.reader,
@@ -215,6 +218,65 @@ def test_a_database_that_is_down_holds_up_no_reading(line: Line) -> None:
     line.message(9.0)
     line.pipeline.step()
     assert len(line.records(RecordKind.REJECT)) == 1, "and the registry is followed when it is back"
+
+
+def test_a_newer_registry_brings_its_topics(line: Line) -> None:
+    newer = small_registry()
+    newer.gateways["GW-0002"] = GatewayRow(1, "GW-0002", "senml", "", 0, "", 0, {"topic": ["senml/gw2"]})
+    line.registry = newer
+    line.journal.append([Entry(RecordKind.CONTROL, encode(RegistryChanged(2)))], line.clock.now())
+    line.seconds(3)
+    assert [list(topics)[-1] for topics in line.subscribed] == ["senml/gw2"]
+
+
+def small_bursts(line: Line) -> None:
+    """Every gateway may send 2,000 messages at once and 50 a second."""
+    line.gate.load(Admission.of(small_registry(), 50, 2_000))
+
+
+def test_a_flood_is_journalled_once_a_second_counted_and_ends_with_the_gateway_shut_out(line: Line) -> None:
+    """What is shed is acknowledged: the broker must not hold it."""
+    small_bursts(line)
+    for _ in range(20):
+        for _ in range(2_000):
+            line.message(1.0)
+        line.pipeline.step()
+        line.seconds(1)
+    rejects = [decode_reject(record.payload) for record in line.records(RecordKind.REJECT)]
+    assert {reject.reason for reject in rejects} == {"flood"}
+    assert len(rejects) <= len(line.records(RecordKind.TICK))
+    assert sum(reject.messages for reject in rejects) == 40_000 - len(line.qualities())
+    assert len(line.acknowledged) == 40_000
+    assert 4_000 < len(line.qualities()) < 10_000
+    shed = line.metrics.registry.get_sample_value("shouwang_shed_messages_total", {"level": "shut"})
+    assert shed == 40_000 - len(line.qualities())
+    events = [decode_event(record.payload) for record in line.records(RecordKind.EVENT)]
+    assert [(event.id, event.type, event.attributes["active"]) for event in events] == [("GW-0001", "flooding", True)]
+
+
+def test_a_gateway_that_floods_on_is_asked_to_be_shut_out(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.floods._PATIENCE", {True: 10 * SECOND, False: SECOND})
+    small_bursts(line)
+    for _ in range(20):
+        for _ in range(1_000):
+            line.message(1.0)
+        line.pipeline.step()
+        line.seconds(1)
+    assert [gateway for gateway, _ in line.disabled] == ["GW-0001"]
+    types = [decode_event(record.payload).type for record in line.records(RecordKind.EVENT)]
+    assert types == ["flooding", "shut_out"]
+
+
+def test_qos_0_is_counted_apart(line: Line) -> None:
+    line.message(1.0)
+    sent, receipt = line.inbox.take(1, 0)[0]
+    assert isinstance(sent, Message)
+    line.inbox.put(Arrival(msgspec.structs.replace(sent, qos=0), receipt))
+    line.message(2.0)
+    line.pipeline.step()
+    counted = line.metrics.registry.get_sample_value
+    assert (counted("shouwang_readings_qos0_total"), counted("shouwang_readings_total")) == (1, 2)
+    assert counted("shouwang_readings_at_least_once_total") == 0
 
 
 def test_the_same_state_comes_from_the_snapshot_and_from_the_whole_journal(line: Line, tmp_path: Path) -> None:
