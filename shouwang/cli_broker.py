@@ -103,7 +103,7 @@ def _tell(plan: MosquittoPlan, town: BrokerTown, changed: list[str], secret: Pat
     for problem in town.problems:
         errors.print(problem, style="yellow", markup=False, highlight=False, soft_wrap=True)
     admitted = sum(account.admitted for account in town.accounts.values())
-    host, scheme = plan.platform.address or "HOST", "mqtt" if plan.platform.is_local else "mqtts"
+    host, scheme = (plan.platform.address, "mqtt") if plan.platform.is_local else ("HOST", "mqtts")
     trust = f"?ca={plan.tls.ca}" if plan.tls and plan.tls.ca and scheme == "mqtts" else ""
     lines = [
         f"written    {', '.join(changed) or 'nothing: all was as it should be'} in {plan.folder}",

@@ -103,6 +103,17 @@ def test_an_open_listener_needs_tls() -> None:
     assert not Path("broker").exists()
 
 
+def test_with_tls_it_listens_to_all_and_tells_how_the_platform_gets_in() -> None:
+    tls = ["--mosquitto", "broker", "--user", USER, "--tls", "cert.pem", "key.pem", "--ca", "ca.pem"]
+    assert 'broker = "mqtt://platform:PASSWORD@127.0.0.1:8884"' in run("broker", "export", *tls).output
+    lines = Path("broker/mosquitto.conf").read_text(encoding="utf-8").splitlines()
+    assert "listener 8883" in lines
+    assert "listener 8884 127.0.0.1" in lines
+    assert lines.count(f"certfile {Path.cwd() / 'cert.pem'}") == 1
+    told = run("broker", "export", *tls, "--platform-listen", "0.0.0.0").output
+    assert f'broker = "mqtts://platform:PASSWORD@HOST:8884?ca={Path.cwd() / "ca.pem"}"' in told
+
+
 def test_a_dynamic_export_leaves_the_brokers_own_file() -> None:
     run("gateway", "password", "GW-1")
     run("broker", "export", "--mosquitto", "broker", "--user", USER, "--dynamic")
