@@ -109,10 +109,8 @@ class InfluxQueries:
             metrics = [labels.metrics[index] for index in np.unique(labels.metric[numbers]).tolist()]
             its_fields = [f"{metric}{ending}" for metric in metrics for ending in endings]
             selected = ", ".join(map(named, its_fields))
-            codes = [labels.devices[index].code for index in np.unique(labels.device[numbers]).tolist()]
-            for first in range(0, len(codes), _DEVICES_A_STATEMENT):
-                some = " OR ".join(f'"device" = {text(code)}' for code in codes[first : first + _DEVICES_A_STATEMENT])
-                where = f'WHERE ({some}) AND {span} GROUP BY "device", {_PLACES}'
+            for some in self._some_devices(numbers):
+                where = f'WHERE {some} AND {span} GROUP BY "device", {_PLACES}'
                 statements.append(f"SELECT {selected} FROM {named(kind)} {where}")
                 fields.append(its_fields)
         return statements, fields
@@ -125,23 +123,39 @@ class InfluxQueries:
         table = np.array(answer.values, np.float64)  # null becomes NaN; µs are exact up to 2255
         yield Cell(index, place == self._labels.devices[index].place, fields, table)
 
-    def newest(self) -> Iterator[tuple[int, int, float, int]]:
-        """The newest reading of every series that has one: series, at, value, quality."""
+    def newest(self, series: npt.NDArray[np.int32] | None = None) -> Iterator[tuple[int, int, float, int]]:
+        """The newest reading of each of these series, or of all, that has one: series, at, value, quality."""
         labels = self._labels
-        known = np.flatnonzero(labels.device >= 0).astype(np.int32)
-        statements, metrics = [], []
-        for kind, numbers in labels.by_type(known).items():
-            for metric in (labels.metrics[index] for index in np.unique(labels.metric[numbers]).tolist()):
-                asked = f"last({named(metric)}), {named(metric + '_q')}"
-                statements.append(f'SELECT {asked} FROM {named(kind)} GROUP BY "device"')
-                metrics.append(metric)
-        for first in range(0, len(statements), _STATEMENTS_A_REQUEST):
-            for number, answer in self._wire.query(self._bucket, statements[first : first + _STATEMENTS_A_REQUEST]):
+        asked = [
+            (metric, f'SELECT last({named(metric)}), {named(metric + "_q")} FROM {named(kind)} {some}GROUP BY "device"')
+            for kind, metric, some in self._groups(series)
+        ]
+        for first in range(0, len(asked), _STATEMENTS_A_REQUEST):
+            some_asked = asked[first : first + _STATEMENTS_A_REQUEST]
+            for number, answer in self._wire.query(self._bucket, [statement for _, statement in some_asked]):
                 index = labels.index.get(answer.tags.get("device", ""), -1)
-                series = labels.number(index, metrics[first + number]) if index >= 0 else -1
+                found = labels.number(index, some_asked[number][0]) if index >= 0 else -1
                 for at, value, quality in answer.values:
-                    if series >= 0 and value is not None:
-                        yield series, int(at), float(value), int(quality or 0)
+                    if found >= 0 and value is not None:
+                        yield found, int(at), float(value), int(quality or 0)
+
+    def _groups(self, series: npt.NDArray[np.int32] | None) -> Iterator[tuple[str, str, str]]:
+        """The measurements and metrics of these series, with a condition where only some devices are meant."""
+        labels = self._labels
+        all_known = np.flatnonzero(labels.device >= 0).astype(np.int32)
+        for kind, numbers in labels.by_type(all_known if series is None else series).items():
+            metrics = [labels.metrics[index] for index in np.unique(labels.metric[numbers]).tolist()]
+            somes = [""] if series is None else [f"WHERE {some} " for some in self._some_devices(numbers)]
+            yield from ((kind, metric, some) for metric in metrics for some in somes)
+
+    def _some_devices(self, numbers: npt.NDArray[np.int32]) -> list[str]:
+        """Conditions that together select the devices of these series."""
+        labels = self._labels
+        tests = [
+            f'"device" = {text(labels.devices[index].code)}' for index in np.unique(labels.device[numbers]).tolist()
+        ]
+        parts = (tests[first : first + _DEVICES_A_STATEMENT] for first in range(0, len(tests), _DEVICES_A_STATEMENT))
+        return [f"({' OR '.join(part)})" for part in parts]
 
     def counts(self, series: int, since: int, until: int) -> list[int]:
         """How many readings a series has within a span, for each place where its device stood."""

@@ -46,12 +46,22 @@ class _Written(NamedTuple):
 
 
 class InfluxStore:
-    """An `ingest.store.ReadingStore` in the bucket of `wire`'s address; `labels` tell what its series are now."""
+    """An `ingest.store.ReadingStore` in the bucket of `wire`'s address; `labels` tell what its series are now.
 
-    def __init__(self, wire: InfluxWire, ledger: Path, labels: Callable[[], Labels], most_raw: int = _MOST_RAW) -> None:
+    `written_here`: by this object, so that it knows the newest readings; else it asks for them each time.
+    """
+
+    def __init__(
+        self,
+        wire: InfluxWire,
+        ledger: Path,
+        labels: Callable[[], Labels],
+        most_raw: int = _MOST_RAW,
+        written_here: bool = True,
+    ) -> None:
         self._wire, self._bucket = wire, wire.address.bucket
         self._ledger, self._labels_now = Ledger(ledger), labels
-        self._most_raw = most_raw
+        self._most_raw, self._written_here = most_raw, written_here
         self._writing = threading.Lock()
         self._seen = threading.RLock()
         self._newest: Newest | None = None
@@ -78,7 +88,13 @@ class InfluxStore:
         return self._ledger.read().applied
 
     def latest(self, series: Sequence[int]) -> dict[int, Point]:
-        newest = self._loaded(self._labels_now())
+        labels = self._labels_now()
+        if not self._written_here:
+            queries = InfluxQueries(self._wire, self._bucket, labels)
+            rows = queries.newest(np.array(series, np.int32))
+            found = {number: Point(at, value, quality) for number, at, value, quality in rows}
+            return {number: found[number] for number in series if number in found}
+        newest = self._loaded(labels)
         with self._seen:
             return newest.points(series)
 

@@ -11,8 +11,11 @@ from ingest.store import FIVE_MINUTES, ONE_HOUR, ReadingStore
 from shouwang.settings import Settings
 
 
-def open_readings(settings: Settings, engine: Engine) -> ReadingStore:
-    """The store; one in a file is opened, one on a server at its first use. Raises StoreBusy, StoreUnavailable."""
+def open_readings(settings: Settings, engine: Engine, written_here: bool = True) -> ReadingStore:
+    """The store; one in a file is opened, one on a server at its first use. Raises StoreBusy, StoreUnavailable.
+
+    `written_here`: by this process; one on a server may be read by others.
+    """
     address = settings.influx
     if address is None:
         return DuckDbStore(settings.store_file).open()
@@ -20,7 +23,8 @@ def open_readings(settings: Settings, engine: Engine) -> ReadingStore:
     from ingest.influx_wire import InfluxWire  # noqa: PLC0415
 
     place = hashlib.sha256("\n".join((address.base, address.org, address.bucket)).encode()).hexdigest()[:12]
-    return InfluxStore(InfluxWire(address), settings.state / f"influx-{place}.ledger", labels_of(engine))
+    ledger = settings.state / f"influx-{place}.ledger"
+    return InfluxStore(InfluxWire(address), ledger, labels_of(engine), written_here=written_here)
 
 
 def kept_for(settings: Settings) -> dict[int, int]:

@@ -136,8 +136,8 @@ def build(settings: Settings, clock: Clock, roles: Collection[Role] = ROLES, gat
     ]
     platform = Platform(settings, clock, metrics, engine, journal, types, Lifecycle(parts))
     wire = _Wiring(platform, parts, lambda: load_registry(engine, types), gateways)
-    if "store" in roles:
-        wire.open_store()
+    if "store" in roles or ("console" in roles and settings.influx):
+        wire.open_store("store" in roles)
     wire.begin(registry, version)
     if "detect" in roles:
         wire.detect()
@@ -145,7 +145,7 @@ def build(settings: Settings, clock: Clock, roles: Collection[Role] = ROLES, gat
         wire.write_store()
     if "dispatch" in roles:
         wire.dispatch()
-    wire.keep_house()
+    wire.keep_house(platform.store if "store" in roles else None)
     if "console" in roles:
         wire.serve_console(live="ingest" in roles)
     if "ingest" in roles:
@@ -183,8 +183,8 @@ class _Wiring:
         self.platform.control(RegistryChanged(registry.version))
         self.platform.control(RulesChanged(rules))
 
-    def open_store(self) -> None:
-        store = open_readings(self.platform.settings, self.platform.engine)
+    def open_store(self, written_here: bool) -> None:
+        store = open_readings(self.platform.settings, self.platform.engine, written_here)
         self.platform.store = store
         self.parts.append(Cleanup("readings store", store.close))
 
@@ -212,13 +212,13 @@ class _Wiring:
             self._work(f"channel {name}", sending(Sender(p.engine, [adapter], p.clock, owner), p.clock))
         self._work("unknown channels", refusing(p.engine, list(p.settings.channels), p.clock))
 
-    def keep_house(self) -> None:
+    def keep_house(self, store: ReadingStore | None) -> None:
         p = self.platform
         keep = p.settings.keep_days * DAY
         detected = self._detected if p.watch else None
         reserve = p.settings.journal.reserve_bytes
         self.house = Housekeeping(
-            p.journal, p.engine, p.store, p.clock, p.metrics, detected, keep, reserve, self._beats, p.settings.canary_s
+            p.journal, p.engine, store, p.clock, p.metrics, detected, keep, reserve, self._beats, p.settings.canary_s
         )
         self._work("housekeeping", self.house.run)
 

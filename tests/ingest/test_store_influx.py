@@ -207,6 +207,19 @@ def test_a_long_curve_is_made_by_the_server(scene: Scene) -> None:
     np.testing.assert_allclose(curve.mean, parts.mean(axis=1), atol=1e-12)
 
 
+def test_another_process_reads_what_is_newest(scene: Scene) -> None:
+    store = scene.open()
+    reader = InfluxStore(scene.wire, scene.ledger, lambda: scene.labels, written_here=False)
+    asked = [5, 0, 1, 2, 4, 10**6, -1]
+    assert reader.latest(asked) == reader.latest([]) == {}
+    scene.append(store, (0, T, 1.0, 4), (1, T - 1, 2.0, 0), (4, T, 3.0, 0))
+    for _ in range(2):
+        assert reader.latest(asked) == store.latest(asked)
+        scene.append(store, (0, T + 1, 5.0, 0), (2, T, 6.0, 1), (300, T, 7.0, 0))
+    assert reader.latest(asked)[0] == Point(T + 1, 5.0, 0)
+    assert reader.latest(range(20_000)) == store.latest(range(20_000))
+
+
 class Killed(Exception):
     """Stands for the end of the process."""
 

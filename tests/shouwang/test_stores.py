@@ -24,7 +24,6 @@ from ingest.store import FIVE_MINUTES, ONE_HOUR
 from shouwang.cli_town import SHEETS
 from shouwang.settings import Settings, SettingsError, load_settings, masked
 from shouwang.stores import kept_for
-from shouwang.wiring import build
 from tests.devices.town_folder import NOW, write_town
 from tests.influx_server import InfluxOne, named_server
 from tests.servers import wait_until
@@ -179,7 +178,11 @@ def test_a_platform_starts_and_alarms_without_its_server_and_catches_up(own_serv
         assert values(platform) == [60.0]
         refused = "SELECT gateway, readings FROM dead_letter WHERE reason = 'store_refused'"
         soon(lambda: rows(platform, refused) == [("GW-1", 1)], "the dead letter")
-    assert build(settings, clock, roles=("store",)).lifecycle.stop() is None
+    with running(settings, clock, roles=("console",)) as apart:
+        assert values(apart) == [60.0]
+        number = rows(apart, "SELECT number FROM series WHERE device = 'GAS-1' AND metric = 'gas_lel'")[0][0]
+        assert apart.store
+        assert apart.store.latest([number])[number].value == 60.0
     wire = InfluxWire(address)
     asked = "SELECT * FROM gas GROUP BY *"
     ((_, answer),) = wire.query("readings", [asked])
