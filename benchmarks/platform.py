@@ -139,10 +139,10 @@ def _memory_mb(process: int, what: str) -> float:
 
 
 @contextmanager
-def running(settings: Settings, store: str = "") -> Iterator[Running]:
+def running(settings: Settings, store: str = "", **more: str) -> Iterator[Running]:
     """`shouwang run` as a process of its own, with these settings in its environment; `store` is its readings' URL.
 
-    Without its canary, which would be counted with what is measured.
+    `more` are settings by their names there, without the prefix. Without its canary, which would be counted too.
     """
     environment = {
         **os.environ,
@@ -153,6 +153,7 @@ def running(settings: Settings, store: str = "") -> Iterator[Running]:
         "SHOUWANG_RULES": f'["{DATA / "rules"}"]',
         "SHOUWANG_CANARY_S": "0",
         **({"SHOUWANG_STORE": store} if store else {}),
+        **{f"SHOUWANG_{name.upper()}": value for name, value in more.items()},
     }
     with (settings.state / "run.log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "shouwang", "run"], stdout=log, stderr=log, env=environment)

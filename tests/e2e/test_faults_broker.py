@@ -21,8 +21,8 @@ def test_what_the_broker_saved_before_it_was_killed_is_stored(mosquitto, tmp_pat
 
 @pytest.mark.soak
 @pytest.mark.timeout(400)
-def test_the_broker_killed_fifteen_times(mosquitto, tmp_path, record_property):
-    broker_dies(15, mosquitto(), tmp_path / "state", record_property)
+def test_the_broker_killed_ten_times(mosquitto, tmp_path, record_property):
+    broker_dies(10, mosquitto(), tmp_path / "state", record_property)
 
 
 def broker_dies(kills: int, broker: Mosquitto, state: Path, record_property) -> None:

@@ -1,9 +1,11 @@
 """InfluxDB taken away under the running platform: nothing lost, nothing twice, alerts on time, caught up soon after."""
 
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from tests.servers import program, wait_until
 
 _VALUES = 4
 _LATE_MS = 300
+_IN_HAND = 20_000
+"""Readings of the batch that the writer holds: counted as dropped when the journal lets them go, and stored after all."""
 _LIVE_S = 2
 """s of readings that a store which keeps up may still have before it."""
 
@@ -63,38 +67,88 @@ def test_a_minute_without_the_store_at_five_thousand_messages_a_second(server, t
     record_property("counts", counts)
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(400)
+def test_at_the_quota_only_what_the_store_still_waits_for_goes(server, tmp_path, record_property):
+    load, quota = Load(1_500, 1_500, 5, 75, 20), f"{8_000_000 / 2**30:.6f}"
+    with loaded(server, load, tmp_path, journal__quota_gb=quota) as run:
+        time.sleep(load.before)
+        server.stop_influxd(signal.SIGTERM)
+        time.sleep(load.away)
+        server.start_influxd()
+        taken = run.finish()
+        wait_until(lambda: in_store(run.address) + dropped(run.state) >= taken * _VALUES, "the rest in the store", 60)
+        assert run.platform.metric("shouwang_readings_total") == taken * _VALUES
+        counted, gone = dropped(run.state), taken * _VALUES - in_store(run.address)
+        assert gone > 0, "the quota was not reached"
+        assert gone <= counted <= gone + _IN_HAND
+    p99 = on_time(run.spans, load)
+    told = f"{taken} messages, {gone} readings gone, {counted} counted as dropped, alerts p99 {p99:.0f} ms"
+    record_property("counts", told)
+
+
 def store_away(server: InfluxOne, load: Load, folder: Path) -> str:
     """Publish, take the store away and give it back; in the end count what it holds."""
+    with loaded(server, load, folder) as run:
+        time.sleep(load.before)
+        server.stop_influxd(signal.SIGTERM)
+        left = behind(run.platform)
+        time.sleep(load.away)
+        assert behind(run.platform) > left, "the store was not away"
+        server.start_influxd()
+        caught_up = seconds_until_live(run.platform, load)
+        taken = run.finish()
+        wait_until(lambda: in_store(run.address) >= taken * _VALUES, "every reading in the store", 60)
+    assert in_store(run.address) == taken * _VALUES
+    p99 = on_time(run.spans, load)
+    assert caught_up <= 60
+    return f"{taken} messages, {len(run.spans)} alerts p99 {p99:.0f} ms, caught up {caught_up:.1f} s after its return"
+
+
+class Run:
+    """A platform under load. `spans` are the ms from each violation to its alert's row, known at the end."""
+
+    def __init__(self, platform: Running, port: int, load: Load, state: Path, address: InfluxAddress) -> None:
+        self.platform, self.state, self.address = platform, state, address
+        self.spans: list[float] = []
+        self._publishing = steady(port, load.devices, load.rate, load.seconds)
+        self._watching = threading.Thread(target=self._watch, args=(load.seconds,))
+        self._watching.start()
+
+    def _watch(self, seconds: float) -> None:
+        self.spans.extend(alert_latencies(self._publishing, self.state / "shouwang.db", seconds))
+
+    def finish(self) -> int:
+        """Wait for the publisher's end; how many messages the broker acknowledged."""
+        self._watching.join()
+        return int(self._publishing.communicate()[0])
+
+
+@contextmanager
+def loaded(server: InfluxOne, load: Load, folder: Path, **settings: str) -> Iterator[Run]:
+    """The platform with its readings in the server, and a publisher that has begun."""
     program(["mosquitto"], "mosquitto mosquitto-clients")
     address = make_buckets(server.address("town"))
     with private_mosquitto(folder) as port:
-        settings = settings_for(folder, port)
-        make_town(settings, load.devices)
-        with running(settings, url_of(address)) as platform:
+        chosen = settings_for(folder, port)
+        make_town(chosen, load.devices)
+        with running(chosen, url_of(address), **settings) as platform:
             platform.wait_until("shouwang_broker_connected", 1, 60)
-            publishing = steady(port, load.devices, load.rate, load.seconds)
-            spans: list[float] = []
-            database = settings.state / "shouwang.db"
-            watching = threading.Thread(
-                target=lambda: spans.extend(alert_latencies(publishing, database, load.seconds))
-            )
-            watching.start()
-            time.sleep(load.before)
-            server.stop_influxd(signal.SIGTERM)
-            left = behind(platform)
-            time.sleep(load.away)
-            assert behind(platform) > left, "the store was not away"
-            server.start_influxd()
-            caught_up = seconds_until_live(platform, load)
-            watching.join()
-            taken = int(publishing.communicate()[0])
-            wait_until(lambda: in_store(address) >= taken * _VALUES, "every reading in the store", 60)
-    assert in_store(address) == taken * _VALUES
+            yield Run(platform, port, load, chosen.state, address)
+
+
+def on_time(spans: list[float], load: Load) -> float:
+    """The p99 of the ms from violation to alert, which must be no later than ever."""
     assert len(spans) > load.seconds
     p99 = float(np.percentile(spans, 99))
     assert p99 <= _LATE_MS, f"alerts came late: {p99:.0f} ms"
-    assert caught_up <= 60
-    return f"{taken} messages, {len(spans)} alerts p99 {p99:.0f} ms, caught up {caught_up:.1f} s after its return"
+    return p99
+
+
+def dropped(state: Path) -> int:
+    """How many readings the quota took from the store."""
+    with closing(sqlite3.connect(f"file:{state / 'journal.db'}?mode=ro", uri=True)) as journal:
+        return int(journal.execute("SELECT dropped_readings FROM consumer WHERE name = 'store'").fetchone()[0])
 
 
 def behind(platform: Running) -> float:
