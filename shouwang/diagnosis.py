@@ -19,6 +19,7 @@ from detectors.rules import RuleErrors, load_packs
 from devices.device_types import CatalogueError, DeviceType, load_device_types
 from devices.registry import Registry, RegistryError, load_registry
 from ingest.mqtt import BrokerAddress, refusal_of
+from ingest.routes import Routes
 from ingest.store import StoreError
 from shouwang.migrate import Standing as Schema
 from shouwang.migrate import schema_state
@@ -57,7 +58,7 @@ def diagnose(settings: Settings, clock: Clock) -> list[Finding]:
         registry, finding = _registry(settings, types)
         findings.append(finding)
         if registry:
-            findings += _journal(settings, registry, clock)
+            findings += [*_registrations(registry), *_journal(settings, registry, clock)]
     return findings
 
 
@@ -183,6 +184,12 @@ def _registry(settings: Settings, types: dict[str, DeviceType]) -> tuple[Registr
         text += f"; {locked} gateways have no password and can't connect: `shouwang town password GATEWAY`"
         return registry, Finding("town", Standing.DOUBTFUL, text)
     return registry, _good("town", text)
+
+
+def _registrations(registry: Registry) -> Iterator[Finding]:
+    """Gateways whose format, options or topics can't work: nothing but version 1 is heard of them."""
+    for gateway, problem in Routes(registry).problems.items():
+        yield Finding(f"gateway {gateway}", Standing.BROKEN, problem)
 
 
 def _journal(settings: Settings, registry: Registry, clock: Clock) -> Iterator[Finding]:
