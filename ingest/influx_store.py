@@ -155,14 +155,17 @@ class InfluxStore:
             self._wire.close()
 
     def _loaded(self, labels: Labels) -> Newest:
+        """The newest readings, asked for once; without the lock, so that a server that hangs holds up one thread."""
         with self._seen:
-            if self._newest is None:
-                newest = Newest()
-                newest.reach(len(labels.device) - 1)
-                for series, at, value, quality in InfluxQueries(self._wire, self._bucket, labels).newest():
-                    if at > newest.at[series]:
-                        newest.at[series], newest.value[series], newest.quality[series] = at, value, quality
-                self._newest = newest
+            if self._newest is not None:
+                return self._newest
+        newest = Newest()
+        newest.reach(len(labels.device) - 1)
+        for series, at, value, quality in InfluxQueries(self._wire, self._bucket, labels).newest():
+            if at > newest.at[series]:
+                newest.at[series], newest.value[series], newest.quality[series] = at, value, quality
+        with self._seen:
+            self._newest = self._newest or newest  # nothing was written before the first of them was there
             return self._newest
 
     def _write(
