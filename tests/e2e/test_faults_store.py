@@ -24,7 +24,7 @@ from tests.servers import program, wait_until
 _VALUES = 4
 _LATE_MS = 300
 _IN_HAND = 20_000
-"""Readings of the batch that the writer holds: counted as dropped when the journal lets them go, and stored after all."""
+"""Readings of the batch that the writer holds: counted when the journal lets them go, and stored after all."""
 _LIVE_S = 2
 """s of readings that a store which keeps up may still have before it."""
 
