@@ -14,10 +14,10 @@ ALIAS = "alias"
 class Admitted(NamedTuple):
     """One gateway's devices: series numbers by device name and metric spelling, and codes of names that are aliases.
 
-    `index` is the gateway's place among the registry's; `life` names the life-safety devices.
+    `place` is the gateway's index in the registry; `life` names the life-safety devices.
     """
 
-    index: int
+    place: int
     series: dict[str, Mapping[str, int]]
     aliases: dict[str, str]
     life: set[str]

@@ -79,11 +79,12 @@ class Batch:
 
     def traffic(self, messages: Sequence[Message], rows: int, gateways: Sequence[str]) -> Traffic:
         """What each message brought, once all its rows are known."""
+        ends = np.array([*self.starts[1:], rows], np.int64)
         return Traffic(
             gateways,
             np.array(self.senders, np.int64),
             np.array([message.received_at for message in messages], np.int64),
-            np.diff(np.array(self.starts, np.int64), append=rows),
+            ends - np.array(self.starts, np.int64),
             np.array([message.qos == 0 for message in messages], np.bool_),
         )
 

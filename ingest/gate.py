@@ -131,7 +131,7 @@ class Gate:
         if passage is Passage.SHUT or message.replayed_from or not admitted:
             batch.senders.append(-1)
         else:
-            batch.senders.append(admitted.index)
+            batch.senders.append(admitted.place)
         if passage is Passage.SHUT:
             return
         if route is None or admitted is None:
@@ -230,8 +230,8 @@ class Gate:
         times = np.array([at], np.int64), np.array([received_at], np.int64)
         if implausible(*times)[0]:
             at, flag = message.stands_at, int(Quality.TIME_REPLACED)
-        clock = 0 if flag else int(self.clocks.correction[admitted.index])
-        if not flag and self.clocks.off[admitted.index]:
+        clock = 0 if flag else int(self.clocks.correction[admitted.place])
+        if not flag and self.clocks.off[admitted.place]:
             flag |= int(Quality.CLOCK_OFF)
         if age_of(at, received_at, self.outages, clock) > _EVENT_LATE:
             flag |= int(Quality.AGED)

@@ -72,4 +72,4 @@ def test_life_safety_devices_are_known_by_all_their_names():
 def test_retired_devices_are_not_admitted():
     admitted = admitted_devices(town())
     assert "GAS-0002" not in admitted["GW-0001"].series
-    assert {code: own.index for code, own in admitted.items()} == {"GW-0001": 0, "GW-0002": 1}
+    assert {code: own.place for code, own in admitted.items()} == {"GW-0001": 0, "GW-0002": 1}
