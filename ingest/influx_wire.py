@@ -26,6 +26,8 @@ _SHOWN = 300  # characters of an answer
 _GZIP = 16 + zlib.MAX_WBITS
 _DROPPED = re.compile(r"\bdropped[= ](\d+)")
 _CONFLICT = re.compile(r'field type conflict: input field "([^"]+)" on measurement "([^"]+)"')
+_OF_LINES = re.compile(r"partial write|pars(e|ing)|retention|conflict|\bpoints?\b|\bfield\b|\bmax-")
+"""What a refusal says when it is the lines' fault; any other 400 is a proxy's, or the request's as a whole."""
 _NO_BUCKET = (
     "database not found",
     "not found: bucket",
@@ -108,9 +110,9 @@ class InfluxWire:
             )
         except ApiException as error:
             text = _words(error.body)
-            if error.status not in (400, 413, 422):
-                raise self._unavailable(error.status or 0, text, bucket) from error
-            return _refusal(error.status, text)
+            if error.status == 413 or (error.status in (400, 422) and _OF_LINES.search(text)):
+                return _refusal(error.status, text)
+            raise self._unavailable(error.status or 0, text, bucket) from error
         except (HTTPError, OSError) as error:
             raise StoreUnavailable(f"{self.address.base} can't be written: {error}") from error
         return None

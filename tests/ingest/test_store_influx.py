@@ -1,4 +1,4 @@
-"""What only a store in an InfluxDB can be asked: refused lines, kills, moved devices, quality flags, a server away."""
+"""What only a store in an InfluxDB can be asked: refused lines, kills, moved devices, quality flags."""
 
 import os
 import random
@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,77 +14,20 @@ import pytest
 
 from core.clock import DAY, HOUR, SystemClock
 from core.journal import Offset
-from ingest.influx_address import InfluxAddress
 from ingest.influx_labels import Labels
-from ingest.influx_setup import probe, set_up
+from ingest.influx_setup import set_up
 from ingest.influx_store import InfluxStore
 from ingest.influx_wire import InfluxWire
-from ingest.store import Appended, Counts, Point, StoreUnavailable
+from ingest.store import Appended, Counts, Point
 from ingest.words import Block
-from tests.influx_server import InfluxOne, make_buckets, named_server, small_labels
+from tests.influx_server import small_labels
 from tests.ingest.append_forever import block
+from tests.ingest.influx_scene import AddressOf, Scene, T, address_of, scene, values
+
+__all__ = ["address_of", "scene"]
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("influx_append_forever.py")
-T = 1_790_000_000_000_000
-ALL = (0, 2**62)
-AddressOf = Callable[[str], InfluxAddress]
-
-
-@pytest.fixture(params=["1.x", "2.x"], scope="module")
-def address_of(request: pytest.FixtureRequest) -> Iterator[AddressOf]:
-    """The address of a bucket on each engine in turn."""
-    if request.param == "1.x":
-        yield request.getfixturevalue("influx_one").address
-        return
-    with named_server() as address:
-        yield lambda bucket: address._replace(bucket=bucket)
-
-
-class Counted(InfluxWire):
-    """A wire that counts the writes."""
-
-    writes = 0
-
-    def write(self, bucket: str, lines: bytes) -> object:  # type: ignore[override]
-        self.writes += 1
-        return super().write(bucket, lines)
-
-
-class Scene:
-    """A bucket of its own, and stores in it over one ledger."""
-
-    def __init__(self, address: InfluxAddress, folder: Path) -> None:
-        self.address, self.ledger = address, folder / "influx.ledger"
-        self.labels: Labels = small_labels(20_000)
-        self.offset = 0
-        self.opened: list[InfluxStore] = []
-        self.wire = Counted(address)
-
-    def open(self) -> InfluxStore:
-        """A store; a second one knows what a new process would know."""
-        self.wire = Counted(self.address)
-        self.opened.append(InfluxStore(self.wire, self.ledger, lambda: self.labels))
-        return self.opened[-1]
-
-    def append(self, store: InfluxStore, *rows: tuple[int, int, float, int]) -> Appended:
-        """Append one block of (series, at, value, quality)."""
-        self.offset += 1
-        series, at, value, quality = zip(*rows, strict=True)
-        return store.append([(Offset(0, self.offset), Block.of(series, at, at, value, quality))])
-
-
-@pytest.fixture
-def scene(address_of: AddressOf, tmp_path: Path) -> Iterator[Scene]:
-    made = Scene(make_buckets(address_of(f"s{random.getrandbits(48):x}")), tmp_path)
-    yield made
-    for store in made.opened:
-        store.close()
-
-
-def values(store: InfluxStore, series: int) -> dict[int, float]:
-    curve = store.range(series, *ALL, 10**6)
-    return dict(zip(curve.at.tolist(), curve.mean.tolist(), strict=True))
 
 
 def test_a_bad_line_alone_is_refused_and_its_neighbours_are_stored(scene: Scene) -> None:
@@ -319,72 +261,3 @@ def test_a_lost_ledger_is_made_up_from_the_journal(scene: Scene) -> None:
     assert store.applied() == Offset(0, 0)
     assert store.append([(Offset(0, 1), Block.of([0, 0], [T, T + 1], [T, T], [1.0, 2.0]))]) == Appended(0, 2, 0)
     assert values(store, 0) == {T: 1.0, T + 1: 2.0}
-
-
-def test_a_missing_bucket_says_what_to_do(address_of: AddressOf, tmp_path: Path) -> None:
-    address = address_of(f"never_made_{random.getrandbits(32):x}")
-    scene = Scene(address, tmp_path)
-    store = scene.open()
-    with pytest.raises(StoreUnavailable, match="run `shouwang store init`"):
-        scene.wire.write(address.bucket, f"gas level=1.0 {T}".encode())
-    with pytest.raises(StoreUnavailable, match="run `shouwang store init`"):
-        probe(address)
-    store.close()
-
-
-def test_buckets_are_made_once_and_their_retention_follows(address_of: AddressOf) -> None:
-    address = address_of(f"b{random.getrandbits(48):x}")
-    assert all("made" in line for line in set_up(address, {address.bucket: 30})[:1])
-    assert all("stands" in line for line in set_up(address, {address.bucket: 30}))
-    assert "its retention is 60 days now" in set_up(address, {address.bucket: 60})[0]
-    assert all("stands" in line for line in set_up(address, {address.bucket: 60}))
-    assert probe(address)
-
-
-def test_a_wrong_token_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    with named_server() as address:
-        wire = InfluxWire(address._replace(token="wrong", bucket="any"))
-        with pytest.raises(StoreUnavailable, match="refuses the token"):
-            wire.write("any", b"")
-        with pytest.raises(StoreUnavailable, match="refuses the token"):
-            list(wire.query("any", ["SHOW MEASUREMENTS"]))
-        wire.close()
-
-
-@pytest.fixture
-def small_proxy() -> Iterator[InfluxOne]:
-    """An InfluxDB whose proxy takes only small bodies."""
-    server = InfluxOne.installed(largest="4k")
-    server.start()
-    yield server
-    server.stop()
-
-
-def test_a_server_goes_away_and_comes_back_and_a_body_may_be_too_large(small_proxy: InfluxOne, tmp_path: Path) -> None:
-    scene = Scene(make_buckets(small_proxy.address("town")), tmp_path)
-    store = scene.open()
-    random_values = np.random.default_rng(3).random(4_000).tolist()
-    rows = [(series, T, value, 0) for series, value in enumerate(random_values)]
-    assert scene.append(store, *rows) == Appended(4_000, 0, 0), "halved until it fits"
-    small_proxy.stop_influxd(signal.SIGKILL)
-    with pytest.raises(StoreUnavailable, match="502"):
-        scene.append(store, (0, T + 1, 1.0, 0))
-    with pytest.raises(StoreUnavailable, match="502"):
-        store.range(0, *ALL, 10)
-    scene.offset -= 1
-    small_proxy.start_influxd()
-    assert scene.append(store, (0, T + 1, 1.0, 0)) == Appended(1, 0, 0)
-    assert store.counts() == Counts(4_001, 0)
-    assert values(store, 0) == {T: random_values[0], T + 1: 1.0}
-    store.close()
-
-
-def test_a_port_where_nobody_listens_is_a_store_that_is_away(tmp_path: Path) -> None:
-    scene = Scene(InfluxAddress("http://127.0.0.1:1", "any", "town", "readings"), tmp_path)
-    store = scene.open()
-    assert store.applied() == Offset(0, 0)
-    assert store.counts() == Counts(0, 0)
-    for ask in (lambda: scene.append(store, (0, T, 1.0, 0)), lambda: store.latest([0]), lambda: store.retain(T)):
-        with pytest.raises(StoreUnavailable):
-            ask()
-    store.close()
