@@ -26,8 +26,12 @@ _SHOWN = 300  # characters of an answer
 _GZIP = 16 + zlib.MAX_WBITS
 _DROPPED = re.compile(r"\bdropped[= ](\d+)")
 _CONFLICT = re.compile(r'field type conflict: input field "([^"]+)" on measurement "([^"]+)"')
-_OF_LINES = re.compile(r"partial write|pars(e|ing)|retention|conflict|\bpoints?\b|\bfield\b|\bmax-")
-"""What a refusal says when it is the lines' fault; any other 400 is a proxy's, or the request's as a whole."""
+_OF_LINES = re.compile(r"partial write|pars(e|ing)|retention|conflict|\bpoints?\b|\bfield\b")
+_LIMIT = "limit exceeded"
+"""What a refusal says when it is the lines' fault, and when it is a limit that the operator may raise.
+
+Any other 400 is a proxy's, or the request's as a whole.
+"""
 _NO_BUCKET = (
     "database not found",
     "not found: bucket",
@@ -110,7 +114,8 @@ class InfluxWire:
             )
         except ApiException as error:
             text = _words(error.body)
-            if error.status == 413 or (error.status in (400, 422) and _OF_LINES.search(text)):
+            of_lines = error.status in (400, 422) and _OF_LINES.search(text) and _LIMIT not in text
+            if of_lines or error.status == 413:
                 return _refusal(error.status, text)
             raise self._unavailable(error.status or 0, text, bucket) from error
         except (HTTPError, OSError) as error:

@@ -84,6 +84,7 @@ def test_a_server_goes_away_and_comes_back_and_a_body_may_be_too_large(small_pro
     [
         "<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>",
         '{"error":"invalid precision \\"us\\" (use n, u, ms, s, m or h)"}',
+        '{"error":"partial write: max-values-per-tag limit exceeded (100000/100000): tag=\\"device\\" dropped=1"}',
         '{"code":"invalid","message":"Please provide either orgID or org"}',
     ],
 )
