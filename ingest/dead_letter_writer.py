@@ -52,7 +52,7 @@ def ask_for_replay(connection: Connection, letters: Iterable[int], now: int) -> 
     """Mark letters to be replayed by the process that ingests; how many. One that was cut can't be."""
     asked = 0
     for letter in letters:
-        wanted = update(dead_letter).where(dead_letter.c.id == letter, dead_letter.c.reason != CUT)
+        wanted = update(dead_letter).where(dead_letter.c.id == letter, dead_letter.c.reason.not_in(CUT))
         asked += connection.execute(wanted.values(replay_asked_at=now, replayed_at=None)).rowcount
     return asked
 

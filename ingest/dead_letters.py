@@ -34,8 +34,8 @@ KEPT_AN_HOUR = 1_000
 """So many rejects an hour of one gateway and reason are kept in full."""
 EXCERPT = 256
 """So many bytes of a payload are in a list."""
-CUT = "oversize"
-"""The reason whose payloads the gate cuts: what is left of them can't be replayed."""
+CUT = ("disabled_gateway", "flood", "oversize")
+"""The reasons whose payloads are cut, or stand for many: what is left of them can't be replayed."""
 _PAGE = 200
 _LONGEST_GATEWAY, _LONGEST_REASON = 64, 32
 
@@ -81,7 +81,7 @@ class DeadLetter:
     @property
     def replayable(self) -> bool:
         """Whether the gate can be given it again: what was cut is no message any more."""
-        return self.reason != CUT
+        return self.reason not in CUT
 
 
 class RejectTotal(NamedTuple):
@@ -199,7 +199,7 @@ def replayable(
     last = -1
     asked = select(columns.journal_n, columns.id, columns.topic, columns.payload, columns.received_at, columns.retained)
     asked = asked.where(
-        *_filter(gateway, reason, since, contains), columns.replayed_at.is_(None), columns.reason != CUT
+        *_filter(gateway, reason, since, contains), columns.replayed_at.is_(None), columns.reason.not_in(CUT)
     )
     asked = asked.order_by(columns.journal_n)
     while page := connection.execute(asked.where(columns.journal_n > last).limit(_PAGE)).all():
@@ -218,7 +218,7 @@ def ask_for_all(
 ) -> int:
     """Have every letter replayed that `replayable` would give; how many. One statement, however many they are."""
     columns = dead_letter.c
-    waiting = update(dead_letter).where(columns.replayed_at.is_(None), columns.reason != CUT)
+    waiting = update(dead_letter).where(columns.replayed_at.is_(None), columns.reason.not_in(CUT))
     chosen = waiting.where(*_filter(gateway, reason, since, contains))
     return connection.execute(chosen.values(replay_asked_at=now)).rowcount
 

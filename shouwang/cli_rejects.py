@@ -89,7 +89,7 @@ def replay(
         refused = sorted(number for number in chosen if not ask_for_replay(connection, [number], now))
     out.print(f"{len(chosen) - len(refused)} to be replayed")
     if refused:
-        raise fail(f"can't be replayed, unknown or cut as oversize: {', '.join(map(str, refused))}")
+        raise fail(f"can't be replayed, unknown, too large, or only a sample of many: {', '.join(map(str, refused))}")
 
 
 @app.command("enrol")

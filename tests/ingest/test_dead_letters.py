@@ -138,10 +138,10 @@ def test_any_text_a_topic_may_hold_is_kept(connection: Connection) -> None:
 def test_replays_in_order_of_arrival_and_once(connection: Connection) -> None:
     rejects = [reject(at=NOW + n, payload=b"%d" % n, retained=n == 3) for n in range(450)]
     rejects[7] = reject("GW-0002")
-    rejects[8] = reject(reason="oversize")
+    rejects[8], rejects[9], rejects[10] = (reject(reason=why) for why in ("oversize", "flood", "disabled_gateway"))
     keep(connection, numbered(rejects), Offset(0, 450))
     found = list(replayable(connection, gateway="GW-0001"))
-    expected = [n for n in range(450) if n not in {7, 8}]
+    expected = [n for n in range(450) if n not in {7, 8, 9, 10}]
     assert [message for _, message in found] == [
         Message("sw/v1/GW-0001/telemetry", b"%d" % n, NOW + n, n == 3) for n in expected
     ]
