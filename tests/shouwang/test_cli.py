@@ -125,7 +125,7 @@ def test_a_replay_asks_for_what_was_chosen(letters: list[int]) -> None:
 def test_a_replay_says_what_cannot_be_replayed(letters: list[int]) -> None:
     result = run("rejects", "replay", letters[0], letters[2], 999, fails=1)
     assert result.stdout == "1 to be replayed\n"
-    assert result.stderr == f"can't be replayed, unknown or cut as oversize: {letters[2]}, 999\n"
+    assert result.stderr == f"can't be replayed, unknown, too large, or only a sample of many: {letters[2]}, 999\n"
 
 
 # status and doctor ----------------------------------------------------------------------------------------------------
