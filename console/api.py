@@ -20,6 +20,7 @@ from console.services import Services
 from console.worklist import Filter, queue, tab_counts
 from core.clock import SECOND
 from core.database import reading
+from ingest.history import history
 
 router = APIRouter(prefix="/api/v1", tags=["console"])
 MOST_POINTS = 2_000
@@ -138,14 +139,14 @@ def series(
     until: Annotated[int, Query(ge=0)],
     points: Annotated[int, Query(ge=2, le=MOST_POINTS)] = 800,
 ) -> Response:
-    """A series' curve over [since, until): raw where it fits, else the least, mean and greatest of buckets."""
+    """A series' curve over [since, until): raw where it fits, else the least, mean and greatest of parts."""
     if services.store is None:
         raise NotFound("error.no_store")
     with reading(services.engine) as connection:
         facts = dossier.series_facts(connection, number)
     if facts is None:
         raise NotFound("error.no_series")
-    curve = services.store.range(number, since, until, points)
+    curve = history(services.store, number, since, until, points, services.clock.now() - services.keep)
     metric = services.types[facts["type"]].metrics[facts["metric"]]
     columns = {name: getattr(curve, name).tolist() for name in ("at", "low", "mean", "high")}
     return answer({**facts, "unit": metric.unit, "zh": metric.name_zh, "en": metric.name_en, **columns})

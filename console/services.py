@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from alerts.town_view import TownView
-from core.clock import Clock
+from core.clock import DAY, Clock
 from detectors.rules import RuleSet
 from devices.device_types import DeviceType
 from ingest.store import ReadingStore
@@ -28,7 +28,7 @@ class Services:
     `store` is None when the readings store belongs to another process: curves then say so. `town` and `rules` give
     the ones in force. `journal_control` appends a control record. `counters` gives `readings_per_s` and `lag_ms`
     (how far detection is behind the journal); a missing key is shown as unknown. `base_url` is the address that
-    people open, such as `http://127.0.0.1:8080`.
+    people open, such as `http://127.0.0.1:8080`. `keep` µs back the store has readings, further back only roll-ups.
     """
 
     engine: Engine
@@ -39,6 +39,7 @@ class Services:
     rules: Callable[[], RuleSet]
     journal_control: Callable[[Control], object]
     counters: Callable[[], LiveFigures] = no_figures
+    keep: int = 730 * DAY
     demo: bool = False
     base_url: str = "http://127.0.0.1:8080"
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)

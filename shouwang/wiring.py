@@ -39,7 +39,7 @@ from ingest.tables import applied
 from ingest.words import Control, RegistryChanged, RulesChanged, encode
 from ingest.writer import StoreWriter
 from shouwang.canary import Canary, Hop, Passage, Standing
-from shouwang.cutting import cutting
+from shouwang.cutting import Standings
 from shouwang.embedded import EmbeddedBrokerPart
 from shouwang.housekeeping import Housekeeping
 from shouwang.migrate import migrate
@@ -241,6 +241,7 @@ class _Wiring:
             rules=_rules_of(p.engine),
             journal_control=p.control,
             counters=self.house.figures if live else no_figures,
+            keep=p.settings.keep_days * DAY,
             demo=p.settings.demo,
             base_url=p.settings.console.address,
             metrics=p.metrics.registry,
@@ -257,7 +258,10 @@ class _Wiring:
             url, reload = broker.url, broker.follow
             cut: Callable[[str], None] = broker.disable
         else:
-            cut = cutting(BrokerAddress.parse(url), self.registry)
+            standings = Standings(BrokerAddress.parse(url), self.registry)
+            standings.follow(registry)
+            cut, reload = standings.cut, standings.read
+            self._work("broker accounts", standings.run)
         limits = p.settings.ingest
         inbox, gate = Inbox(), Gate(registry, limits.gateway_messages_per_s, limits.gateway_burst)
         held = p.settings.state / "subscriptions.json"

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
-from core.clock import MINUTE, SECOND
+from core.clock import DAY, MINUTE, SECOND
 from core.journal import Offset
 from detectors.words import Severity
 from ingest.duckdb_store import DuckDbStore
+from ingest.store import FIVE_MINUTES, RollUp
 from ingest.words import Block
 from tests.console.console_scene import Town, Visit, console_on
 
@@ -70,6 +72,19 @@ def test_a_curve_comes_from_the_store_within_its_points(town: Town, store: DuckD
     assert 0 < len(curve["at"]) <= 100
     assert max(curve["high"]) == 59.0
     assert raw["mean"] == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+def test_a_curve_of_years_ago_comes_from_the_roll_ups(town: Town, store: DuckDbStore) -> None:
+    ago = (town.clock.now() - 3 * 365 * DAY) // FIVE_MINUTES * FIVE_MINUTES
+    start = np.array([ago, ago + FIVE_MINUTES])
+    low, mean, high = np.array([1.0, 2.0]), np.array([3.0, 4.0]), np.array([5.0, 6.0])
+    store.put_rollup(FIVE_MINUTES, RollUp(np.zeros(2, np.int32), start, low, mean, high, np.array([10, 10])))
+    town.store = store
+    with console_on(town) as url:
+        visit = Visit(url)
+        curve = visit("disp").get(f"/api/v1/series/0?since={ago}&until={ago + 3 * FIVE_MINUTES}").json()
+        visit.close()
+    assert (curve["low"], curve["mean"], curve["high"]) == ([1.0, 2.0], [3.0, 4.0], [5.0, 6.0])
 
 
 def test_without_a_store_a_curve_says_so(visit: Visit) -> None:
