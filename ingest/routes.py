@@ -6,6 +6,7 @@ from typing import NamedTuple
 from paho.mqtt.matcher import MQTTMatcher
 
 from devices.registry import Registry
+from ingest.filter_owners import FilterOwners
 from ingest.formats import FORMATS, Dialect
 from ingest.formats.options import OptionsRefused
 from ingest.formats.v1 import PREFIX, SUBSCRIPTIONS, VersionOne
@@ -24,7 +25,8 @@ class Routes:
     """Topics to gateways, as one registry has them.
 
     Every gateway may speak version 1 under its own prefix; what its registered format adds arrives on that format's
-    topics. `problems` tells which registrations can't work: bad options, or a topic filter that another gateway has.
+    topics. `problems` tells which registrations can't work: bad options, or a filter that shares topics with
+    another gateway's.
     """
 
     def __init__(self, registry: Registry) -> None:
@@ -32,7 +34,8 @@ class Routes:
         self.dialects: dict[str, Dialect] = {}
         self._by_topic: dict[str, Route | None] = {}
         self._matcher = MQTTMatcher()  # type: ignore[no-untyped-call]
-        self._owners: dict[str, str] = {}
+        self._filters: set[str] = set()
+        self._owners = FilterOwners()
         self._own = {code: Route(code, VersionOne(code)) for code in registry.gateways}
         for gateway in registry.gateways.values():
             self._add(gateway.code, gateway.format, gateway.attributes)
@@ -40,7 +43,7 @@ class Routes:
     @property
     def subscriptions(self) -> tuple[str, ...]:
         """All topic filters to subscribe to."""
-        return (*SUBSCRIPTIONS, *sorted(self._owners))
+        return (*SUBSCRIPTIONS, *sorted(self._filters))
 
     def speaks_as(self, before: "Routes", gateway: str) -> bool:
         """Whether the gateway speaks the convention that it spoke before, so that what is remembered of it holds."""
@@ -68,8 +71,8 @@ class Routes:
             return
         self.dialects[code] = dialect
         for topic in dialect.topics:
-            if topic in self._owners:
-                self.problems[code] = f"{topic} belongs to {self._owners[topic]} already"
+            if (owner := self._owners.claim(topic, code)) != code:
+                self.problems[code] = f"{topic} means topics that {owner} has already"
                 continue
-            self._owners[topic] = code
+            self._filters.add(topic)
             self._matcher[topic] = Route(code, dialect)

@@ -70,8 +70,18 @@ def test_two_gateways_on_one_filter_are_a_problem_of_the_second():
     registry = town(topics=["plant/#"])
     registry.gateways["GW-0002"] = GatewayRow(1, "GW-0002", "scripted", "", 0, "", 0, {"topics": ["plant/#", "b/#"]})
     routes = Routes(registry)
-    assert routes.problems == {"GW-0002": "plant/# belongs to GW-0001 already"}
+    assert routes.problems == {"GW-0002": "plant/# means topics that GW-0001 has already"}
     assert [routes.find(topic).gateway for topic in ("plant/x", "b/x")] == ["GW-0001", "GW-0002"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("first", "second"), [("plant/+", "plant/#"), ("plant/#", "plant/x"), ("+/x", "plant/+")])
+def test_a_wider_or_narrower_filter_takes_no_message_of_another_gateway(first, second):
+    registry = town(topics=[first])
+    registry.gateways["GW-0002"] = GatewayRow(1, "GW-0002", "scripted", "", 0, "", 0, {"topics": [second]})
+    routes = Routes(registry)
+    assert routes.problems == {"GW-0002": f"{second} means topics that GW-0001 has already"}
+    assert routes.subscriptions == (*SUBSCRIPTIONS, first)
+    assert routes.find("plant/x").gateway == "GW-0001"  # type: ignore[union-attr]
 
 
 def test_an_unknown_topic_is_a_dead_letter():
