@@ -9,7 +9,16 @@ from typing import Any, Self
 from devices.registry import Registry
 from ingest.mqtt import BrokerAddress
 from shouwang.broker_accounts import broker_town
-from shouwang.dynamic_security import Client, Held, Step, SyncPlan, password_commands, plan_sync, steps_for
+from shouwang.dynamic_security import (
+    Client,
+    Held,
+    Step,
+    SyncPlan,
+    password_commands,
+    plan_sync,
+    standing_steps,
+    steps_for,
+)
 from shouwang.short_session import BrokerSilent, ShortSession
 
 _COMMANDS = "$CONTROL/dynamic-security/v1"
@@ -52,6 +61,12 @@ class DynamicSecurity:
     def plan(self, registry: Registry) -> SyncPlan:
         """What makes the broker's accounts those of the registry."""
         return plan_sync(self.held(), broker_town(registry, self._platform, self._client_id), self._platform)
+
+    def restand(self, registry: Registry) -> list[Step]:
+        """Bring to the broker which of its gateways are shut out; the steps that were taken."""
+        steps = list(standing_steps(self.held(), broker_town(registry, self._platform, self._client_id)))
+        self.take(steps)
+        return steps
 
     def take(self, steps: Sequence[Step]) -> None:
         """Take these steps. Raises PluginRefused at the first that the plugin refuses."""

@@ -162,6 +162,15 @@ def steps_for(held: Held, account: BrokerAccount) -> Iterator[Step]:
         yield Step({"command": "enableClient", "username": name}, "it may connect again")
 
 
+def standing_steps(held: Held, town: BrokerTown) -> Iterator[Step]:
+    """What lets in again, and shuts out, the clients that the broker knows, as the registry has it; nothing else."""
+    for account in town.accounts.values():
+        for step in steps_for(held, account) if account.username in held.clients else ():
+            kind = step.command["command"]
+            if kind == "enableClient" or (kind == "disableClient" and account.disabled):
+                yield step
+
+
 def _why_shut(account: BrokerAccount) -> str:
     if account.disabled:
         return "it is disabled"
