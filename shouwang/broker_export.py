@@ -19,6 +19,7 @@ CONF, PASSWORDS, ACL, DYNAMIC = "mosquitto.conf", "passwords", "acl", "dynamic-s
 PLUGINS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib", "/usr/local/lib")
 PLUGIN = "mosquitto_dynamic_security.so"
 _MARK = "# shouwang broker export, of what follows: "
+_LARGEST = 4 * MAX_PAYLOAD  # what is larger the broker acknowledges and forgets; up to this the gate tells of it
 _IN_FLIGHT = 5_000
 _QUEUED = 1_000_000_000  # no limit but the bytes; with 0, 2.0.11 cuts whoever publishes where it may not, or too much
 _SALT = 12
@@ -112,7 +113,7 @@ def configuration(plan: MosquittoPlan) -> str:
         "persistent_client_expiration 30d",
         "",
         "# limits",
-        f"message_size_limit {MAX_PAYLOAD}",
+        f"message_size_limit {_LARGEST}",
         "",
         "set_tcp_nodelay true",
         "sys_interval 10",

@@ -11,6 +11,7 @@ import pytest
 
 from devices.credentials import hash_password
 from devices.registry import Registry
+from ingest.refusals import MAX_PAYLOAD
 from shouwang.broker_accounts import broker_town
 from shouwang.broker_export import (
     ExportRefused,
@@ -196,13 +197,15 @@ def test_a_broker_that_does_not_let_us_in_is_told(broker: ExportedBroker) -> Non
         pass
 
 
-def test_an_oversize_message_goes_nowhere_and_one_at_the_limit_arrives(broker: ExportedBroker) -> None:
+def test_what_is_larger_than_the_gates_limit_reaches_it_to_be_told_of(broker: ExportedBroker) -> None:
+    largest = 2**20 - 100  # with its topic
     with platform(broker) as heard, gateway(broker) as a:
         heard.subscribe("sw/v1/#")
-        a.publish("sw/v1/GW-A/telemetry", bytes(256 * 1024 + 1))
-        a.publish("sw/v1/GW-A/telemetry", bytes(256 * 1024))
-        wait_until(lambda: bool(heard.heard), "the message at the limit")
-        assert [len(payload) for _, payload in heard.heard] == [256 * 1024]
+        for size in (2**20 + 1, largest, MAX_PAYLOAD + 1):
+            a.publish("sw/v1/GW-A/telemetry", bytes(size))
+        assert not a.cut
+        wait_until(lambda: len(heard.heard) == 2, "the messages that the broker takes")
+        assert [len(payload) for _, payload in heard.heard] == [largest, MAX_PAYLOAD + 1]
 
 
 def test_exporting_again_changes_nothing_and_only_the_owner_reads(tmp_path: Path) -> None:
@@ -256,7 +259,7 @@ def test_the_holding_settings() -> None:
         "autosave_on_changes false",
         "max_queued_messages 1000000000",
         "max_queued_bytes 1073741824",
-        "message_size_limit 262144",
+        "message_size_limit 1048576",
     ):
         assert line in lines
     assert lines.count("certfile /c") == 1, "the platform's own listener is on this machine"
