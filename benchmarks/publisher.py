@@ -15,6 +15,7 @@ from core.clock import MILLISECOND, SystemClock
 
 _SLOT = 0.01  # s
 _ANSWERS = 60.0  # s
+_KEEPALIVE = 5  # s: a starved paho may sleep until its next ping, and what it holds would seem late
 _HIGH_EVERY = 13  # slots; no divisor of a turn, so that a meter that was too high is normal the next time
 
 
@@ -33,7 +34,7 @@ def publish(port: int, devices: int, rate: int, seconds: int) -> int:
         taken += 1
 
     client.on_publish = on_publish
-    client.connect("127.0.0.1", port)
+    client.connect("127.0.0.1", port, _KEEPALIVE)
     client.loop_start()
     clock, device = SystemClock(), 0
     began = time.monotonic()
