@@ -1,8 +1,9 @@
 """Gateways that send more than they can have to say: judged before anything is decoded, life-safety devices shed last.
 
-Each gateway has a token bucket that holds hours of its devices' usual pace, so that a backlog passes at once. When it
-is empty, a second one of four times the rate lets messages through of which only life-safety devices are heard; beyond
-that messages are refused unread. All that is refused is counted, and told once a second, not once a message.
+Each gateway has a token bucket that holds hours of its devices' usual pace, so that a backlog passes at once, and more
+after the platform itself was away. When it is empty, a second one of four times the rate lets messages through of which
+only life-safety devices are heard; beyond that messages are refused unread. All that is refused is counted, and told
+once a second, not once a message.
 """
 
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ UNREGISTERED = ""
 _PACES = 20  # times the usual one
 _HOLDS = 3 * HOUR
 _LIFE_RATES = 4
+_CATCHES_UP = 4  # times the usual pace
 _COST_BYTES = 1024
 _QUIET = MINUTE
 _PAUSE = 5 * SECOND  # shedding goes on over a pause this long
@@ -161,19 +163,23 @@ class Floods:
     def load(self, limits: Mapping[str, Limit], disabled: frozenset[str]) -> None:
         """Take a newer registry's limits; what is left in the buckets stays."""
         limits = {UNREGISTERED: Limit(FLOOR, BURST, life=False), **limits}
-        before, credit = self._buckets, self.credit
+        self.credit = {code: -1.0 if code in disabled else self._left(code, limit) for code, limit in limits.items()}
+        before = self._buckets
         self._buckets = {
             code: _Bucket(limit, min(limit.burst, before[code].life_credit), before[code].filled)
             if code in before
             else _Bucket(limit, limit.burst)
             for code, limit in limits.items()
         }
-        self.credit = {
-            code: -1.0 if code in disabled else min(limit.burst, max(0.0, credit.get(code, limit.burst)))
-            for code, limit in limits.items()
-        }
         self._disabled = {code: self._disabled.get(code, _Disabled()) for code in disabled}
         self._floods = {code: flood for code, flood in self._floods.items() if code in limits}
+
+    def _left(self, gateway: str, limit: Limit) -> float:
+        """What is left under another limit: of the burst at most the new one, and what was held while we were away."""
+        if gateway not in self.credit:
+            return limit.burst
+        credit, before = self.credit[gateway], self._buckets[gateway].limit.burst
+        return max(0.0, min(limit.burst, credit)) + max(0.0, credit - before)
 
     def passage(self, gateway: str, message: Message) -> Passage:
         """What becomes of a message that the gateway's credit does not cover."""
@@ -205,11 +211,17 @@ class Floods:
         """Count values that a message in LIFE_ONLY passage had of other devices."""
         self._floods[gateway].readings += readings
 
+    def away(self, span: int) -> None:
+        """The platform heard nothing for `span` µs: what gateways sent meanwhile comes at once, beside their bursts."""
+        for code, bucket in self._buckets.items():
+            if code not in self._disabled:
+                self.credit[code] += _CATCHES_UP * bucket.limit.burst * span / _HOLDS
+
     def _fill(self, gateway: str, now: int) -> None:
-        bucket = self._buckets[gateway]
+        bucket, credit = self._buckets[gateway], self.credit[gateway]
         passed = max(0, now - bucket.filled) if bucket.filled else 0
-        filled = self.credit[gateway] + bucket.limit.rate * passed / SECOND
-        self.credit[gateway], bucket.filled = min(bucket.limit.burst, filled), now
+        filled = min(bucket.limit.burst, credit + bucket.limit.rate * passed / SECOND)
+        self.credit[gateway], bucket.filled = max(credit, filled), now  # more than a burst is left from `away`
 
     def _life(self, bucket: _Bucket, now: int) -> float:
         passed = max(0, now - bucket.life_filled) if bucket.life_filled else 0

@@ -290,6 +290,7 @@ class Gate:
             case Lost():
                 self.outages.lost(control.at)
             case Connected():
+                self._floods.away(self.outages.length(control.at))
                 self.outages.connected(control.at)
             case Remembered(gateway, memory):
                 self._recall(gateway, memory)

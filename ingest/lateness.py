@@ -38,6 +38,10 @@ class Outages(msgspec.Struct):
             self.ends = [*self.ends, max(at, self.open_since)][-_OUTAGES_KEPT:]
             self.open_since = 0
 
+    def length(self, now: int) -> int:
+        """How long the open outage lasts, 0 when none is."""
+        return max(0, now - self.open_since) if self.open_since else 0
+
     def spans(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Starts and ends as arrays; an open outage has no end yet."""
         starts, ends = list(self.starts), list(self.ends)

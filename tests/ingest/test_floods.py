@@ -14,7 +14,7 @@ from devices.registry import GatewayRow, Registry
 from ingest.batch import Judged
 from ingest.floods import BURST, FLOOR, FloodReport, Limit, cost_of, limit_of, limits_of, verdict
 from ingest.gate import Gate
-from ingest.words import Message, decode_event, decode_reject, encode
+from ingest.words import Connected, Lost, Message, decode_event, decode_reject, encode
 from tests.ingest.test_gate import NOW, TYPES, gas, small_registry, telemetry
 
 RATE, ROOM = 10.0, 100.0
@@ -242,3 +242,35 @@ def test_the_defaults_are_those_of_the_settings():
     from shouwang.settings import IngestSettings
 
     assert (IngestSettings().gateway_messages_per_s, IngestSettings().gateway_burst) == (FLOOR, BURST)
+
+
+def test_what_came_to_the_broker_while_we_were_away_is_no_flood():
+    """Eight hours of a device's pace at once, then a second outage's beside a bucket that was used up."""
+    gate = Gate(town(), RATE, ROOM)
+    for begin in (NOW, NOW + 10 * HOUR):
+        end = begin + 8 * HOUR
+        gate.control(Lost(begin))
+        gate.control(Connected(end))
+        held = [noise(begin + n * 5 * SECOND) for n in range(8 * 720)]
+        held = [msgspec.structs.replace(message, received_at=end) for message in held]
+        judged, report = second(gate, held, end)
+        assert len(judged.block) == len(held)
+        assert (report.rejects, report.events, report.disable) == ([], [], [])
+
+
+def test_an_outage_of_ours_lets_no_endless_flood_in():
+    gate = Gate(town(), RATE, ROOM)
+    gate.control(Lost(NOW - HOUR))
+    gate.control(Connected(NOW))
+    burst = limits_of(town(), RATE, ROOM)["GW-0002"].burst
+    judged = gate.judge([noise(NOW) for _ in range(4 * int(burst))])
+    assert len(judged.block) < 3 * burst
+
+
+def test_a_gateway_that_is_shut_out_gains_nothing_by_our_outage():
+    registry = town()
+    registry.gateways["GW-0002"] = GatewayRow(1, "GW-0002", "v1", "", 0, "", NOW - HOUR)
+    gate = Gate(registry, RATE, ROOM)
+    gate.control(Lost(NOW - HOUR))
+    gate.control(Connected(NOW))
+    assert len(gate.judge([noise(NOW)]).block) == 0
