@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from ingest.formats.field_map import LONGEST_NAME
 from ingest.formats.hj212_frames import Packet, cut, framed, packet
 from ingest.formats.hj212_memory import Memory, incomplete, joined, newest
 from ingest.formats.items import Answer, Item, Measured, Refused, Remember
@@ -149,20 +150,22 @@ def _report_time(read: Packet, times: dict[str, str]) -> str:
     report = f"{read.head['MN']}/{read.head.get('QN', '')}"
     time = given or times.get(report, "")
     times.pop(report, None)
-    if time and len(number) < 5 and len(last) < 5 and int(number) < int(last):
+    short = len(number) < 5 and len(last) < 5 and len(report) <= LONGEST_NAME and len(time) < 20
+    if time and short and int(number) < int(last):
         times[report] = time
     return time
 
 
 def _factors(read: Packet, time: str) -> list[_Factor]:
-    """The packet's factors, each with its own SampleTime or else the report's time."""
-    kinds: dict[str, dict[str, str]] = {}
+    """The packet's factors, each at its own SampleTime, else at the DataTime before it, else at the report's time."""
+    kinds: dict[tuple[str, str], dict[str, str]] = {}
     for group in read.groups:
+        time = group.get("DataTime", time)
         for name, value in group.items():
             code, dash, kind = name.rpartition("-")
             if dash:
-                kinds.setdefault(code, {})[kind.lower()] = value
-    return [_Factor(code, own.get("sampletime", time), own) for code, own in kinds.items()]
+                kinds.setdefault((code, time), {})[kind.lower()] = value
+    return [_Factor(code, own.get("sampletime", told), own) for (code, told), own in kinds.items()]
 
 
 def _milliseconds(spelled: str) -> int | None:
