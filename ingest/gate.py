@@ -19,8 +19,9 @@ from ingest.batch import Batch, Judged, Run, Traffic, deltas_of
 from ingest.clocks import CLOCK, Clocks, clock_event
 from ingest.floods import BURST, FLOODING, FLOOR, UNREGISTERED, FloodReport, Floods, Passage
 from ingest.formats.items import Answer, Happened, Item, Measured, Reach, Refused, Remember, Status
+from ingest.formats.refusals import few
 from ingest.lateness import EARLIEST, Outages, age_of, implausible, judge
-from ingest.refusals import part, reject, stranger, whole_refusal
+from ingest.refusals import bounded, part, reject, stranger, whole_refusal
 from ingest.words import (
     Block,
     Connected,
@@ -147,11 +148,14 @@ class Gate:
     def _take(
         self, index: int, message: Message, gateway: str, admitted: Admitted, items: Iterable[Item], batch: Batch
     ) -> None:
+        first = len(batch.rejects)
         for item in items:
             if type(item) is Measured:
                 self._measured(index, message, gateway, admitted, item, batch)
             else:
                 self._other(message, gateway, admitted, item, batch)
+        if len(batch.rejects) > first + 1:
+            batch.rejects[first:] = bounded(message, gateway, batch.rejects[first:])
 
     def _life_only(self, gateway: str, admitted: Admitted, items: Iterable[Item]) -> Iterator[Item]:
         """What is heard of a gateway that floods: its life-safety devices, and itself."""
@@ -277,12 +281,15 @@ class Gate:
     def _refuse_infinite(
         self, messages: Sequence[Message], batch: Batch, block: Block, finite: npt.NDArray[np.bool_]
     ) -> None:
-        """Refuse values that are no numbers."""
+        """Refuse values that are no numbers, those of a message together."""
+        told: dict[tuple[int, str], list[str]] = {}
         for run in batch.runs:
             for row in np.flatnonzero(~finite[run.start : run.end]) + run.start:
                 metric = self._registry.metrics[self._registry.metric[int(block.series[row])]]
-                refused = Refused("not_finite", f"{run.device} {metric} is not a finite number", 1)
-                batch.rejects.append(reject(messages[run.message], run.gateway, refused))
+                told.setdefault((run.message, run.gateway), []).append(f"{run.device} {metric}")
+        for (message, gateway), names in told.items():
+            refused = Refused("not_finite", f"{few(names)}: not a finite number", len(names))
+            batch.rejects.append(reject(messages[message], gateway, refused))
 
     def control(self, control: Control) -> None:
         """Follow what was journalled about the platform's own session."""

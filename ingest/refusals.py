@@ -12,7 +12,10 @@ from ingest.words import Block, Message, Reject
 
 MAX_PAYLOAD = 256 * 1024
 """Bytes; a larger message is refused."""
+MOST_REFUSALS = 1_000
+"""Dead letters of one message; where it would be more, it becomes one."""
 _KEPT_OF_OVERSIZE = 1024
+_TOLD = 300  # characters
 
 
 def reject(message: Message, gateway: str, refused: Refused) -> Reject:
@@ -24,6 +27,15 @@ def reject(message: Message, gateway: str, refused: Refused) -> Reject:
         message.topic, payload, message.stands_at, gateway, refused.reason, refused.detail, refused.readings,
         message.retained,
     )  # fmt: skip
+
+
+def bounded(message: Message, gateway: str, rejects: list[Reject]) -> list[Reject]:
+    """The refusals of one message; one for all of them, with the whole message, where they are far more than it."""
+    size = sum(len(each.payload) + len(each.detail) for each in rejects)
+    if len(rejects) <= MOST_REFUSALS and size <= 4 * MAX_PAYLOAD:
+        return rejects
+    told = f"{rejects[0].detail[:_TOLD]}; and {len(rejects) - 1} more refusals"
+    return [reject(message, gateway, Refused(rejects[0].reason, told, sum(each.readings for each in rejects)))]
 
 
 def part(

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 _DEEPEST = 32
 """Levels that `flattened` descends."""
+LONGEST_NAME = 256
+"""Characters of a name that a message may repeat: longer ones would make gigabytes of it."""
 _KEYS = ("metric", "scale", "offset", "values")
 
 
@@ -76,6 +78,8 @@ class FieldMap:
 def flattened(nested: Mapping[str, object]) -> dict[str, object]:
     """An object's leaves under dotted paths, those of arrays under their index; below 32 levels nothing.
 
+    What lies under a path of more than 256 characters is not taken apart.
+
     >>> flattened({"ENERGY": {"Power": 12}, "probes": [{"t": 1.5}]})
     {'ENERGY.Power': 12, 'probes.0.t': 1.5}
     """
@@ -85,6 +89,8 @@ def flattened(nested: Mapping[str, object]) -> dict[str, object]:
 def _leaves(path: str, value: object, depth: int) -> Iterator[tuple[str, object]]:
     if not isinstance(value, dict | list):
         yield path[:-1], value
+    elif len(path) > LONGEST_NAME:
+        yield path[:LONGEST_NAME], value
     elif depth < _DEEPEST:
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _leaves(f"{path}{key}.", inner, depth + 1)

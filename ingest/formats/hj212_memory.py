@@ -14,6 +14,8 @@ WAITS = 60 * SECOND
 """µs for which the beginning of a frame waits for its rest."""
 MOST = 64
 """Beginnings, and reports, that are kept; of more the newest."""
+MOST_BYTES = 64 * 1024
+"""Bytes of beginnings that are kept, for each change of them is journalled."""
 _Kept = TypeVar("_Kept")
 
 
@@ -53,7 +55,10 @@ class Joined(NamedTuple):
         if not rest:
             return self.others
         since = self.since if len(rest) > len(message.payload) else message.received_at
-        return newest({**self.others, message.topic: Partial(rest, since)})
+        kept = newest({**self.others, message.topic: Partial(rest, since)})
+        while len(kept) > 1 and sum(len(topic) + len(partial.data) for topic, partial in kept.items()) > MOST_BYTES:
+            kept.pop(next(iter(kept)))
+        return kept
 
 
 def joined(memory: Memory, message: Message) -> Joined:

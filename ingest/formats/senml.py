@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ingest.formats.field_map import huge, type_name
+from ingest.formats.field_map import LONGEST_NAME, huge, type_name
 from ingest.formats.items import Item, Measured, Refused
 from ingest.formats.json_text import NotJson, loads
 from ingest.formats.memory import Memoryless
@@ -34,6 +34,7 @@ _DEFAULT = "senml/{gateway}/#"
 _URN = re.compile(r"(urn:dev:[^:]+:[^:/_]+)[:/_]+(.+)")
 _NUMBERS = ("bt", "bv", "bs", "v", "s", "t", "ut", "bver")
 _TEXTS = ("bn", "bu", "n", "u", "vs", "vd")
+_BASE_TEXTS = ("bn", "bu")  # every record that follows repeats them
 _LABELS = frozenset((*_NUMBERS, *_TEXTS, "vb"))
 _VALUES = ("v", "vb", "vs", "vd", "s")
 _NO_NUMBER = {"vd": "must be a number, not binary data", "s": "must be a value, not a sum alone"}
@@ -165,6 +166,8 @@ def _wrong(record: dict[str, Any]) -> str:
             return f"{label} is too large"
         if label in _TEXTS and not isinstance(value, str):
             return f"{label} must be a text, not {type_name(value)}"
+        if label in _BASE_TEXTS and len(value) > LONGEST_NAME:
+            return f"{label} is longer than {LONGEST_NAME} characters"
         if label == "vb" and not isinstance(value, bool):
             return f"vb must be true or false, not {type_name(value)}"
     return ""

@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 import msgspec
 from google.protobuf.message import DecodeError
 
+from ingest.formats.field_map import LONGEST_NAME
 from ingest.formats.items import Answer, Item, Measured, Reach, Refused, Remember, Status
 from ingest.formats.options import Options
 from ingest.formats.refusals import few, refusal
@@ -260,10 +261,10 @@ def asks(node: Node, now: int) -> bool:
 
 
 def declared(payload: Any) -> Birth:
-    """The aliases and data types in a birth."""
+    """The aliases and data types in a birth; none of names that are too long to be kept."""
     names, types = dict[int, str](), dict[str, int]()
     for metric in payload.metrics:
-        if name := metric.name.decode(errors="replace"):
+        if (name := metric.name.decode(errors="replace")) and len(name) <= LONGEST_NAME:
             types[name] = metric.datatype
             if metric.HasField("alias"):
                 names[metric.alias] = name
@@ -275,7 +276,7 @@ def _place(topic: str) -> tuple[str, str]:
     match topic.split("/"):
         case [_, _, ("NBIRTH" | "NDEATH" | "NDATA" | "NCMD") as kind, _]:
             return kind, ""
-        case [_, _, ("DBIRTH" | "DDEATH" | "DDATA" | "DCMD") as kind, _, device] if device:
+        case [_, _, ("DBIRTH" | "DDEATH" | "DDATA" | "DCMD") as kind, _, device] if 0 < len(device) <= LONGEST_NAME:
             return kind, device
     return "", ""
 

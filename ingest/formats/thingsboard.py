@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from ingest.formats.field_map import type_name
+from ingest.formats.field_map import LONGEST_NAME, type_name
 from ingest.formats.items import Item, Measured, Reach
 from ingest.formats.json_text import NotJson, loads
 from ingest.formats.memory import Memoryless
@@ -77,6 +77,10 @@ class ThingsBoard(Memoryless):
         for device, entries in body.items():
             if not device:
                 yield refusal("wrong_type", "a device without a name", 0, _encode({device: entries}))
+                continue
+            if len(device) > LONGEST_NAME:
+                why = f"{device[:40]}… is longer than {LONGEST_NAME} characters"
+                yield refusal("wrong_type", why, 0, _encode({device: entries}))
                 continue
             if not isinstance(entries, list):
                 why = f"{device}: must be an array of entries, not {type_name(entries)}"

@@ -17,6 +17,7 @@ import msgspec
 
 from ingest.formats.items import Happened, Item, Measured, Refused, Status
 from ingest.formats.memory import Memoryless
+from ingest.formats.refusals import few
 from ingest.words import Message
 
 PREFIX = "sw/v1/"
@@ -128,10 +129,9 @@ def _salvage_entry(entry: Any, device: str | None) -> list[Item]:
         return [_refused(entry, device, "t must be milliseconds since 1970 as a number", len(entry["values"]))]
     good = {metric: value for metric, value in entry["values"].items() if isinstance(value, int | float)}
     items: list[Item] = [Measured(name, good, t)] if good else []
-    for metric, value in entry["values"].items():
-        if metric not in good:
-            part = {**entry, "values": {metric: value}}
-            items.append(_refused(part, device, f"{metric} must be a number, not {_type_name(value)}", 1))
+    if bad := {metric: value for metric, value in entry["values"].items() if metric not in good}:
+        why = few([f"{metric} must be a number, not {_type_name(value)}" for metric, value in bad.items()])
+        items.append(_refused({**entry, "values": bad}, device, why, len(bad)))
     return items
 
 

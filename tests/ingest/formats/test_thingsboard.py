@@ -145,10 +145,11 @@ def test_a_device_without_a_name_is_refused():
 
 
 def test_a_refusal_stays_short_whatever_was_sent():
-    body = {"d" * 5_000: [{"n" * 5_000: "x", **{f"m{number}": "x" for number in range(99)}}]}
+    body = {"d" * 250: [{"n" * 5_000: "x", **{f"m{number}": "x" for number in range(99)}}]}
     ((_, detail, readings),) = refusals(decode(body))
 
-    assert (readings, len(detail)) == (100, 500)
+    assert readings == 100
+    assert 400 < len(detail) <= 500
 
 
 def test_a_prefix_goes_before_every_topic():
