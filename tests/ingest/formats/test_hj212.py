@@ -183,7 +183,8 @@ def test_a_factors_own_sample_time_stands_before_the_reports() -> None:
 
 
 def test_each_of_several_times_in_a_frame_has_its_own_values() -> None:
-    cp = f"DataTime={_TIME};a34004-Rtd=35;a34004-Flag=N;DataTime=20260921221420;a34004-Rtd=36,a34004-Flag=D;a34002-Rtd=80"
+    first = f"DataTime={_TIME};a34004-Rtd=35;a34004-Flag=N"
+    cp = f"{first};DataTime=20260921221420;a34004-Rtd=36,a34004-Flag=D;a34002-Rtd=80"
     items = _Gateway().send(framed(_data(cp)))
     assert _values(items) == [("DUST1", {"a34004": 35}, _T), ("DUST1", {"a34002": 80}, _T + 60_000)]
     ((reason, _, readings),) = _refusals(items)
