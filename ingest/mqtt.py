@@ -20,6 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from core.clock import Clock
 from core.lifecycle import Worker
 from ingest.formats.v1 import SUBSCRIPTIONS
+from ingest.mqtt_network import Network
 from ingest.subscriptions import Change, Subscriptions
 from ingest.words import Connected, Control, Lost, Message
 
@@ -31,6 +32,7 @@ _CUTS_BY_CANARY = 3  # in a row, before any canary returned: the broker cuts us 
 _CANARIES_MISSED = 5
 _REFUSED_AGAIN = 30  # canaries
 _TLS_SCHEMES = {"mqtts"}
+_NO_TEXT = "\ufffd"  # in no gateway's topics
 DROPS = "$SYS/broker/publish/messages/dropped"
 """Where Mosquitto tells how many messages it dropped since its start."""
 
@@ -156,6 +158,7 @@ class BrokerSession:
         self._unanswered = 0
         self._probing: list[Worker] = []
         self._client = self._make_client()
+        self._network = Network(self._client, _FIRST_RETRY, _LONGEST_RETRY)
 
     def _make_client(self) -> paho.Client:
         address = self._address
@@ -163,7 +166,6 @@ class BrokerSession:
             CallbackAPIVersion.VERSION2, client_id=address.client_id, clean_session=False, manual_ack=True
         )
         sign_in(client, address)
-        client.reconnect_delay_set(_FIRST_RETRY, _LONGEST_RETRY)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
@@ -173,8 +175,7 @@ class BrokerSession:
 
     def start(self) -> None:
         """Begin to connect, and to try again for as long as it takes."""
-        self._client.connect_async(self._address.host, self._address.port, _KEEPALIVE)
-        self._client.loop_start()
+        self._network.start(self._address.host, self._address.port, _KEEPALIVE)
         self._probing.append(Worker("canary", self._probe))
         self._probing[0].start()
 
@@ -182,8 +183,7 @@ class BrokerSession:
         while self._probing:
             self._probing.pop().stop(timeout)
         client = self._client
-        client.disconnect()
-        client.loop_stop()
+        self._network.stop(timeout)
         # no cycle is left: a collector might free the client's sockets before the client closes them
         client.on_connect = client.on_subscribe = client.on_disconnect = client.on_message = None
         client.on_unsubscribe = None
@@ -321,7 +321,7 @@ class BrokerSession:
             tell("broker connection ended", broker=self._address.host, reason=str(reason))
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        topic = message.topic
+        topic = _topic_of(message)
         if topic == DROPS:  # no sign that the subscription to readings lives
             self.dropped = int(message.payload) if message.payload.isdigit() else self.dropped
             return
@@ -332,6 +332,14 @@ class BrokerSession:
         receipt = Receipt(self._connection, message.mid, message.qos)
         received = Message(topic, bytes(message.payload), self._heard, message.retain, qos=message.qos)
         self._inbox.put(Arrival(received, receipt))
+
+
+def _topic_of(message: paho.MQTTMessage) -> str:
+    """Its topic, which not every broker checks to be text; what is raised in a callback ends paho's thread for good."""
+    try:
+        return message.topic
+    except UnicodeDecodeError:
+        return _NO_TEXT
 
 
 def refusal_of(address: BrokerAddress, timeout: float = 5.0) -> str:

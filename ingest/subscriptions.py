@@ -22,14 +22,14 @@ class Subscriptions:
     """The wanted topic filters, and those that the broker may still hold for the session.
 
     A filter is written down before it is asked for and struck out when it was let go, so that a kill in between leaves
-    nothing unknown at the broker. Without a file it knows only of this run.
+    nothing unknown at the broker. Without a file, or with one that can't be written, it knows only of this run.
     """
 
     def __init__(self, wanted: Iterable[str], file: Path | None = None) -> None:
         self._lock = threading.Lock()
         self._wanted = list(wanted)
         self._file = file
-        self._held = self._read()
+        self._held = self._written = self._read()
         self._asked: set[str] = set()
 
     @property
@@ -58,14 +58,17 @@ class Subscriptions:
             self._keep((self._held - set(topics)) | set(self._wanted))
 
     def _keep(self, held: set[str]) -> None:
-        if held == self._held:
-            return
         self._held = held
-        if self._file is None:
+        if self._file is None or held == self._written:
             return
         unfinished = self._file.with_name(self._file.name + ".part")
-        unfinished.write_bytes(msgspec.json.encode(sorted(held)))
-        unfinished.replace(self._file)
+        try:
+            unfinished.write_bytes(msgspec.json.encode(sorted(held)))
+            unfinished.replace(self._file)
+        except OSError as error:  # to hear is worth more than to let go after a kill
+            _log.warning("subscriptions not written down", why=str(error))
+        else:
+            self._written = held
 
     def _read(self) -> set[str]:
         if self._file is None or not self._file.exists():

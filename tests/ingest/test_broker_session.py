@@ -185,6 +185,18 @@ def test_a_refused_subscription_is_asked_for_again(platform, gateway):
     wait_for(lambda: platform.values() == [1.0])
 
 
+def test_a_topic_that_is_no_text_is_refused_and_ends_nothing(platform, gateway):
+    """A broker that does not check what it passes on: an exception would end the client's thread for good."""
+    message = paho.MQTTMessage(7, b"sw/v1/GW-0001/\xff\xfe")
+    message.payload, message.qos = b"{}", 1
+    session = platform.session
+    session._client._handle_on_message(message)
+    wait_for(lambda: platform.rejects() != [])
+    assert platform.rejects() == ["unknown_topic"]
+    publish(gateway, 1.0)
+    wait_for(lambda: platform.values() == [1.0])
+
+
 def test_a_receipt_of_an_earlier_connection_acknowledges_nothing(platform, broker, gateway, monkeypatch):
     session, sent = platform.session, []
     monkeypatch.setattr(session._client, "ack", lambda mid, qos: sent.append(mid))

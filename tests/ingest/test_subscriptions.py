@@ -50,3 +50,13 @@ def test_a_damaged_file_is_left(tmp_path: Path):
     file = tmp_path / "held"
     file.write_bytes(b"{")
     assert Subscriptions(["a"], file).begin(anew=True) == Change(["a"], [])
+
+
+def test_a_file_that_cannot_be_written_keeps_no_gateway_unheard(tmp_path: Path):
+    """A full disk: better an old filter that stays at the broker than a session that never subscribes."""
+    folder = tmp_path / "state"
+    topics = Subscriptions(["a"], folder / "held")
+    assert topics.begin(anew=True) == Change(["a"], [])
+    folder.mkdir()
+    assert topics.begin(anew=True) == Change(["a"], [])
+    assert Subscriptions([], folder / "held").begin(anew=True).gone == ["a"], "written as soon as it can be"
