@@ -154,9 +154,8 @@ class Pipeline:
         for control in controls:
             self._gate.control(control)
             self._metrics.broker_connected.set(isinstance(control, Connected))
-        judged = self._judged(messages)
-        told = [*controls, *self._gate.remembered(judged)]
-        entries = [Entry(RecordKind.CONTROL, encode(control)) for control in told] + _entries(judged)
+        judged, its_entries = self._judged(messages)
+        entries = _controls(controls) + its_entries
         report = None
         if self._tick_due(now):
             report = self._gate.tick(now)
@@ -172,14 +171,16 @@ class Pipeline:
         if report:
             self._tell(report)
 
-    def _judged(self, messages: Sequence[Message]) -> Judged:
+    def _judged(self, messages: Sequence[Message]) -> tuple[Judged, list[Entry]]:
         try:
-            return self._gate.judge(messages)
+            judged = self._gate.judge(messages)
+            return judged, _controls(self._gate.remembered(judged)) + _entries(judged)
         except Exception as error:  # one message that nobody foresaw must not stop the town
             if self._tries < _TRIES:
                 raise
             _log.exception("a message that the gate can't judge", topic=messages[0].topic)
-            return unforeseen(messages[0], error)
+            judged = unforeseen(messages[0], error)
+            return judged, _entries(judged)
 
     def _append(self, entries: list[Entry]) -> None:
         """Append until it holds, following what other processes wrote in between (a changed registry)."""
@@ -270,6 +271,10 @@ def _parts(arrivals: list[Arrival]) -> list[list[Arrival]]:
             parts.append([])
         parts[-1].append(arrival)
     return parts
+
+
+def _controls(controls: Sequence[Control]) -> list[Entry]:
+    return [Entry(RecordKind.CONTROL, encode(control)) for control in controls]
 
 
 def _entries(judged: Judged) -> list[Entry]:

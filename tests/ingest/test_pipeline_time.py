@@ -16,6 +16,7 @@ from core.metrics import Metrics
 from core.sqlite_journal import SqliteJournal
 from devices.registry import GatewayRow, Registry
 from ingest.admission import Admission
+from ingest.batch import Judged
 from ingest.gate import Gate
 from ingest.gateway_figures import GatewayFigures
 from ingest.mqtt import Arrival, Inbox, Receipt
@@ -29,6 +30,7 @@ from ingest.words import (
     Message,
     Quality,
     RegistryChanged,
+    Remembered,
     RulesChanged,
     decode_control,
     decode_event,
@@ -323,6 +325,25 @@ def test_a_message_that_nobody_foresaw_is_a_dead_letter_and_stops_nobody(
     run_again(line)
     (reject,) = [decode_reject(record.payload) for record in line.records(RecordKind.REJECT)]
     assert (reject.reason, reject.detail) == ("internal_error", "ZeroDivisionError: unforeseen")
+    assert len(line.qualities()) == 2
+    assert len(line.acknowledged) == 3
+
+
+def test_what_a_message_left_and_cannot_be_written_stops_nobody_either(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unpackable(judged: Judged) -> list[Remembered]:
+        return _raise(OverflowError("too large to be packed")) if 66.0 in judged.block.value else []
+
+    monkeypatch.setattr(line.gate, "remembered", unpackable)
+    for value in (7.0, 66.0, 8.0):
+        line.message(value)
+    for _ in range(2):
+        with pytest.raises(OverflowError):
+            run_again(line)
+    run_again(line)
+    (reject,) = [decode_reject(record.payload) for record in line.records(RecordKind.REJECT)]
+    assert (reject.reason, reject.detail) == ("internal_error", "OverflowError: too large to be packed")
     assert len(line.qualities()) == 2
     assert len(line.acknowledged) == 3
 
