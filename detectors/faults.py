@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from core.clock import MINUTE
 from detectors.compile import RETIRED
 from detectors.rule import Rule
 from detectors.speech import Speech
@@ -20,6 +21,9 @@ SUBJECT_OF = {"platform": PLATFORM, "gateway_fault": GATEWAY}
 """Kinds of rules and the kind of their events and subjects."""
 SHUT_OUT = "shut_out"
 """The gateway's fault that its registration knows too."""
+FLOODING = "flooding"
+"""The gateway's fault for which what it sends is shed."""
+_SHED_FOR = 10 * MINUTE  # then the gate shuts out one that goes on, and one that pauses is heard in between
 _FIGURES = ("active", "value", "limit")
 
 
@@ -93,6 +97,14 @@ class Faults:
         """Faults to be announced anew."""
         for key in sorted(key for key, fault in self.standing.items() if not fault.told):
             yield self._say(key, self.speech.rules.rules[key.rule], self.standing[key], now, now)
+
+    def shed(self, now: int) -> list[str]:
+        """The gateways of which the platform may have shed what its devices said, so that their silence says little."""
+        return [
+            key.id
+            for key, fault in self.standing.items()
+            if (key.kind, fault.event) == (GATEWAY, FLOODING) and now - fault.onset <= _SHED_FOR
+        ]
 
     def rearm(self, subject: Subject, rule: str) -> None:
         """Forget that a fault was announced: while it stands, it is announced again with its onset."""

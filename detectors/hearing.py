@@ -73,7 +73,10 @@ class Devices:
 
 @dataclass
 class Gateways(Devices):
-    """Over gateway indexes: what `Devices` has (`heard` only by its own events); `dead_at`: when last found dead."""
+    """Over gateway indexes: what `Devices` has (`heard` only by its own events).
+
+    `dead_at`: when it was last found dead, or not all that it sent was heard.
+    """
 
     dead_at: Times = field(default_factory=lambda: np.empty(0, np.int64))
 

@@ -122,7 +122,7 @@ class SafetyDetector:
         elif record.kind == RecordKind.TICK:
             yield from self._of_checks(watch.checks.tick(record.time))
             yield from watch.events.tick(record.time, self._pages)
-            yield from watch.silence.tick(record.time)
+            yield from watch.silence.tick(record.time, watch.faults.shed(record.time))
             yield from watch.faults.tick(record.time)
         elif record.kind == RecordKind.EVENT:
             yield from self._event(decode_event(record.payload))

@@ -9,7 +9,7 @@ A device that is reported out of reach need not be silent for long: it is told a
 that connects anew alarms nobody. The same inhibition holds.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,13 +34,17 @@ DEAD_AFTER = 3
 
 @dataclass
 class _Alive:
-    """What a tick knows of the gateways: `quiet` for too long, `offline` by status, `suspect` of becoming quiet."""
+    """What a tick knows of the gateways.
+
+    `quiet` for too long, `offline` by status, `suspect` of becoming quiet, `shed` by the platform.
+    """
 
     heard: Times
     shortest: Times
     offline: Flags
     quiet: Flags
     suspect: Flags
+    shed: Flags
 
 
 _UNHEARD = ("silence", "never_reported")
@@ -94,13 +98,13 @@ class Silence:
         until = np.where([state == "maintenance" for state in registry.state], registry.state_until, NEVER)
         self._begun = np.maximum(registry.in_service_at, until)
 
-    def tick(self, now: int) -> Iterator[Detection]:
-        """Silences and gateways that begin or end."""
-        alive = self._alive(now)
+    def tick(self, now: int, shed: Collection[str] = ()) -> Iterator[Detection]:
+        """Silences and gateways that begin or end; `shed` are gateways of which not all is heard."""
+        alive = self._alive(now, shed)
         yield from self._gateways(now, alive)
         yield from self._devices(now, alive)
 
-    def _alive(self, now: int) -> _Alive:
+    def _alive(self, now: int, shed: Collection[str]) -> _Alive:
         registry, gateways, count = self.registry, self.gateways, len(self.gateways.heard)
         heard, begun = gateways.heard.copy(), np.full(count, FOREVER)
         np.maximum.at(heard, registry.gateway[self._held], self.devices.heard[self._held])
@@ -116,8 +120,10 @@ class Silence:
         self._revive(heard)
         offline = judged & (gateways.offline_at != NEVER)
         quiet = judged & (since > limit) & ~waiting
-        gateways.dead_at[offline | quiet] = now
-        return _Alive(heard, span, offline, quiet, judged & (2 * since > limit))
+        unheard = np.zeros(count, np.bool_)
+        unheard[[registry.gateways[code].index for code in shed if code in registry.gateways]] = True
+        gateways.dead_at[offline | quiet | unheard] = now
+        return _Alive(heard, span, offline, quiet, judged & (2 * since > limit), unheard)
 
     def _paces(self, paging: Flags, count: int) -> tuple[Times, Times]:
         """The shortest and second shortest interval of each gateway's paging devices; FOREVER where there is none."""
@@ -202,7 +208,8 @@ class Silence:
         dead_at = self.gateways.dead_at[gateway]
         returned = now < dead_at + self.registry.interval[devices[held]] + GRACE
         returned &= self.devices.offline_received[devices[held]] <= dead_at  # else it was lost after that
-        excused[held] = alive.offline[gateway] | alive.quiet[gateway] | alive.suspect[gateway] | returned
+        dead = alive.offline[gateway] | alive.quiet[gateway] | alive.suspect[gateway]
+        excused[held] = dead | alive.shed[gateway] | returned
         return excused
 
     def _device_silent(self, rule: Rule, now: int, index: int) -> Detection:

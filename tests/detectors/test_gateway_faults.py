@@ -58,6 +58,37 @@ def test_it_is_no_sign_of_life(stage: Stage) -> None:
     assert [short(d)[1:3] for d in stage.found] == [("GW-1", CLOCK), ("GW-1", "gateway.offline")]
 
 
+def shedding(stage: Stage, since: int, until: int, ends: int) -> list[tuple[str, str]]:
+    """GW-1 floods from second 5 to `ends`; until then only GAS-1 is heard of its two, GAS-3 not before `since`."""
+    stage.registry = registry_of([*TOWN, Device("GAS-3", "gas")], 2)
+    stage.control(RegistryChanged(2), 1)
+    stage.read(2, 1.0, "GAS-3")
+    stage.event("gateway", "GW-1", "flooding", 5, active=True)
+    for at in range(10, until, 10):
+        for device in ("GAS-1", "GAS-2", *(["GAS-3"] if at >= since else [])):
+            stage.read(at, 1 + at / 99, device)
+        if at == ends:
+            stage.event("gateway", "GW-1", "flooding", at, active=False)
+        stage.tick(at)
+    return [short(d)[:3:2] + short(d)[1:2] for d in stage.found]
+
+
+def test_what_a_flood_kept_from_being_heard_is_no_silence(stage: Stage) -> None:
+    told = shedding(stage, since=330, until=500, ends=300)
+    assert [rule for _, rule, _ in told] == ["gateway.flooding"] * 2, told
+
+
+def test_what_stays_silent_after_a_flood_is_told(stage: Stage) -> None:
+    told = shedding(stage, since=1_000, until=400, ends=200)
+    assert [device for _, _, device in told] == ["GW-1", "GW-1", "GAS-3"], told
+
+
+def test_a_flood_without_end_hides_no_silence_for_ever(stage: Stage) -> None:
+    told = shedding(stage, since=1_000, until=800, ends=0)
+    assert [device for _, _, device in told] == ["GW-1", "GAS-3"], told
+    assert stage.found[-1].at >= moment(5 + 600)
+
+
 def test_closed_by_hand_it_is_announced_again_while_it_stands(stage: Stage) -> None:
     clock_off(stage, 5)
     stage.control(Rearm("gateway", "GW-1", CLOCK), 20)
