@@ -9,7 +9,7 @@ from core.clock import SystemClock
 from core.journal import START, RecordKind
 from ingest.formats.sparkplug_payload import FLOAT, PAYLOAD, REBIRTH, Tag, birth, data, node_death
 from ingest.words import decode_event, decode_reject
-from tests.ingest import test_pipeline
+from tests.ingest import live_ingest
 from tests.ingest.formats.test_sparkplug_gate import sparkplug_registry
 
 LEL = Tag("gas_lel", 3.25, alias=4, datatype=FLOAT)
@@ -21,7 +21,7 @@ class EdgeNode:
     def __init__(self, port: int) -> None:
         self._clock, self.reborn = SystemClock(), threading.Event()
         self._client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="edge")
-        self._client.username_pw_set("GW-0001", test_pipeline.WORD)
+        self._client.username_pw_set("GW-0001", live_ingest.WORD)
         self._client.will_set("spBv1.0/shouwang/NDEATH/edge", node_death(0), qos=1)
         self._client.on_message = self._commanded
         self._client.connect("127.0.0.1", port, keepalive=5)
@@ -55,16 +55,16 @@ class EdgeNode:
 
 
 def test_a_node_whose_birth_was_missed_is_asked_for_it_read_and_seen_to_die(mosquitto, tmp_path, monkeypatch):
-    monkeypatch.setattr(test_pipeline, "small_registry", sparkplug_registry)
+    monkeypatch.setattr(live_ingest, "small_registry", sparkplug_registry)
     broker = mosquitto()
-    platform = test_pipeline.Platform(tmp_path, broker.port)
+    platform = live_ingest.Platform(tmp_path, broker.port)
     platform.start()
     try:
         node = EdgeNode(broker.port)
         node.measure(9.0, seq=40)
         assert node.reborn.wait(10)
         node.measure(61.5, seq=2)
-        test_pipeline.wait_for(lambda: platform.values() == [3.25, 61.5])
+        live_ingest.wait_for(lambda: platform.values() == [3.25, 61.5])
         node.vanish()
 
         def statuses() -> list[tuple[str, bool]]:
@@ -73,7 +73,7 @@ def test_a_node_whose_birth_was_missed_is_asked_for_it_read_and_seen_to_die(mosq
             return [(event.id, event.attributes["online"]) for event in events]
 
         dead = [("GW-0001", False), ("GAS-0001", False)]
-        test_pipeline.wait_for(lambda: statuses() == [("GW-0001", True), ("GAS-0001", True), *dead])
+        live_ingest.wait_for(lambda: statuses() == [("GW-0001", True), ("GAS-0001", True), *dead])
         records = platform.journal.read(START, 1000)
         rejects = [decode_reject(r.payload).reason for r in records if r.kind is RecordKind.REJECT]
         assert rejects == ["no_birth"]
