@@ -31,6 +31,7 @@ SUFFIXES = {FIVE_MINUTES: "_5m", ONE_HOUR: "_1h"}
 _UNKNOWN = "the registry has no such series"
 _MOST_RAW = 100_000
 """So many readings of a curve are fetched as they are; of more the server makes the buckets."""
+_CLOSE_S = 2.0
 
 Batch = Sequence[tuple[Offset, Block]]
 
@@ -148,11 +149,14 @@ class InfluxStore:
         self._wire.delete(self._bucket + SUFFIXES[width], before)
 
     def close(self) -> None:
-        with self._writing:
-            page = self._ledger.read()
-            if page.refused and not self._untold:
-                self._record(page._replace(refused=()))
-            self._wire.close()
+        if self._writing.acquire(timeout=_CLOSE_S):  # else a write hangs, and is written again after the next start
+            try:
+                page = self._ledger.read()
+                if page.refused and not self._untold:
+                    self._record(page._replace(refused=()))
+            finally:
+                self._writing.release()
+        self._wire.close()
 
     def _loaded(self, labels: Labels) -> Newest:
         """The newest readings, asked for once; without the lock, so that a server that hangs holds up one thread."""

@@ -3,8 +3,10 @@
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +16,12 @@ import pytest
 
 from core.clock import DAY, HOUR, SystemClock
 from core.journal import Offset
+from ingest.influx_address import InfluxAddress
 from ingest.influx_labels import Labels
 from ingest.influx_setup import set_up
 from ingest.influx_store import InfluxStore
 from ingest.influx_wire import InfluxWire
-from ingest.store import Appended, Counts, Point
+from ingest.store import Appended, Counts, Point, StoreUnavailable
 from ingest.words import Block
 from tests.influx_server import small_labels
 from tests.ingest.append_forever import block
@@ -46,6 +49,31 @@ def test_a_bad_line_alone_is_refused_and_its_neighbours_are_stored(scene: Scene)
     assert len(store.rows(np.arange(10_000, dtype=np.int32), T, T + 1)) == 9_999
     assert set(store.latest([4_320, 4_321, 4_322])) == {4_320, 4_322}
     assert scene.wire.writes < 40
+
+
+def test_a_server_that_never_answers_holds_up_no_stop(tmp_path: Path) -> None:
+    """It takes the connection and says nothing: the writer waits for a minute, the program's end doesn't."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = InfluxAddress(f"http://127.0.0.1:{silent.getsockname()[1]}", "t", "o", "b")
+        labels = small_labels(2)
+        store = InfluxStore(InfluxWire(address), tmp_path / "influx.ledger", lambda: labels)
+        failed: list[StoreUnavailable] = []
+        writer = threading.Thread(target=_append_in_vain, args=(store, failed), daemon=True)
+        writer.start()
+        connection, _ = silent.accept()
+        began = time.monotonic()
+        store.close()
+        assert time.monotonic() - began < 5
+        connection.close()
+        writer.join(10)
+    assert len(failed) == 1, "what was in hand stays in the journal"
+
+
+def _append_in_vain(store: InfluxStore, failed: list[StoreUnavailable]) -> None:
+    try:
+        store.append([(Offset(0, 1), Block.of([0], [T], [T], [1.0]))])
+    except StoreUnavailable as error:
+        failed.append(error)
 
 
 def test_a_refused_reading_is_told_again_after_a_kill_and_never_after_a_stop(scene: Scene) -> None:
