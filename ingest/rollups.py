@@ -199,6 +199,7 @@ class RollUps:
             self._store.put_rollup(ONE_HOUR, merged(fine, ONE_HOUR))
 
     def _retain(self, now: int) -> None:
+        self._next_retain = now + HOUR  # a server that refuses to delete is asked no oftener
         for width in (FIVE_MINUTES, ONE_HOUR):
             self._store.retain_rollup(width, now - self._keep[width])
         self._next_retain = now + DAY

@@ -229,6 +229,27 @@ def test_a_roll_up_outlives_its_readings_and_goes_at_last(scene: Scene) -> None:
         assert set(scene.found(ONE_HOUR)) == {(0, HOUR_START)}
 
 
+def test_a_server_that_deletes_nothing_is_not_pressed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token that may not delete, or InfluxDB 3: the roll-ups themselves go on."""
+    tries: list[int] = []
+
+    def refuse(width: int, before: int) -> None:
+        tries.append(width)
+        raise StoreUnavailable("nothing is deleted here")
+
+    monkeypatch.setattr(scene.store, "retain_rollup", refuse)
+    with scene.running():
+        until(lambda: tries == [FIVE_MINUTES], "the first try")
+        scene.give((0, HOUR_START, 1.0))
+        scene.clock.advance(FIVE_MINUTES + PACE)
+        until(scene.is_summed_up)
+        scene.clock.advance(MINUTE)
+        until(lambda: scene.acknowledged() == scene.place, "the acknowledgement")
+        assert tries == [FIVE_MINUTES]
+        scene.clock.advance(HOUR)
+        until(lambda: len(tries) == 2, "the second try")
+
+
 def test_many_series_and_many_buckets_are_noted_once() -> None:
     touched, random = Touched(), np.random.default_rng(5)
     wanted: dict[int, set[int]] = {}
