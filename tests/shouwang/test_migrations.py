@@ -14,7 +14,11 @@ from sqlalchemy.exc import IntegrityError
 
 from alerts.tables import change_counter
 from core.database import metadata, open_engine, reading, writing
+from devices.canary import reserve_canary
+from devices.device_types import load_device_types
+from devices.registry import load_registry
 from devices.tables import village
+from ingest.gateway_figures import list_gateway_reports
 from shouwang.migrate import Schema, SchemaRefused, Standing, alembic_config, migrate, schema_state
 
 
@@ -85,6 +89,43 @@ def test_an_older_database_is_brought_up_with_its_rows(empty: Engine) -> None:
     assert schema_state(empty).standing is Standing.CURRENT
     with reading(empty) as connection:
         assert connection.scalar(select(func.count()).select_from(village)) == 1
+
+
+def test_a_town_of_the_last_release_is_a_town_of_this_one(empty: Engine) -> None:
+    """Rows that others refer to: what a migration would lose by making their table anew."""
+    _migrate_to(empty, "0004")
+    rows: dict[str, dict[str, object]] = {
+        "registry": {"one": 1, "id": "town", "version": 7, "next_series": 2},
+        "village": {"code": "V01", "name": "甲村", "name_en": ""},
+        "grid": {"code": "G01", "village": "V01", "name": "一格", "name_en": "", "polygon": "{}", "retired": 0},
+        "site": {
+            "code": "S1", "kind": "site", "name": "桥", "name_en": "", "lng": 104.0, "lat": 30.0, "grid": "G01",
+            "importance": 3, "contact": "", "phone": "", "address": "", "attributes": "{}", "retired": 0,
+        },
+        "gateway": {
+            "code": "GW-1", "name": "", "site": "S1", "format": "v1", "password_hash": "scrypt", "in_service_at": 5,
+            "retired": 0, "attributes": '{"x": 1}',
+        },
+        "device": {
+            "code": "GAS-1", "name": "", "type": "gas", "gateway": "GW-1", "site": "S1", "component_code": "",
+            "serial": "", "state": "in_service", "in_service_at": 5, "attributes": "{}",
+        },
+        "series": {"number": 1, "device": "GAS-1", "metric": "gas_lel"},
+    }  # fmt: skip
+    with writing(empty) as connection:
+        for table, row in rows.items():
+            places = ", ".join(f":{name}" for name in row)
+            connection.execute(text(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})"), row)
+    migrate(empty)
+    with writing(empty) as connection:
+        assert reserve_canary(connection) == 2
+    registry = load_registry(empty, load_device_types())
+    assert (registry.id, registry.version, registry.canary) == ("town", 8, 2)
+    assert registry.series_of["GAS-1"] == {"gas_lel": 1}
+    kept = registry.gateways["GW-1"]
+    assert (kept.password_hash, kept.attributes, kept.disabled_at) == ("scrypt", {"x": 1}, 0)
+    with reading(empty) as connection:
+        assert list_gateway_reports(connection) == []
 
 
 def test_a_newer_database_is_refused_untouched(empty: Engine) -> None:
