@@ -1,8 +1,6 @@
 """The JSON API under /api/v1 that the pages use. Times are µs UTC, positions WGS84 degrees."""
 
 import hashlib
-import threading
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -16,6 +14,7 @@ from console.access import SESSION_COOKIE, Dispatcher, Given, NotFound
 from console.accounts import account_of
 from console.chain import chain
 from console.feed import Feed
+from console.remembered import remembered
 from console.services import Services
 from console.worklist import Filter, queue, tab_counts
 from core.clock import SECOND
@@ -33,29 +32,6 @@ def answer(content: Any, headers: dict[str, str] | None = None) -> Response:
     return Response(msgspec.json.encode(content), media_type="application/json", headers=headers)
 
 
-class Remembered:
-    """An answer made anew when its token differs; while one thread makes it, the others get the last one."""
-
-    def __init__(self) -> None:
-        self._known: tuple[object, Any] | None = None
-        self._making = threading.Lock()
-
-    def get(self, token: object, make: Callable[[], Any]) -> Any:
-        """What `make()` returned under this token, or just before."""
-        known = self._known
-        if known is not None and (known[0] == token or self._making.locked()):
-            return known[1]
-        with self._making:
-            if self._known is None or self._known[0] != token:
-                self._known = (token, make())
-            return self._known[1]
-
-
-def _remembered(request: Request, name: str) -> Remembered:
-    kept: dict[str, Remembered] = request.app.state.remembered
-    return kept.setdefault(name, Remembered())
-
-
 @router.get("/shapes")
 def shapes(
     request: Request, services: Given, _: Dispatcher, if_none_match: Annotated[str | None, Header()] = None
@@ -67,7 +43,7 @@ def shapes(
             body = msgspec.json.encode(board.town_shapes(connection))
         return f'W/"{hashlib.sha256(body).hexdigest()[:16]}"', body
 
-    tag, body = _remembered(request, "shapes").get(services.clock.now() // SHAPES_FRESH, make)
+    tag, body = remembered(request, "shapes").get(services.clock.now() // SHAPES_FRESH, make)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if if_none_match == tag:
         return Response(status_code=304, headers=headers)
@@ -88,10 +64,10 @@ def state(request: Request, services: Given, _: Dispatcher) -> Response:
             return seen, msgspec.Raw(msgspec.json.encode(board.open_alerts_by_site(connection)))
 
     now = services.clock.now()
-    counted = _remembered(request, "figures").get(now // FIGURES_FRESH, figures)
+    counted = remembered(request, "figures").get(now // FIGURES_FRESH, figures)
     with reading(services.engine) as connection:
         newest = last_change(connection)
-    change, by_site = _remembered(request, "sites").get(newest, sites)
+    change, by_site = remembered(request, "sites").get(newest, sites)
     return answer({"now": now, "change": change, "figures": counted, "sites": by_site})
 
 

@@ -6,8 +6,11 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy import Connection, select
 from starlette.responses import Response
 
+from alerts.changes import last_change
 from console.access import Dispatcher, Given
 from console.pages import pages_of
+from console.remembered import remembered
+from console.services import Services
 from console.stages import TABS
 from console.worklist import PAGE, Filter, queue, tab_counts
 from core.database import reading
@@ -40,9 +43,20 @@ def queue_fragment(
 ) -> Response:
     """The queue alone, for the hall's screen."""
     wanted = Filter(tab if tab in TABS else "all", severity, grid, hazard)
-    with reading(services.engine) as connection:
-        shown = _queue(connection, wanted, page)
+
+    def rows() -> dict[str, Any]:
+        with reading(services.engine) as connection:
+            return _queue(connection, wanted, page)
+
+    plain = wanted == Filter() and page == 0  # what every hall shows
+    shown = remembered(request, "queue").get(_newest(services), rows) if plain else rows()
     return pages_of(request).render(request, "queue.html", **shown)
+
+
+def _newest(services: Services) -> int:
+    """The last change that there is."""
+    with reading(services.engine) as connection:
+        return last_change(connection)
 
 
 def _queue(connection: Connection, wanted: Filter, page: int) -> dict[str, Any]:

@@ -6,7 +6,8 @@
   const link = document.querySelector("[data-link]");
   const announce = document.querySelector("[data-announce]");
   const QUIET_MS = 40000;
-  let source, lastHeard = 0, seen = null, pending = null;
+  const SOON_MS = 300, AGAIN_MS = 1500; /* one change shows at once; of many, the page follows at a pace one can read */
+  let source, lastHeard = 0, seen = null, pending = null, refreshed = 0;
 
   /* figures */
   const whole = new Intl.NumberFormat(language === "zh" ? "zh-CN" : "en");
@@ -38,7 +39,12 @@
   }
   const refreshQueue = () => htmx.trigger(filter, "refresh");
   function soon() {
-    pending ??= setTimeout(() => { pending = null; refreshState().catch(offline); refreshQueue(); }, 300);
+    pending ??= setTimeout(() => {
+      pending = null;
+      refreshed = Date.now();
+      refreshState().catch(offline);
+      refreshQueue();
+    }, Math.max(SOON_MS, refreshed + AGAIN_MS - Date.now()));
   }
 
   /* queue: tabs and pages live in hidden fields of the filter */
