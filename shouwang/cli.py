@@ -1,6 +1,7 @@
 """The command line: `shouwang --help`."""
 
 import json
+import sys
 import tempfile
 from datetime import time as TimeOfDay
 from pathlib import Path
@@ -17,6 +18,9 @@ from shouwang.demo_town import DISPATCHER, DemoError
 from shouwang.settings import ROLES, Role
 from shouwang.terminal import ConfigOption, fail, log_to_stderr, out, settings_from, telling_errors
 from shouwang.wiring import build
+
+_SWITCH = 0.001
+"""s that a busy thread keeps the interpreter while others wait: an alarm passes four threads on its way."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,6 +49,7 @@ def run(
     unknown = [role for role in wanted if role not in ROLES]
     if unknown or not wanted:
         raise fail(f"unknown role {', '.join(unknown) or '(none)'}: choose from {', '.join(ROLES)}")
+    sys.setswitchinterval(_SWITCH)
     platform = build(settings_from(config), SystemClock(), _roles(wanted))
     platform.lifecycle.run()
 
