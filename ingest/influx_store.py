@@ -21,7 +21,7 @@ from ingest.influx_ledger import Intent, Ledger, Page
 from ingest.influx_lines import Lines, rollup_lines
 from ingest.influx_queries import InfluxQueries, count_all
 from ingest.influx_wire import InfluxWire, Refusal
-from ingest.newest import Columns, Newest, last_writes, spans
+from ingest.newest import Columns, Newest, boxes, last_writes
 from ingest.store import FIVE_MINUTES, ONE_HOUR, Appended, Counts, Curve, Point, Refused, RollUp, Rows, StoreUnavailable
 from ingest.words import Block
 
@@ -217,7 +217,7 @@ class InfluxStore:
         there = np.zeros(len(suspect), np.bool_)
         places = np.flatnonzero(suspect)
         queries = InfluxQueries(self._wire, self._bucket, labels)
-        for part in spans(rows["at"][places]) if len(places) else []:
+        for part in boxes(rows["series"][places], rows["at"][places]):
             chosen = places[part]
             series, at = rows["series"][chosen], rows["at"][chosen]
             found = queries.rows(np.unique(series), int(at.min()), int(at.max()) + 1)

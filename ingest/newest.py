@@ -1,6 +1,6 @@
 """The newest reading of every series as arrays: answers "latest" and tells certainly new readings from suspects."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from ingest.words import Block
 _COLUMNS = ("series", "at", "received_at", "value", "quality")
 _LOOKUPS = 8
 """Into how many spans the suspects of one batch are cut at most; each costs a look at what the store holds there."""
+_SERIES_HOURS = 20_000
+"""How much of a server's readings is looked at in one go: about two million values of series that speak every 30 s."""
 
 Columns = dict[str, npt.NDArray[Any]]
 
@@ -47,6 +49,26 @@ def spans(at: npt.NDArray[np.int64]) -> list[npt.NDArray[np.intp]]:
     widest = np.argsort(gaps)[-(_LOOKUPS - 1) :]
     cuts = np.sort(widest[gaps[widest] > HOUR]) + 1
     return np.split(order, cuts)
+
+
+def boxes(
+    series: npt.NDArray[np.int32], at: npt.NDArray[np.int64], most: int = _SERIES_HOURS
+) -> Iterator[npt.NDArray[np.intp]]:
+    """Rows grouped by time so that a group's series, times its span and an hour, are at most `most` series × hours.
+
+    Rows of one moment stay together. A gateway's backlog must not have all the town's readings of that time looked up.
+    """
+    waiting = [np.argsort(at, kind="stable")] if len(at) else []
+    while waiting:
+        rows = waiting.pop()
+        span = int(at[rows[-1]] - at[rows[0]])
+        if not span or len(np.unique(series[rows])) * (HOUR + span) <= most * HOUR:
+            yield rows
+            continue
+        gaps = np.diff(at[rows])
+        widest = int(np.argmax(gaps))
+        cut = widest + 1 if 2 * gaps[widest] > span else len(rows) // 2
+        waiting += [rows[cut:], rows[:cut]]
 
 
 class Newest:

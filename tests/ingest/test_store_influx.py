@@ -2,25 +2,30 @@
 
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from core.clock import DAY, HOUR, SystemClock
+from core.clock import DAY, HOUR, MINUTE, SystemClock
 from core.journal import Offset
 from ingest.influx_address import InfluxAddress
 from ingest.influx_labels import Labels
 from ingest.influx_setup import set_up
 from ingest.influx_store import InfluxStore
-from ingest.influx_wire import InfluxWire
+from ingest.influx_wire import Answer, InfluxWire
+from ingest.newest import boxes
 from ingest.store import Appended, Counts, Point, StoreUnavailable
 from ingest.words import Block
 from tests.influx_server import small_labels
@@ -289,3 +294,35 @@ def test_a_lost_ledger_is_made_up_from_the_journal(scene: Scene) -> None:
     assert store.applied() == Offset(0, 0)
     assert store.append([(Offset(0, 1), Block.of([0, 0], [T, T + 1], [T, T], [1.0, 2.0]))]) == Appended(0, 2, 0)
     assert values(store, 0) == {T: 1.0, T + 1: 2.0}
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 400)), min_size=1, max_size=200))
+def test_boxes_hold_every_reading_once_and_none_is_large(readings: list[tuple[int, int]]) -> None:
+    series = np.array([number for number, _ in readings], np.int32)
+    at = np.array([T + hours * HOUR for _, hours in readings], np.int64)
+    found = list(boxes(series, at, most=100))
+    assert sorted(np.concatenate(found).tolist()) == list(range(len(readings)))
+    for rows in found:
+        span = int(at[rows].max()) - int(at[rows].min())
+        assert not span or len(np.unique(series[rows])) * (HOUR + span) <= 100 * HOUR
+
+
+def test_a_days_backlog_of_one_gateway_asks_for_no_day_of_the_whole_town(scene: Scene) -> None:
+    """In one batch with a redelivery of everybody's newest readings: the query would never end."""
+    store = scene.open()
+    everybody = [(series, T + DAY, 1.0, 0) for series in range(0, 4_000, 2)]
+    backlog = [(series, T + n * 10 * MINUTE, 2.0, 0) for n in range(144) for series in range(0, 20, 2)]
+    scene.append(store, *everybody)
+    asked: list[float] = []
+    query = scene.wire.query
+
+    def weighed(bucket: str, statements: Sequence[str]) -> Iterator[tuple[int, Answer]]:
+        for statement in statements:
+            since, until = (int(number) for number in re.findall(r"time >=? (\d+).*time < (\d+)", statement)[0])
+            asked.append(statement.count('"device" =') * (until - since) / (HOUR * 1_000))
+        return query(bucket, statements)
+
+    scene.wire.query = weighed  # type: ignore[method-assign]
+    appended = scene.append(store, *everybody, *backlog)
+    assert appended[:2] == (len(backlog), len(everybody))
+    assert 0 < sum(asked) < 2_000 * 24 / 4, "device-hours, of the 48,000 of all of them together"
