@@ -88,9 +88,12 @@ def steady(port: int, devices: int, rate: int, seconds: int) -> subprocess.Popen
 
 
 def users_at(console: int, seconds: int) -> subprocess.Popen[str]:
-    """Dispatchers who use the console, in a process of their own."""
+    """Dispatchers who use the console, in a process of their own; returns when they are signed in."""
     command = [sys.executable, "-m", "benchmarks.users", str(console), str(USERS), str(seconds)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    users = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    if users.stdout is None or not users.stdout.readline():
+        raise RuntimeError("the dispatchers can't sign in")
+    return users
 
 
 def alert_latencies(publishing: subprocess.Popen[str], database: Path, seconds: float) -> list[float]:

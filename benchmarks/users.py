@@ -1,11 +1,13 @@
 """Dispatchers at the console, a process of its own: PORT USERS SECONDS. Each does what the hall's page does.
 
 It signs in, reads the shapes once, follows the changes, asks for the state every two seconds, and for state and queue
-300 ms after a change, 1.5 s after it did so last. Prints one JSON line: requests, and how long they took.
+300 ms after a change, 1.5 to 2.5 s after it did so last. Prints a line when all are signed in, and one of JSON at the end:
+requests, and how long they took.
 """
 
 import asyncio
 import json
+import random
 import sys
 import time
 
@@ -14,7 +16,7 @@ import numpy as np
 
 from benchmarks.platform import PASSWORD
 
-_EVERY, _AFTER_CHANGE, _AGAIN = 2.0, 0.3, 1.5  # s
+_EVERY, _AFTER_CHANGE, _AGAIN = 2.0, 0.3, (1.5, 2.5)  # s
 
 
 class User:
@@ -63,7 +65,7 @@ class User:
         refreshed = 0.0
         while True:
             await self._changed.wait()
-            await asyncio.sleep(max(_AFTER_CHANGE, refreshed + _AGAIN - time.monotonic()))
+            await asyncio.sleep(max(_AFTER_CHANGE, refreshed + random.uniform(*_AGAIN) - time.monotonic()))
             self._changed.clear()
             refreshed = time.monotonic()
             await self._get("/api/v1/state")
@@ -77,6 +79,7 @@ async def crowd(port: int, users: int, seconds: int) -> list[float]:
     everybody = [User(base, f"user-{number}", took) for number in range(users)]
     for user in everybody:  # one after the other: that passwords are dear to check is not what is measured
         await user.sign_in()
+    print("signed in", flush=True)
     working = [asyncio.create_task(user.work()) for user in everybody]
     done, _ = await asyncio.wait(working, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
     for task in done:

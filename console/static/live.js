@@ -6,7 +6,8 @@
   const link = document.querySelector("[data-link]");
   const announce = document.querySelector("[data-announce]");
   const QUIET_MS = 40000;
-  const SOON_MS = 300, AGAIN_MS = 1500; /* one change shows at once; of many, the page follows at a pace one can read */
+  /* one change shows at once; many are followed at a pace one can read, and not by every hall at the same moment */
+  const SOON_MS = 300, AGAIN_MS = 1500 + 1000 * Math.random();
   let source, lastHeard = 0, seen = null, pending = null, refreshed = 0;
 
   /* figures */
