@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -19,7 +20,7 @@ from devices.enrolment import NewDevice, enrol, set_state
 from ingest.dead_letter_writer import ask_for_replay
 from ingest.dead_letters import DeadLetter, list_dead_letters
 from ingest.words import Block, Lost, Quality
-from shouwang.settings import ConsoleSettings
+from shouwang.settings import ROLES, ConsoleSettings
 from shouwang.wiring import Platform, build
 from tests.servers import wait_until
 from tests.shouwang.small_platform import (
@@ -270,6 +271,29 @@ def test_roles_in_two_processes_bring_an_alert_through(town: Town) -> None:
         wait_until(lambda: bool(rows(acting, "SELECT 1 FROM phone_message")), "the message on the phone", 10)
         wait_until(lambda: values(taking) == [60.0, 60.0], "the readings in the store", 10)
         assert acting.store is None, "one process owns the store's file"
+
+
+def test_every_role_stands_in_a_process_of_its_own(town: Town) -> None:
+    """Each starts without the others' parts, does its share, and stops without a task that failed."""
+    settings = town.settings.model_copy(update={"canary_s": 1.0})
+    with ExitStack() as processes:
+        role = {one: processes.enter_context(running(settings, town.clock, (one,))) for one in ROLES}
+        town.leak()
+        until_alert(role["detect"])
+        wait_until(lambda: bool(rows(role["dispatch"], "SELECT 1 FROM phone_message")), "the message on the phone", 10)
+        wait_until(lambda: values(role["store"]) == [60.0, 60.0], "the readings in the store", 10)
+        canary = role["ingest"].canary
+        assert canary, "the process that hears the broker sends it"
+        wait_until(lambda: (beats := canary.standing()) is not None and not beats.hop, "a beat", 15)
+        assert [one for one, platform in role.items() if platform.canary] == ["ingest"]
+        failed = [
+            (one, sample.labels["task"], sample.value)
+            for one, platform in role.items()
+            for family in platform.metrics.registry.collect()
+            for sample in family.samples
+            if sample.name == "shouwang_task_failures_total"
+        ]
+    assert failed == []
 
 
 def test_what_was_refused_comes_in_after_enrolment_at_its_own_time(
