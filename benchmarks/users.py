@@ -1,8 +1,8 @@
 """Dispatchers at the console, a process of its own: PORT USERS SECONDS. Each does what the hall's page does.
 
 It signs in, reads the shapes once, follows the changes, asks for the state every two seconds, and for state and queue
-300 ms after a change, 1.5 to 2.5 s after it did so last. Prints a line when all are signed in, and one of JSON at the end:
-requests, and how long they took.
+300 ms after a change, 1.5 to 2.5 s after it did so last. Prints a line when all are signed in, and at the end
+one of JSON: requests, and how long they took.
 """
 
 import asyncio
