@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError
 
 from core.database import reading
+from devices.canary import BEAT, CANARY, CANARY_TYPE
 from devices.geometry import Grids
 from devices.tables import device, grid, registry, site
 from ingest.store import StoreUnavailable
@@ -137,6 +138,12 @@ def _load(connection: Connection, version: int) -> Labels:
         numbers.extend(its_numbers)
         owners.extend(map(place.__getitem__, its_codes))
         kinds.extend(map(metrics.__getitem__, its_metrics))
+    canary = connection.execute(select(registry.c.canary)).scalar_one()
+    if canary >= 0 and CANARY not in place:
+        devices.append(Labelled(CANARY, CANARY_TYPE.code, CANARY, ("", "", "", "")))
+        numbers.append(canary)
+        owners.append(len(devices) - 1)
+        kinds.append(metrics.setdefault(BEAT, len(metrics)))
     over_series = np.full((2, max(numbers, default=-1) + 1), -1, np.int32)
     over_series[:, np.array(numbers, np.int64)] = owners, kinds
     return Labels(version, devices, list(metrics), over_series[0], over_series[1])
