@@ -107,7 +107,7 @@ class Gate:
         """Take up what the dialects remember of a batch that is journalled, and how far the canary came."""
         if self._registry.canary >= 0 and len(judged.block):
             beats = judged.block.at[judged.block.series == self._registry.canary]
-            self.beat = int(beats.max(initial=self.beat))
+            self.beat = int(beats[-1]) if len(beats) else self.beat
         for gateway, remember in judged.memories.items():
             self._memories[gateway] = remember.memory
 

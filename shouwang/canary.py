@@ -71,8 +71,9 @@ class Passage:
 
     def look(self, now: int) -> None:
         """Note a beat that was journalled since the last look."""
-        if self._beat() > self._seen[-1][0]:
-            self._seen.append((self._beat(), now, self._journal.head().n))
+        beat = self._beat()
+        if beat not in (0, self._seen[-1][0]):  # an earlier one where the clock was set back
+            self._seen.append((beat, now, self._journal.head().n))
 
     def journalled(self) -> int:
         """The newest beat that is in the journal."""
@@ -89,7 +90,7 @@ class Passage:
         """
         acknowledged = self._journal.acknowledged(StoreWriter.consumer).n
         due = next((at for at, _, n in reversed(self._seen) if n <= acknowledged), 0)
-        if due <= self._stored:
+        if due in (0, self._stored):
             return None
         try:
             point = store.latest([series]).get(series)

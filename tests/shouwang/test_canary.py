@@ -68,6 +68,16 @@ def test_detection_has_passed_a_beat_when_it_came_behind_the_moment_of_its_journ
     assert passage.detected(150) == 100
 
 
+def test_a_clock_that_is_set_back_blinds_it_for_no_hour(told: Told, passage: Passage) -> None:
+    told.beat, told.n, told.taken, told.newest = 5_000, 7, 7, 5_000
+    passage.look(5_005)
+    assert passage.stored(told, 3) is None  # type: ignore[arg-type]
+    told.beat, told.n, told.taken = 100, 9, 9
+    passage.look(105)
+    assert (passage.journalled(), passage.detected(105)) == (100, 100)
+    assert passage.stored(told, 3) is None, "its newest reading is of the time before"  # type: ignore[arg-type]
+
+
 def test_a_store_that_is_behind_or_away_is_not_the_canarys_matter(told: Told, passage: Passage) -> None:
     told.beat, told.n, told.newest = 100, 7, None
     passage.look(105)
