@@ -89,12 +89,13 @@ def limit_of(expected: float, life: bool, override: object, floor: float = FLOOR
 
 
 def limits_of(registry: Registry, floor: float = FLOOR, burst: float = BURST) -> dict[str, Limit]:
-    """Each gateway's limit, from one message a device and interval."""
+    """Each gateway's limit, from one message a metric and interval: some conventions send each value by itself."""
     working = registry.gateway >= 0
     working &= np.array([state != "retired" for state in registry.state], np.bool_)
     life = np.array([registry.types[code].life_safety for code in registry.type_code], np.bool_)
     owners, count = registry.gateway[working], len(registry.gateway_codes)
-    expected = np.bincount(owners, SECOND / registry.interval[working], count)
+    metrics = np.bincount(registry.device[registry.device >= 0], minlength=len(working))[working]
+    expected = np.bincount(owners, metrics * SECOND / registry.interval[working], count)
     with_life = np.bincount(registry.gateway[working & life], minlength=count) > 0
     return {
         gateway.code: limit_of(
