@@ -56,11 +56,16 @@ def test_a_message_costs_its_kibibytes():
 
 def test_a_limit_follows_the_devices_pace():
     limits = limits_of(town(), RATE, ROOM)
-    pace = 2 / 30 + 1 / 30  # GAS-0001's two metrics and NOI-0009's one, every 30 s here, perhaps a message each
-    assert limits["GW-0001"].burst == pytest.approx(3 * 3600 * pace)
+    assert limits["GW-0001"].burst == pytest.approx(3 * 3600 * 2 / 30)
     assert limits["GW-0001"][::2] == (RATE, True)
     assert limits["GW-0002"] == Limit(RATE, 3 * 3600 / 5, life=False)
     assert limit_of(100, False, None).rate == 2000
+
+
+def test_each_metric_may_come_in_a_message_of_its_own():
+    registry = town()
+    registry.device = np.zeros(4, np.int32)  # four metrics of GAS-0001
+    assert limits_of(registry, RATE, 0)["GW-0001"].burst == pytest.approx(3 * 3600 * 4 / 30)
 
 
 @pytest.mark.parametrize(
