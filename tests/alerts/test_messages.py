@@ -28,7 +28,7 @@ from tests.alerts.notices.notice_rows import outgoing
 PACKS = load_packs()
 CHINESE = re.compile(r"[\u4e00-\u9fff（）【】：，；。]")
 LATIN_WORD = re.compile(r"[A-Za-z]{3,}")
-ALLOWED = re.compile(r"%LEL|dB\(A\)|GW-0001|PLANT-1|https://\S+|shouwang (status|doctor)|min\b")
+ALLOWED = re.compile(r"%LEL|dB\(A\)|GW-0001|PLANT-1|https://\S+|shouwang (status|doctor|broker export)|min\b")
 """Units, the code on the device's own label, the link to the map, and commands."""
 OF_THE_TOWN = {code: rule for code, rule in PACKS.rules.items() if rule.kind != "platform"}
 OF_THE_PLATFORM = {code: rule for code, rule in PACKS.rules.items() if rule.kind == "platform"}

@@ -6,15 +6,23 @@ from pathlib import Path
 import pytest
 import structlog
 
+from shouwang.terminal import errors, out
 from tests.devices.town_folder import write_town
 from tests.shouwang.command_line import run
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal in which no table is cut, whatever this one is."""
+    for console in (out, errors):
+        monkeypatch.setattr(console, "_width", 200)
+        monkeypatch.setattr(console, "_height", 50)
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An empty folder to work in, a wide terminal, and no command's log left for the next test."""
+    """An empty folder to work in, and no command's log left for the next test."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
     yield
     structlog.reset_defaults()
 

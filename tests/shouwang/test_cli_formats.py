@@ -14,7 +14,7 @@ from tests.shouwang.command_line import run
 
 
 def _formats(*arguments: str, status: int = 0, stdin: bytes = b"") -> str:
-    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["formats", *arguments], input=stdin)
+    result = CliRunner().invoke(app, ["formats", *arguments], input=stdin)
     assert result.exit_code == status, result.output
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.output
