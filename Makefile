@@ -32,7 +32,7 @@ demo: install ## the whole way in one process, with a synthetic town: prints the
 	@$(BIN)/shouwang demo
 
 test: install ## all tests but the soak tests
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -q -n 4 --dist worksteal
 
 check: install ## format, lint, types, floors, the repository's own rules
 	$(BIN)/ruff format --check .
