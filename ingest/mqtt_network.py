@@ -12,7 +12,7 @@ import structlog
 from core.lifecycle import Worker
 
 _LOOK = 200  # ms; how long a connection on which nothing happens is left alone
-_GOODBYE = 20  # looks of 50 ms
+_GOODBYE, _GOODBYE_LOOK = 20, 50  # looks, ms each
 _READ, _WRITE = select.POLLIN | select.POLLHUP | select.POLLERR, select.POLLOUT
 _log = structlog.get_logger()
 
@@ -51,9 +51,10 @@ class Network:
 
     def _ring(self, *_: Any) -> None:
         """Something waits to be written."""
-        if self._bell is not None:
-            with suppress(BlockingIOError):  # it rings already
-                self._bell.send(b"!")
+        bell = self._bell
+        if bell is not None:
+            with suppress(OSError):  # it rings already, or the work has just ended
+                bell.send(b"!")
 
     def _run(self, ending: threading.Event) -> None:
         pause = self._first
@@ -107,10 +108,11 @@ class Network:
             self._ear.recv(4096)
 
     def _say_goodbye(self) -> None:
-        client = self._client
+        client, poller = self._client, select.poll()
         client.disconnect()
         for _ in range(_GOODBYE):
             if (connection := client.socket()) is None:
                 return
-            select.select([], [connection], [], 0.05)
+            poller.register(connection, _WRITE)
+            poller.poll(_GOODBYE_LOOK)
             client.loop_write()
