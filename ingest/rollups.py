@@ -25,7 +25,7 @@ GRACE = 10 * SECOND
 PACE = 30 * SECOND
 """The least time between two rounds, so that stragglers are summed up together."""
 _PAUSE = 5 * SECOND
-_MOST_SERIES, _MOST_READINGS = 20_000, 1_000_000
+_MOST_SERIES, _MOST_READINGS = 20_000, 250_000
 _MOST_PARTS, _MOST_NOTED = 256, 200_000
 
 Series = npt.NDArray[np.int32]
