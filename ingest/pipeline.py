@@ -221,6 +221,7 @@ class Pipeline:
     def _load(self, admission: Admission) -> None:
         """Take the newer registry, and hear whom it names."""
         self._gate.load(admission)
+        self._metrics.registry_version.set(admission.registry.version)
         self._outlets.subscribe(admission.routes.subscriptions)
         for gateway, problem in admission.routes.problems.items():
             _log.error("a gateway's registration can't work", gateway=gateway, problem=problem)

@@ -137,7 +137,9 @@ def controls(platform: Platform) -> list[Control]:
 
 
 def follow_registry(platform: Platform) -> None:
-    """Tell the running platform that its registry changed."""
+    """Tell the running platform that its registry changed, and wait until its gate judges by it."""
     with reading(platform.engine) as connection:
         version = registry_version(connection)
     platform.control(RegistryChanged(version))
+    name = "shouwang_registry_version"
+    wait_until(lambda: platform.metrics.registry.get_sample_value(name) == version, "the gate's new registry", 10)
