@@ -1,51 +1,112 @@
 """A rule as data: what is judged, at which limits, for whom, by which standard, and its overrides."""
 
+from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from detectors.words import Severity
 
 Kind = Literal[
-    "threshold", "rate", "event", "silence", "gateway", "frozen", "out_of_range", "platform", "gateway_fault"
+    "threshold",
+    "rate",
+    "event",
+    "event_value",
+    "silence",
+    "gateway",
+    "flapping",
+    "frozen",
+    "out_of_range",
+    "noise",
+    "drift",
+    "compound",
+    "platform",
+    "gateway_fault",
 ]
 
-GRADED: frozenset[str] = frozenset({"threshold", "rate", "out_of_range"})
+GRADED: frozenset[str] = frozenset({"threshold", "rate", "event_value", "flapping", "out_of_range", "noise", "drift"})
 """Kinds whose limits are numbers; the others have one severity, its limit 1 standing for yes."""
+HEALTH: frozenset[str] = frozenset({"silence", "frozen", "out_of_range", "noise", "drift"})
+"""Kinds that say of a device that what it measures can't be believed."""
+MEASURED: frozenset[str] = frozenset({"threshold", "rate", "frozen", "out_of_range", "noise", "drift"})
+"""Kinds that look at a metric's readings."""
+
+Attributes = Mapping[str, Any]
+"""What is known of a device: its own attributes over its site's."""
+
+
+class FromAttribute(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A limit that each device has of its own: the number in its `attribute`, times `times`.
+
+    Without the attribute `default` stands; without that either, the severity is not judged for the device.
+    """
+
+    attribute: str
+    times: float = 1.0
+    default: float | None = None
+
+    def of(self, attributes: Attributes) -> float | None:
+        """The limit for a device.
+
+        >>> FromAttribute("permit", times=0.9).of({"permit": 50})
+        45.0
+        """
+        number = attributes.get(self.attribute)
+        if isinstance(number, int | float) and not isinstance(number, bool):
+            return number * self.times
+        return self.default
 
 
 class Override(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What differs from the rule for one device type, site or device (exactly one of them is given).
+    """What differs from the rule for one device type, attribute, site or device (exactly one of them is given).
 
-    `limits` replaces only the severities that it names. Without a `recovery` of its own the distance between the
-    lowest limit and the recovery limit stays as it was. Spans are µs.
+    `attribute` is one name and the value that the device, or else its site, must have in it. `limits` replaces only the
+    severities that it names. Without a `recovery` of its own the distance between the lowest limit and the recovery
+    limit stays as it was. Spans are µs.
     """
 
     device_type: str | None = None
+    attribute: dict[str, str] | None = None
     site: str | None = None
     device: str | None = None
     limits: dict[Severity, float] | None = None
     recovery: float | None = None
     dwell: int | None = None
+    dwell_off: int | None = None
     window: int | None = None
     enabled: bool | None = None
 
     @property
     def scope(self) -> tuple[str, str]:
-        """("device", code), ("site", code) or ("device_type", code)."""
+        """("device", code), ("site", code), ("attribute", "name=value") or ("device_type", code)."""
         named = [(kind, getattr(self, kind)) for kind in ("device", "site", "device_type")]
+        if self.attribute:
+            named.append(("attribute", ",".join(f"{name}={value}" for name, value in self.attribute.items())))
         return next((kind, code) for kind, code in named if code is not None)
+
+    def fits(self, device_type: str, site: str, device: str, attributes: Attributes) -> bool:
+        """Whether it holds for this device."""
+        if self.attribute is not None:
+            return all(str(attributes.get(name)) == value for name, value in self.attribute.items())
+        given = {"device_type": device_type, "site": site, "device": device}
+        kind, code = self.scope
+        return given[kind] == code
+
+
+SCOPES = ("device_type", "attribute", "site", "device")
+"""What an override may name, the more specific last: it wins."""
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What of a rule may be overridden, as it holds for one device. Spans are µs."""
+    """What of a rule may differ by device, as it holds for one device. Spans are µs."""
 
     limits: dict[Severity, float]
     recovery: float
     dwell: int
     window: int
     enabled: bool = True
+    dwell_off: int = 0
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,12 +114,29 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     A value violates a severity when it reaches an upper limit (`direction` "above"; with `beyond` only when it exceeds
     it: the limit itself is allowed) or falls below a lower one ("below"); the episode ends when it is back on the good
-    side of `recovery`. `ignore` is a value that stands for "nothing measured" and violates nothing. `dwell` and
-    `window` are µs. For a rate the limits are rises (falls) within `window`; for out_of_range they count readings in a
-    row; rules of kind platform and gateway_fault judge no device, their `event` is what the platform says of itself or
-    of a gateway. `class_code` is the ticket's class: E for events, C for components. `basis` is "V" where the source
-    was read, "K" for a default that is general knowledge and no claim of compliance. `effective_from` and
-    `effective_to` are local days, both included.
+    side of `recovery`, by default the lowest limit, or of `recovery_share` of that limit. `limits_from` are limits that
+    each device has of its own. `ignore` is a value that stands for "nothing measured" and violates nothing. Spans
+    (`dwell`, `dwell_off`, `window`, `mean`, `max_age`, `within`) are µs: a level counts after it was violated for
+    `dwell` and is left after it was not for `dwell_off`.
+
+    What is judged: the values of `metric`, or of `expression` over one device's metrics, each at most `max_age` older
+    than the newest of them; with `mean` their rolling mean, once `coverage` % of the span's parts have data; with
+    `count` the level that as many readings within `window` reached; with `baseline` their distance from what the
+    device's attribute of that name says, or else from the mean of its first `baseline_readings` in service.
+    A reading is left out while the week's `hours` are closed or when it has one of the quality flags `not_when`.
+    For a rate the limits are rises (falls) within `window`; for out_of_range they count readings in a row, for flapping
+    times that a gateway was lost within `window`; for noise they are ratios of the scatter to the usual one, for drift
+    distances from the neighbours' median held over `window`.
+    event_value judges the number `value` that an event brings, by `table`: limits by severity and then by what the
+    event's attribute `by` says.
+    compound is about a site: `at_least` of its `members` (rules), told apart by `distinct`, begun `within` a span.
+    Rules of kind platform and gateway_fault judge no device: their `event` is what the platform says of itself or of a
+    gateway.
+
+    A `latch` rule's episode ends only when a person closes its alert. An `anomaly` is held back while its sensor is
+    sick. `class_code` is the ticket's class: E for events, C for components. `basis` is "V" where the source was read,
+    "K" for a default that is general knowledge and no claim of compliance. `effective_from` and `effective_to` are
+    local days, both included.
     """
 
     id: str
@@ -72,14 +150,36 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     advice_zh: str
     advice_en: str
     basis: Literal["V", "K"]
+    limits_from: dict[Severity, FromAttribute] = {}
     recovery: float = 1.0
+    recovery_share: float | None = None
     metric: str = ""
+    expression: str = ""
+    max_age: int = 0
     event: str = ""
+    value: str = ""
+    by: str = ""
+    table: dict[Severity, dict[str, float]] = {}
     unit: str = ""
     direction: Literal["above", "below"] = "above"
     beyond: bool = False
     dwell: int = 0
+    dwell_off: int = 0
     window: int = 0
+    mean: int = 0
+    coverage: float = 75.0
+    count: int = 0
+    baseline: str = ""
+    baseline_readings: int = 10
+    schedule: str = ""
+    hours: tuple[str, ...] = ()
+    not_when: tuple[str, ...] = ()
+    latch: bool = False
+    anomaly: bool = False
+    members: tuple[str, ...] = ()
+    distinct: Literal["rule", "device"] = "rule"
+    at_least: int = 2
+    within: int = 0
     class_code: str = ""
     life_safety_from: Severity | None = None
     over_range: Severity | None = None
@@ -102,7 +202,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     def severity(self) -> Severity:
         """The lowest severity that the rule can have; of a kind that isn't graded the only one."""
-        return min(self.limits)
+        return min((*self.limits, *self.limits_from, *self.table))
 
     def title(self, language: str) -> str:
         """The title in "zh" or "en"."""
@@ -112,14 +212,31 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         """What to bring and to beware of, in "zh" or "en"."""
         return self.advice_en if language == "en" else self.advice_zh
 
-    def terms(self, device_type: str, site: str, device: str) -> Terms:
-        """The rule as it holds for one device: the more specific override wins, field by field."""
-        terms = Terms(self.limits, self.recovery, self.dwell, self.window)
-        for scope in (("device_type", device_type), ("site", site), ("device", device)):
+    def terms(self, device_type: str, site: str, device: str, attributes: Attributes | None = None) -> Terms:
+        """The rule as it holds for one device: the more specific override wins, field by field.
+
+        No severity may be left (no limit is known of the device): then the terms are not enabled.
+        """
+        own = attributes or {}
+        terms = self._base(own)
+        for override in self.overrides_on(device_type, site, device, own):
+            terms = overridden(terms, override, self.direction)
+        return terms if terms.limits or self.table else msgspec.structs.replace(terms, enabled=False)
+
+    def overrides_on(self, device_type: str, site: str, device: str, attributes: Attributes) -> Iterator[Override]:
+        """The overrides that hold for a device, the more specific later."""
+        for scope in SCOPES:
             for override in self.overrides:
-                if override.scope == scope:
-                    terms = overridden(terms, override, self.direction)
-        return terms
+                if override.scope[0] == scope and override.fits(device_type, site, device, attributes):
+                    yield override
+
+    def _base(self, attributes: Attributes) -> Terms:
+        own = {severity: limit.of(attributes) for severity, limit in self.limits_from.items()}
+        limits = {**self.limits, **{severity: limit for severity, limit in own.items() if limit is not None}}
+        recovery = self.recovery
+        if limits and (self.limits_from or self.recovery_share is not None):
+            recovery = lowest(limits, self.direction) * (1.0 if self.recovery_share is None else self.recovery_share)
+        return Terms(limits, recovery, self.dwell, self.window, dwell_off=self.dwell_off)
 
 
 def overridden(terms: Terms, override: Override, direction: str) -> Terms:
@@ -133,13 +250,15 @@ def overridden(terms: Terms, override: Override, direction: str) -> Terms:
     limits = {**terms.limits, **(override.limits or {})}
     recovery = override.recovery
     if recovery is None:
-        recovery = terms.recovery + lowest(limits, direction) - lowest(terms.limits, direction)
+        moved = lowest(limits, direction) - lowest(terms.limits, direction) if terms.limits and limits else 0.0
+        recovery = terms.recovery + moved
     return Terms(
         limits,
         recovery,
         terms.dwell if override.dwell is None else override.dwell,
         terms.window if override.window is None else override.window,
         terms.enabled if override.enabled is None else override.enabled,
+        terms.dwell_off if override.dwell_off is None else override.dwell_off,
     )
 
 

@@ -21,6 +21,7 @@ _DEVICES = (
     "SELECT code, gateway, type, site, state, COALESCE(state_until, 0), in_service_at, CAST(attributes AS TEXT)"
     " FROM device ORDER BY code"
 )
+_SITES = "SELECT code, CAST(attributes AS TEXT) FROM site WHERE CAST(attributes AS TEXT) <> '{}' ORDER BY code"
 _SERIES = "SELECT number, device, metric FROM series ORDER BY number"
 
 
@@ -53,7 +54,8 @@ class Registry:
     (0 without an end), `in_service_at`, `interval`, `silence`. Over series numbers: `device` (int32 index, -1 for a
     number that no device has), `metric` (int32 index in `metrics`), `low`, `high` (-inf, inf for a metric that its type
     lost), `late`. A device's attribute `interval_s` overrides its type's interval. `canary` is the series number of the
-    platform's own device, which pages nobody; -1 without one.
+    platform's own device, which pages nobody; -1 without one. `attributes` (of devices) and `site_attributes` hold only
+    those that have any.
     """
 
     id: str
@@ -80,6 +82,12 @@ class Registry:
     high: npt.NDArray[np.float64]
     late: npt.NDArray[np.int64]
     canary: int = -1
+    site_attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def attributes_of(self, device_index: int) -> dict[str, Any]:
+        """What is known of a device: its own attributes over its site's."""
+        own = self.attributes.get(self.device_codes[device_index], {})
+        return {**self.site_attributes.get(self.site[device_index], {}), **own}
 
     @property
     def town_gateways(self) -> list[GatewayRow]:
@@ -106,6 +114,7 @@ def load_registry(engine: Engine, types: Mapping[str, DeviceType]) -> Registry:
         identity = next(_rows(connection, "SELECT id, version, next_series, canary FROM registry"), None)
         if identity is None:
             raise RegistryError("the database has no registry yet: import a town first")
+        places = {code: json.loads(attributes) for code, attributes in _rows(connection, _SITES)}
         gateways, rows, numbers = _gateways(connection), _rows(connection, _DEVICES), _rows(connection, _SERIES)
         canary = -1 if CANARY in gateways else identity[3]
         if canary >= 0:
@@ -115,7 +124,10 @@ def load_registry(engine: Engine, types: Mapping[str, DeviceType]) -> Registry:
             numbers = chain(numbers, [(canary, CANARY, BEAT)])
         devices = _devices(rows, types, gateways)
         series = _series(numbers, identity[2], devices, types)
-    return Registry(identity[0], identity[1], types, gateways, list(gateways), **devices, **series, canary=canary)
+    found = {**devices, **series}
+    return Registry(
+        identity[0], identity[1], types, gateways, list(gateways), **found, canary=canary, site_attributes=places
+    )
 
 
 def _rows(connection: Connection, statement: str) -> Iterator[Sequence[Any]]:
