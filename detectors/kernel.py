@@ -341,3 +341,45 @@ def tick(tables: Tables, now: int, out: npt.NDArray[Any]) -> int:
             kept += 1
     counters[0] = kept
     return written
+
+
+@compiled
+def live_through(
+    tables: Tables,
+    number: npt.NDArray[np.int32],
+    at: npt.NDArray[np.int64],
+    received_at: npt.NDArray[np.int64],
+    value: npt.NDArray[np.float64],
+    quality: npt.NDArray[np.uint16],
+    first: int,
+    now: int,
+    until: int,
+    step: int,
+    out: npt.NDArray[Any],
+) -> tuple[int, int, int]:
+    """Stored readings from row `first` on, by receipt, with a tick at each whole `step` (µs) while a check waits.
+
+    Goes from `now` to `until`, or until `out` could overflow. Returns the row and the time to go on with and how many
+    emissions were written.
+    """
+    counters = tables[-1]
+    row, written = first, 0
+    while now < until:
+        end = min((now // step + 1) * step, until)
+        if counters[0] == 0:  # nothing waits: the next tick that could matter follows the next reading
+            end = until if row == len(number) else min(max((received_at[row] // step + 1) * step, end), until)
+        last = row
+        while last < len(number) and received_at[last] < end:
+            last += 1
+        if last > row:
+            rows = slice(row, last)
+            columns = number[rows], at[rows], received_at[rows], value[rows], quality[rows]
+            done, said = read(tables, *columns, received_at[last - 1], 0, out[written:])
+            row, written = row + done, written + said
+            if row < last:
+                return row, now, written
+        if counters[0] > len(out) - written:
+            return row, now, written
+        written += tick(tables, end, out[written:])
+        now = end
+    return row, now, written

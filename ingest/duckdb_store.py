@@ -16,6 +16,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
+from core.clock import MINUTE
 from core.journal import START, Offset
 from ingest.newest import Columns, Newest, last_writes, spans
 from ingest.store import (
@@ -27,6 +28,7 @@ from ingest.store import (
     Point,
     RollUp,
     Rows,
+    Slice,
     StoreBusy,
     StoreUnavailable,
 )
@@ -58,6 +60,8 @@ _BUCKETS = f"""
 SELECT max("at") AS "at", min(value) AS low, avg(value) AS mean, max(value) AS high {_SPAN}
 GROUP BY ("at" - $since) // $width ORDER BY 1
 """
+_KNOWN = "reading WHERE received_at >= ? AND received_at < ?"
+_COLUMNS = 'series, "at", received_at, value, quality'
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,24 @@ class DuckDbStore:
             found = cursor.execute(f"{asked} ORDER BY 1, 2", [since, until]).fetchnumpy()
         return Rows(found["series"], found["at"], found["value"])
 
+    def slices(self, series: npt.NDArray[np.int32] | None, since: int, until: int, most: int) -> list[Slice]:
+        with self._reading() as cursor:
+            asked = f"SELECT received_at // {MINUTE} AS minute, count(*) AS readings FROM {_of(cursor, series)}"
+            found = cursor.execute(f"{asked} GROUP BY 1 ORDER BY 1", [since, until]).fetchnumpy()
+        return sliced(found["minute"] * MINUTE, found["readings"], since, until, most)
+
+    def scan(self, series: npt.NDArray[np.int32] | None, since: int, until: int) -> Block:
+        with self._reading() as cursor:
+            asked = f"SELECT {_COLUMNS} FROM {_of(cursor, series)}"
+            return ordered(cursor.execute(asked, [since, until]).fetchnumpy())
+
+    def export(self, series: npt.NDArray[np.int32] | None, since: int, until: int, file: Path) -> None:
+        """Write what `scan` gives, in no order, into a Parquet file for another process: see `exported`."""
+        with self._reading() as cursor:
+            chosen = f"SELECT {_COLUMNS} FROM {_of(cursor, series)}"
+            kind = "(FORMAT parquet, COMPRESSION uncompressed)"
+            cursor.execute(f"COPY ({chosen}) TO '{str(file).replace(chr(39), chr(39) * 2)}' {kind}", [since, until])
+
     def put_rollup(self, width: int, rollup: RollUp) -> None:
         table = _ROLLUPS[width]
         if not len(rollup):
@@ -263,6 +285,47 @@ class DuckDbStore:
             gone += _changed(cursor.execute(_REPLACE, [int(at[part].min()), int(at[part].max())]))
             cursor.unregister("suspect")
         return gone
+
+
+def exported(file: Path) -> Block:
+    """What `DuckDbStore.export` wrote, in the order in which it was known."""
+    with duckdb.connect(config={"threads": 1}) as connection:
+        return ordered(connection.execute(f"SELECT {_COLUMNS} FROM read_parquet(?)", [str(file)]).fetchnumpy())
+
+
+def ordered(columns: Columns) -> Block:
+    """A block of these columns by their receipt; what came at once by its own time."""
+    if (np.diff(columns["received_at"]) < 0).any():
+        order = np.lexsort((columns["at"], columns["received_at"]))
+        columns = {name: column[order] for name, column in columns.items()}
+    return Block(*(np.asarray(columns[name]) for name in ("series", "at", "received_at", "value", "quality")))
+
+
+def sliced(
+    minute: npt.NDArray[np.int64], readings: npt.NDArray[np.int64], since: int, until: int, most: int
+) -> list[Slice]:
+    """Spans of whole minutes, from counts by minute (its start, µs), each of at most `most` readings or one minute.
+
+    >>> one = np.array([1, 1, 3])
+    >>> sliced(np.array([0, 1, 2]) * MINUTE, one, 0, 3 * MINUTE, 2)
+    [Slice(since=0, until=120000000, readings=2), Slice(since=120000000, until=180000000, readings=3)]
+    """
+    found: list[Slice] = []
+    for start, count in zip(minute.tolist(), readings.tolist(), strict=True):
+        begin, end = max(start, since), min(start + MINUTE, until)
+        if found and found[-1].readings + count <= most:
+            found[-1] = found[-1]._replace(until=end, readings=found[-1].readings + count)
+        else:
+            found.append(Slice(begin, end, count))
+    return found
+
+
+def _of(cursor: duckdb.DuckDBPyConnection, series: npt.NDArray[np.int32] | None) -> str:
+    """The readings that were known within two moments, of all series or of these."""
+    if series is None:
+        return _KNOWN
+    cursor.register("wanted", {"series": series})
+    return f"{_KNOWN} AND series IN (SELECT series FROM wanted)"
 
 
 def _insert(cursor: duckdb.DuckDBPyConnection, rows: Columns) -> None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ingest.influx_labels import PLACE, Labels
 from ingest.influx_wire import Answer, InfluxWire, nanoseconds
 from ingest.store import Curve, RollUp, Rows
+from ingest.words import Block
 
 _DEVICES_A_STATEMENT = 100
 _STATEMENTS_A_REQUEST = 50
@@ -65,16 +66,28 @@ class InfluxQueries:
         numbers, start, values = self._columns(series, since, until, ("_min", "_mean", "_max", "_count"))
         return RollUp(numbers, start, values[:, 0], values[:, 1], values[:, 2], values[:, 3].astype(np.int64))
 
+    def readings(self, series: npt.NDArray[np.int32], since: int, until: int) -> Block:
+        """The readings of these series with since <= at < until by `at`, which stands for their receipt too."""
+        numbers, at, values = self._columns(series, since, until, ("", "_q"), needed=1)
+        order = np.argsort(at, kind="stable")
+        at, quality = at[order], np.nan_to_num(values[order, 1]).astype(np.uint16)
+        return Block(numbers[order], at, at, values[order, 0], quality)
+
     def _columns(
-        self, series: npt.NDArray[np.int32], since: int, until: int, endings: Sequence[str]
+        self, series: npt.NDArray[np.int32], since: int, until: int, endings: Sequence[str], needed: int | None = None
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], Table]:
-        """Series, times, and a value for each ending of the metric's name, ordered by series and time."""
+        """Series, times, and a value for each ending of the metric's name, ordered by series and time.
+
+        Only the first `needed` must be there, by default all; the others may be NaN.
+        """
         parts: list[tuple[bool, npt.NDArray[np.int32], npt.NDArray[np.int64], Table]] = []
         for cell in self.cells(series, since, until, endings):
             for place in range(0, len(cell.fields), len(endings)):
                 number = self._labels.number(cell.device, cell.fields[place].removesuffix(endings[0]))
                 values = cell.table[:, place + 1 : place + 1 + len(endings)]
-                there = ~np.isnan(values).any(axis=1)  # a point may be seen while its fields are being written
+                there = ~np.isnan(values[:, :needed]).any(
+                    axis=1
+                )  # a point may be seen while its fields are being written
                 at = cell.table[there, 0].astype(np.int64)
                 parts.append((cell.present, np.full(len(at), number, np.int32), at, values[there]))
         parts.sort(key=lambda part: part[0])

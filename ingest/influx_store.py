@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
+from core.clock import MINUTE
 from core.journal import Offset
 from ingest.curves import curve_of
 from ingest.influx_labels import Labels
@@ -22,7 +23,19 @@ from ingest.influx_lines import Lines, rollup_lines
 from ingest.influx_queries import InfluxQueries, count_all
 from ingest.influx_wire import InfluxWire, Refusal
 from ingest.newest import Columns, Newest, boxes, last_writes
-from ingest.store import FIVE_MINUTES, ONE_HOUR, Appended, Counts, Curve, Point, Refused, RollUp, Rows, StoreUnavailable
+from ingest.store import (
+    FIVE_MINUTES,
+    ONE_HOUR,
+    Appended,
+    Counts,
+    Curve,
+    Point,
+    Refused,
+    RollUp,
+    Rows,
+    Slice,
+    StoreUnavailable,
+)
 from ingest.words import Block
 
 LINES_A_REQUEST = 5_000
@@ -31,6 +44,7 @@ SUFFIXES = {FIVE_MINUTES: "_5m", ONE_HOUR: "_1h"}
 _UNKNOWN = "the registry has no such series"
 _MOST_RAW = 100_000
 """So many readings of a curve are fetched as they are; of more the server makes the buckets."""
+_LONGEST_SLICE = 60  # minutes
 _CLOSE_S = 2.0
 
 Batch = Sequence[tuple[Offset, Block]]
@@ -127,6 +141,20 @@ class InfluxStore:
 
     def rows(self, series: npt.NDArray[np.int32], since: int, until: int) -> Rows:
         return InfluxQueries(self._wire, self._bucket, self._labels_now()).rows(series, since, until)
+
+    def slices(self, series: npt.NDArray[np.int32] | None, since: int, until: int, most: int) -> list[Slice]:
+        """By a guess of a reading a series and minute: to count them would cost as much as to read them."""
+        count = len(self._all() if series is None else series)
+        width = min(max(most // max(count, 1), 1), _LONGEST_SLICE) * MINUTE
+        first = since // width * width
+        return [Slice(max(at, since), min(at + width, until), 0) for at in range(first, until, width)]
+
+    def scan(self, series: npt.NDArray[np.int32] | None, since: int, until: int) -> Block:
+        chosen = self._all() if series is None else series
+        return InfluxQueries(self._wire, self._bucket, self._labels_now()).readings(chosen, since, until)
+
+    def _all(self) -> npt.NDArray[np.int32]:
+        return np.flatnonzero(self._labels_now().device >= 0).astype(np.int32)
 
     def put_rollup(self, width: int, rollup: RollUp) -> None:
         labels = self._labels_now()

@@ -117,6 +117,14 @@ class RollUp:
         return RollUp(*(column[rows] for column in columns))
 
 
+class Slice(NamedTuple):
+    """A span of the times at which readings were known, µs; `readings` in it, 0 where the store does not count them."""
+
+    since: int
+    until: int
+    readings: int
+
+
 FIVE_MINUTES, ONE_HOUR = 5 * MINUTE, HOUR
 """The widths of the roll-ups, µs."""
 
@@ -157,6 +165,20 @@ class ReadingStore(Protocol):
 
     def rows(self, series: npt.NDArray[np.int32], since: int, until: int) -> Rows:
         """The readings of these series (distinct numbers) with since <= at < until."""
+        ...
+
+    def slices(self, series: npt.NDArray[np.int32] | None, since: int, until: int, most: int) -> list[Slice]:
+        """[since, until) cut at whole minutes into spans for `scan`, each of at most about `most` readings.
+
+        What has none may be left out. `series` as for `scan`.
+        """
+        ...
+
+    def scan(self, series: npt.NDArray[np.int32] | None, since: int, until: int) -> Block:
+        """The readings of these series (distinct numbers; None: all) that were known within [since, until), in order.
+
+        A reading is known from its receipt on; a store that does not keep receipts gives `at` for it.
+        """
         ...
 
     def put_rollup(self, width: int, rollup: RollUp) -> None:

@@ -291,3 +291,21 @@ def test_agrees_with_a_dict(
         newest = store.latest([series])
         assert {s: (p.at, p.value) for s, p in newest.items()} == ({series: max(mine.items())} if mine else {})
     store.close()
+
+
+def test_readings_are_scanned_in_the_order_of_time(store: ReadingStore) -> None:
+    first = readings((5, T, 1.0), (3, T + 60 * 10**6, 2.0), (3, T + 200 * 10**6, 33.0))
+    store.append([(Offset(0, 1), first), (Offset(0, 2), readings((5, T + 90 * 10**6, 4.0)))])
+    slices = store.slices(None, T, T + 300 * 10**6, 2)
+    blocks = [store.scan(None, piece.since, piece.until) for piece in slices]
+    assert [number for block in blocks for number in block.series.tolist()] == [5, 3, 5, 3]
+    assert [value for block in blocks for value in block.value.tolist()] == [1.0, 2.0, 4.0, 33.0]
+    assert [flags for block in blocks for flags in block.quality.tolist()] == [1, 2, 4, 1]
+    known = [moment for block in blocks for moment in block.received_at.tolist()]
+    assert known == sorted(known)
+    assert all(slice.since >= T and slice.until <= T + 300 * 10**6 for slice in slices)
+    assert [one.until for one in slices[:-1]] <= [one.since for one in slices[1:]]
+    only = store.scan(np.array([3], np.int32), T, T + 300 * 10**6)
+    assert only.value.tolist() == [2.0, 33.0]
+    assert len(store.scan(np.array([], np.int32), T, T + 300 * 10**6)) == 0
+    assert len(store.scan(None, T + 10**9, T + 2 * 10**9)) == 0
