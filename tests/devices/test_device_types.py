@@ -7,6 +7,7 @@ import pytest
 from devices.device_types import CatalogueError, DeviceType, load_device_types
 
 TYPES = load_device_types()
+FIRST = ("dust", "electrical", "gas", "manhole", "noise", "smoke", "traffic", "water_depth")
 
 METER = """
 code: meter
@@ -18,8 +19,9 @@ metrics:
 """
 
 
-def test_the_eight_types_have_their_metrics_and_events() -> None:
-    assert {code: list(kind.metrics) for code, kind in TYPES.items()} == {
+def test_the_first_eight_types_keep_their_metrics_and_events() -> None:
+    """Series in databases are known by them."""
+    assert {code: list(TYPES[code].metrics) for code in FIRST} == {
         "dust": ["pm25", "pm10"],
         "electrical": ["residual_current", "cable_temp"],
         "gas": ["gas_lel", "battery"],
@@ -30,7 +32,7 @@ def test_the_eight_types_have_their_metrics_and_events() -> None:
         "water_depth": ["depth_cm", "battery"],
     }
     assert TYPES["smoke"].events["smoke_alarm"].attributes == {"active": "bool"}
-    assert {code for kind in TYPES.values() for code in kind.events} == {"smoke_alarm", "call_point", "cover_open"}
+    assert {code for first in FIRST for code in TYPES[first].events} == {"smoke_alarm", "call_point", "cover_open"}
 
 
 @pytest.mark.parametrize("kind", TYPES.values(), ids=TYPES)

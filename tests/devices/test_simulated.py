@@ -10,13 +10,17 @@ from hypothesis import strategies as st
 from core.clock import DAY, HOUR, MINUTE, SECOND, SHANGHAI, moment_of
 from devices.device_types import DeviceType, Metric, load_device_types
 from devices.simulated import (
+    Excursion,
     GasLeak,
     Incident,
     OpenManhole,
+    OverweightLorry,
     RisingCableTemperature,
     RoadFlooding,
+    ShedFire,
     SmokeAlarm,
     StuckSensor,
+    TrappedPerson,
     simulated_device,
 )
 
@@ -38,7 +42,49 @@ QUIET = {
     "pm10": 75,
     "speed": 80,
     "flow": 1500,
+    "co": 10,
+    "h2s": 5,
+    "nh3": 10,
+    "cl2": 0.5,
+    "so2": 2.5,
+    "benzene": 3,
+    "o2": 21.5,
+    "water_pressure": 0.5,
+    "tank_level": 103,
+    "temperature": 32,
+    "humidity": 70,
+    "level_m": 3.5,
+    "tsp": 250,
+    "lafmax": 60,
+    "wind_speed": 10,
+    "wind_direction": 360,
+    "fume": 1.5,
+    "fan_on": 1,
+    "purifier_on": 1,
+    "stack_so2": 30,
+    "stack_nox": 50,
+    "stack_pm": 10,
+    "stack_voc": 35,
+    "stack_o2": 15,
+    "stack_temp": 200,
+    "stack_flow": 60_000,
+    "ph": 8.2,
+    "cod": 75,
+    "ammonia_n": 7,
+    "total_p": 0.5,
+    "total_n": 14,
+    "water_temp": 30,
+    "effluent_flow": 20,
+    "vehicles": 150,
+    "overweight": 0,
+    "trapped": 0,
+    "car_speed": 0,
+    "floor": 18,
+    "door_open": 0,
 }
+"""The most that a healthy device says."""
+LEAST = {"battery": 40, "speed": 25, "o2": 20.2, "water_pressure": 0.15, "tank_level": 92, "ph": 6.5}
+"""The least, where a limit lies below."""
 
 
 def curve(kind: str, metric: str, incident: Incident) -> list[float]:
@@ -56,8 +102,7 @@ def test_a_normal_value_is_in_range_and_far_from_any_limit(kind: str, seed: int,
     for code, metric in TYPES[kind].metrics.items():
         assert metric.low <= values[code] <= min(metric.high, QUIET[code])
         assert round(values[code], metric.decimals) == values[code]
-    assert values.get("battery", 100) >= 40
-    assert values.get("speed", 99) > 25
+        assert values[code] >= LEAST.get(code, metric.low)
     assert simulated_device(TYPES[kind], f"X-{n:04}", seed).values(second * SECOND) == values
 
 
@@ -138,7 +183,38 @@ def test_smoke_is_a_value_and_an_event() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "incident"), [("manhole", OpenManhole(START, SPAN)), ("smoke", SmokeAlarm(START, SPAN))]
+    ("kind", "metric", "peak"),
+    [("cl2", "cl2", 2.6), ("oxygen", "o2", 17.0), ("hydrant", "water_pressure", 0.04), ("canal", "level_m", 4.05)],
+)
+def test_an_excursion_leads_one_metric_away_and_back(kind: str, metric: str, peak: float) -> None:
+    values = curve(kind, metric, Excursion(START, SPAN, metric, peak))
+    normal, away = values[0], values[60 + 5 * 60]
+    assert away == pytest.approx(peak, abs=0.02)
+    assert abs(values[-1] - normal) < abs(peak - normal) / 4
+
+
+def test_a_burning_shed_is_smoke_and_heat_that_rises_fast() -> None:
+    incident = ShedFire(START, SPAN)
+    assert curve("ebike_shed", "smoke", incident)[59:62] == [0, 1, 1]
+    heat = curve("ebike_shed", "temperature", incident)
+    assert all(any(a < limit <= b for a, b in pairwise(heat)) for limit in (50, 60))
+    assert heat[60 + 5 * 60] - heat[60] > 10
+
+
+def test_an_overweight_lorry_is_weighed_once() -> None:
+    (weighed,) = OverweightLorry(START, SPAN, axles=2, weight_t=21.0).events()
+    assert (weighed.at, weighed.attributes["axles"], weighed.attributes["weight_t"]) == (START, 2, 21.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "incident"),
+    [
+        ("manhole", OpenManhole(START, SPAN)),
+        ("smoke", SmokeAlarm(START, SPAN)),
+        ("ebike_shed", ShedFire(START, SPAN)),
+        ("lift", TrappedPerson(START, SPAN)),
+        ("weighing", OverweightLorry(START, SPAN)),
+    ],
 )
 def test_events_are_those_of_the_type(kind: str, incident: Incident) -> None:
     for event in incident.events():
@@ -146,7 +222,7 @@ def test_events_are_those_of_the_type(kind: str, incident: Incident) -> None:
 
 
 def test_a_type_that_nothing_is_known_of_is_simulated_too() -> None:
-    odd = DeviceType("odd", "奇", "Odd", 60, {"ph": Metric("ph", "", "酸碱度", "pH", 0, 14, decimals=2)})
-    values = {simulated_device(odd, "ODD-1").values(START + n * SECOND)["ph"] for n in range(100)}
+    odd = DeviceType("odd", "奇", "Odd", 60, {"odd": Metric("odd", "", "奇数", "Odd", 0, 14, decimals=2)})
+    values = {simulated_device(odd, "ODD-1").values(START + n * SECOND)["odd"] for n in range(100)}
     assert len(values) > 20
     assert all(4 < value < 10 for value in values)

@@ -91,7 +91,7 @@ def test_the_town_has_what_is_said_of_it() -> None:
         "stations": 4,
         "teams": 50,
     }
-    assert {row["type"] for row in sheet("devices")} == set(TYPES)
+    assert {row["type"] for row in sheet("devices")} <= set(TYPES)
     assert [row["checkpoint"] for row in sheet("stations")].count("1") == 2
     roles = Counter(row["role"] for row in sheet("people"))
     assert roles == {"patroller": 663, "officer": 40, "leader": 12, "dispatcher": 2}
