@@ -18,22 +18,40 @@ _SEVERITIES = {
 }
 _HAZARDS = {
     "gas": Words("可燃气体", "Combustible gas"),
+    "toxic": Words("有毒气体或缺氧", "Toxic gas or lack of oxygen"),
     "smoke": Words("烟雾火警", "Smoke or fire"),
     "electrical": Words("电气火灾隐患", "Electrical fire hazard"),
+    "ebike": Words("电动自行车棚", "E-bike shed"),
+    "lift": Words("电梯", "Lift"),
+    "fire_water": Words("消防供水", "Fire water supply"),
+    "warehouse": Words("仓储环境", "Warehouse climate"),
     "flood": Words("道路积水", "Road flooding"),
+    "canal": Words("河道水位", "Canal level"),
     "manhole": Words("井盖异常", "Manhole cover"),
+    "structure": Words("建筑或杆体倾斜", "Leaning structure"),
     "noise": Words("噪声超标", "Noise"),
     "dust": Words("扬尘超标", "Dust"),
+    "fume": Words("餐饮油烟", "Cooking fume"),
+    "emission": Words("排放超标", "Emission above the permit"),
+    "overload": Words("车辆超限", "Overloaded vehicle"),
     "traffic": Words("交通拥堵", "Congestion"),
     "device": Words("设备故障", "Device fault"),
     "platform": Words("平台故障", "Platform fault"),
 }
 _SAFETY = {
     "gas": Words("勿单独进入，勿开关电器，禁明火", "Never go in alone; no switches, no open flame"),
+    "toxic": Words(
+        "勿单独进入，须佩戴正压式空气呼吸器，先通风检测",
+        "Never go in alone; breathing apparatus on; ventilate and test first",
+    ),
     "smoke": Words("先疏散人员，拨打119，勿乘电梯", "Evacuate first, call 119, no lifts"),
     "electrical": Words("勿触碰设备，先断电", "Do not touch; cut the power first"),
+    "ebike": Words("先断电，大量水降温，勿吸入烟气", "Cut the power, cool with much water, do not breathe the smoke"),
+    "lift": Words("安抚乘客，勿扒门，通知维保单位", "Calm the people inside; never force the doors; call maintenance"),
     "flood": Words("勿涉水，先设警示", "Do not wade; put up warnings first"),
+    "canal": Words("勿靠近岸边，穿救生衣", "Keep off the bank; life jacket on"),
     "manhole": Words("先设围挡，勿靠近井口", "Fence it off first; keep clear of the shaft"),
+    "structure": Words("撤离倾倒范围，先拉警戒", "Clear everybody from where it may fall; tape it off first"),
 }
 _CAUSES = {
     "raised": Words("等级上升", "Severity raised"),

@@ -19,7 +19,10 @@ CATEGORIES = (
     "应急指挥",
     "三官一律",
 )
-HAZARDS = ("gas", "smoke", "electrical", "flood", "manhole", "noise", "dust", "traffic", "device", "platform")
+HAZARDS = (
+    *("gas", "toxic", "smoke", "electrical", "ebike", "lift", "fire_water", "warehouse", "flood", "canal", "manhole"),
+    *("structure", "noise", "dust", "fume", "emission", "overload", "traffic", "device", "platform"),
+)
 FAULTS = {
     "platform": ("journal_quota", "readings_dropped", "store_behind", "disk_low", "canary_missed", "broker_drops"),
     "gateway_fault": ("clock", "flooding", "shut_out"),

@@ -13,6 +13,7 @@ from alerts.lifecycle import ACTION_WORDS, STATUS_WORDS
 from console.acting import BUTTONS, FALSE_CAUSES, RETURN_REASONS
 from console.chain import STEPS
 from console.language import LANGUAGES, named, texts
+from detectors.rule_checks import HAZARDS
 from detectors.rules import load_packs
 from detectors.words import Severity
 
@@ -78,7 +79,7 @@ def test_every_code_that_pages_show_has_a_name(language: str) -> None:
         "action": (*ACTION_WORDS, *BUTTONS),
         "status": (*STATUS_WORDS, *STEPS),
         "severity": [int(level) for level in Severity if level],
-        "hazard": [rule.hazard for rule in rules],
+        "hazard": HAZARDS,
         "category": [rule.category for rule in rules],
         "reason": RETURN_REASONS,
         "closed_how": CLOSED_HOW,

@@ -4,11 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.texts import fit, headline, navigation_url, phone_text, robot_markdown, robot_text, shorten_bytes
+from alerts.texts import Language, fit, headline, navigation_url, phone_text, robot_markdown, robot_text, shorten_bytes
 from core.clock import HOUR, MINUTE
+from detectors.rule_checks import HAZARDS
+from detectors.rules import load_packs
 from tests.alerts.notices.notice_rows import NOW, outgoing
 
 URL = "https://town.example/tickets/7"
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
 ANY_TEXT = st.text(st.characters(), max_size=400)
 
 
@@ -59,6 +62,25 @@ def test_a_change_is_told_with_its_span_and_numbers_are_short() -> None:
 def test_without_a_title_the_hazard_speaks_and_never_a_code() -> None:
     assert headline(outgoing(title_zh="", hazard="smoke", unit=""), "zh") == "【紧急】烟雾火警"
     assert headline(outgoing(title_zh="", hazard="gone", unit=""), "zh") == "【紧急】异常报警"
+
+
+@pytest.mark.parametrize("hazard", HAZARDS)
+def test_every_hazard_has_a_name_in_messages(hazard: str) -> None:
+    named = {
+        language: headline(outgoing(title_zh="", title_en="", hazard=hazard, unit=""), language)
+        for language in LANGUAGES
+    }
+    assert named["zh"] != "【紧急】异常报警"
+    assert named["zh"].removeprefix("【紧急】") != named["en"].removeprefix("[CRITICAL] ")
+
+
+def test_every_life_safety_hazard_says_what_to_beware_of() -> None:
+    """Where a rule gives no advice of its own."""
+    deadly = {rule.hazard for rule in load_packs().rules.values() if rule.life_safety_from}
+    unsaid = [
+        hazard for hazard in sorted(deadly) if "须知" not in phone_text(outgoing(hazard=hazard, advice_zh=""), "zh")
+    ]
+    assert unsaid == []
 
 
 def test_the_headline_marks_a_possible_repeat_and_what_is_new() -> None:
