@@ -1,62 +1,147 @@
-"""Reads rule packs: YAML files of `rules` (by id) and `overrides` (a list), checked as a whole.
+"""Reads rule packs: YAML files of a `pack` header, `schedules`, `rules` (by id) and `overrides` (a list).
 
-Spans are written as "10s", "5min" or "1h", severities by name. In a rule of a kind that isn't graded `severity` stands
-for `limits`. `device_types: all` means every type that has the metric or event; `metric: all` makes one rule for each
-metric, its id ending in the metric's code, with {metric} in the titles replaced by the metric's name.
+In a rule of a kind that isn't graded `severity` stands for `limits`. `device_types: all` means every type that has the
+metric, the expression's metrics or the event; `metric: all` makes one rule for each metric, its id ending in the
+metric's code, with {metric} in the titles replaced by the metric's name. docs/rules.md tells it at length.
 """
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple
 
 import msgspec
 
-from core.clock import HOUR, MILLISECOND, MINUTE, SECOND
-from core.yaml_files import YAMLError, load_yaml
-from detectors.rule import GRADED, Override, Rule
-from detectors.rule_checks import FAULTS, problems_of
-from detectors.words import Severity
-from devices.device_types import DeviceType
+from core.yaml_files import Document, YAMLError, fault_of, read_yaml
+from detectors import rule_fields as field
+from detectors.expression import Expression, ExpressionError
+from detectors.rule import FromAttribute, Override, Rule, lowest
+from detectors.rule_checks import SUBJECTLESS, problems_of
+from detectors.rule_fields import Unfit, near
+from devices.device_types import DeviceType, Metric
 
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h)")
-_UNITS = {"ms": MILLISECOND, "s": SECOND, "min": MINUTE, "h": HOUR}
-_SEVERITIES = {severity.name.lower(): severity for severity in Severity if severity}
-_SPANS = {"dwell", "window"}
-_LEVELS = {"over_range", "life_safety_from"}
-_FIELDS = get_type_hints(Rule)
-_OVERRIDE_FIELDS = get_type_hints(Override)
+_SECTIONS = ("pack", "schedules", "rules", "overrides")
+_REQUIRED = tuple(each.name for each in msgspec.structs.fields(Rule) if each.required and each.name != "id")
 
 
 class RuleErrors(ValueError):
-    """Rules that don't hold together: every error as "file: path: what"."""
+    """Rules that don't hold together: every error as "FILE:LINE:COLUMN: path: what"."""
 
     def __init__(self, errors: Sequence[str]) -> None:
         super().__init__("\n".join(errors))
         self.errors = list(errors)
 
 
-def read_packs(extra: Sequence[Path], types: Mapping[str, DeviceType]) -> dict[str, Rule]:
-    """All rules by id with their overrides attached. Raises RuleErrors."""
+class _Fault(NamedTuple):
+    """An error, ordered as its file was read and as it stands in it."""
+
+    order: int
+    line: int
+    column: int
+    text: str
+
+
+class Source(NamedTuple):
+    """One pack's text. Errors begin with `file`; its rules remember `label` ("pack gas.yaml", "sheet console")."""
+
+    file: str
+    label: str
+    text: str
+
+
+class Packs(NamedTuple):
+    """All rules by id with their overrides attached; `replaced` has (rule, by whom, whose) for each taken over."""
+
+    rules: dict[str, Rule]
+    replaced: list[tuple[str, str, str]]
+
+
+def read_packs(extra: Sequence[Path], types: Mapping[str, DeviceType], sheets: Mapping[str, str]) -> Packs:
+    """The shipped packs, those of the `extra` files and folders, then the `sheets`. Raises RuleErrors.
+
+    A later rule replaces an earlier one of the same id; a later override one of the same rule and scope.
+    """
     reading = _Reading(types)
-    for folder in (files("detectors") / "packs", *extra):
-        _read_folder(folder, reading)
+    for place in (files("detectors") / "packs", *extra):
+        reading.read_all(_sources(place, reading.errors))
+    for name, text in sheets.items():
+        reading.read_all([Source(name, f"sheet {name}", text)])
     rules = reading.finished()
     if reading.errors:
-        raise RuleErrors(reading.errors)
-    return rules
+        raise RuleErrors(list(dict.fromkeys(fault.text for fault in sorted(reading.errors))))
+    return Packs(rules, reading.replaced)
 
 
-def _read_folder(folder: Traversable, reading: "_Reading") -> None:
-    if not folder.is_dir():
-        reading.errors.append(f"{folder}: is no directory")
+def _sources(place: Traversable | Path, errors: list[_Fault]) -> Iterator[Source]:
+    if place.is_file():
+        found: list[Traversable | Path] = [place]
+    elif place.is_dir():
+        found = sorted(place.iterdir(), key=lambda entry: entry.name)
+        found = [file for file in found if file.name.endswith((".yaml", ".yml"))]
+    else:
+        errors.append(_Fault(-1, 0, 0, f"{place}: is no file or directory"))
         return
-    here: set[str] = set()
-    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if file.name.endswith((".yaml", ".yml")):
-            reading.read(file.name, file.read_text("utf-8"), here)
+    for file in found:
+        name = str(file) if isinstance(place, Path) else file.name
+        try:
+            yield Source(name, f"pack {file.name}", file.read_bytes().decode("utf-8"))
+        except UnicodeDecodeError as error:
+            what = f"{name}:1:1: is no UTF-8 text: {error.reason} at byte {error.start}"
+            errors.append(_Fault(-1, 1, 1, what))
+
+
+@dataclass(frozen=True)
+class _Page:
+    """One file that is being read."""
+
+    source: Source
+    document: Document
+    order: int
+    errors: list[_Fault]
+
+    def fault(self, path: field.Path, what: str) -> None:
+        """Note an error about a path."""
+        line, column = self.document.place(path)
+        dotted = ""
+        for part in path:
+            dotted += f"[{part}]" if isinstance(part, int) else f".{part}"
+        text = f"{self.source.file}:{line}:{column}: {dotted.lstrip('.') + ': ' if path else ''}{what}"
+        self.errors.append(_Fault(self.order, line, column, text))
+
+    def section(self, name: str, kind: type) -> Any:
+        """A top-level mapping or list, empty when it is not there."""
+        given = self.document.content.get(name)
+        if given is not None and not isinstance(given, kind):
+            self.fault((name,), f"a {'list' if kind is list else 'mapping'} is expected")
+            return kind()
+        return given or kind()
+
+    def converted(
+        self, path: field.Path, given: Mapping[Any, Any], known: Mapping[str, Callable[[Any], Any]]
+    ) -> dict[str, Any] | None:
+        """Each key by itself, so that every error is found; None when there was one."""
+        done, before = {}, len(self.errors)
+        for key, value in given.items():
+            name = str(key)
+            if name not in known:
+                self.fault((*path, name), f"unknown key{near(name, known)}")
+            elif value is not None:
+                try:
+                    done[name] = known[name](value)
+                except Unfit as unfit:
+                    for own, what in unfit.faults:
+                        self.fault((*path, name, *own), what)
+        return done if len(self.errors) == before else None
+
+
+class _Written(NamedTuple):
+    """A rule or an override, and where it stands."""
+
+    page: _Page
+    path: field.Path
+    item: Any
 
 
 class _Reading:
@@ -64,146 +149,193 @@ class _Reading:
 
     def __init__(self, types: Mapping[str, DeviceType]) -> None:
         self.types = types
-        self.errors: list[str] = []
-        self.rules: dict[str, tuple[str, Rule]] = {}
-        self.overrides: list[tuple[str, str, Override]] = []
+        self.errors: list[_Fault] = []
+        self.files = 0
+        self.replaced: list[tuple[str, str, str]] = []
+        self.rules: dict[str, _Written] = {}
+        self.overrides: dict[tuple[str, str, str], _Written] = {}
+        self.broken: set[str] = set()
 
-    def read(self, file: str, text: str, here: set[str]) -> None:
-        """Add one file; `here` are the ids that its directory has defined already."""
+    def read_all(self, sources: Iterable[Source]) -> None:
+        """Add the files of one folder, or one sheet, within which nothing may be said twice."""
+        rules: dict[str, _Written] = {}
+        overrides: dict[tuple[str, str, str], _Written] = {}
+        for source in sources:
+            page = self._opened(source)
+            if page is not None:
+                self._read(page, rules, overrides)
+        for rule_id, written in rules.items():
+            if rule_id in self.rules:
+                self.replaced.append((rule_id, written.page.source.label, self.rules[rule_id].page.source.label))
+            self.rules[rule_id] = written
+        for key, written in overrides.items():
+            self.overrides.pop(key, None)  # the later one also comes later
+            self.overrides[key] = written
+
+    def _opened(self, source: Source) -> _Page | None:
+        self.files += 1
         try:
-            document = load_yaml(text) or {}
+            document = read_yaml(source.text)
         except YAMLError as error:
-            self.errors.append(f"{file}: {' '.join(str(error).split())}")
-            return
-        if not isinstance(document, dict):
-            self.errors.append(f"{file}: a mapping of rules and overrides is expected")
-            return
-        self._unknown(file, document, {"rules", "overrides"})
-        for name, fields in (document.get("rules") or {}).items():
-            self._read_rule(f"{file}: rules.{name}", str(name), fields, here)
-        for place, fields in enumerate(document.get("overrides") or []):
-            self._read_override(f"{file}: overrides[{place}]", fields)
+            line, column, what = fault_of(error)
+            self.errors.append(_Fault(self.files, line, column, f"{source.file}:{line}:{column}: {what}"))
+            return None
+        if document.content is None:
+            return None
+        page = _Page(source, document, self.files, self.errors)
+        if not isinstance(document.content, dict):
+            page.fault((), f"a mapping of {', '.join(_SECTIONS)} is expected")
+            return None
+        return page
 
-    def _unknown(self, path: str, given: Mapping[str, Any], known: Iterable[str]) -> None:
-        for key in sorted(str(key) for key in given if key not in known):
-            self.errors.append(f"{path}.{key}: unknown key" if ": " in path else f"{path}: {key}: unknown key")
+    def _read(self, page: _Page, rules: dict[str, _Written], overrides: dict[tuple[str, str, str], _Written]) -> None:
+        for name in page.document.content:
+            if name not in _SECTIONS:
+                page.fault((str(name),), f"unknown key{near(name, _SECTIONS)}")
+        header = page.converted(("pack",), page.section("pack", dict), field.HEADER_FIELDS) or {}
+        named = page.section("schedules", dict)
+        schedules = page.converted(("schedules",), named, dict.fromkeys(map(str, named), field.hours)) or {}
+        for name, fields in page.section("rules", dict).items():
+            path = ("rules", str(name))
+            for rule in self._rules_of(page, path, fields, header, schedules):
+                if rule.id in rules:
+                    page.fault(path, f"{rule.id} is defined twice, also at {_place(rules[rule.id])}")
+                rules[rule.id] = _Written(page, path, rule)
+        for place, fields in enumerate(page.section("overrides", list)):
+            self._read_override(page, ("overrides", place), fields, overrides)
 
-    def _read_rule(self, path: str, name: str, fields: Any, here: set[str]) -> None:
+    def _rules_of(
+        self, page: _Page, path: tuple[str, str], fields: Any, header: Mapping[str, Any], schedules: Mapping[str, Any]
+    ) -> list[Rule]:
+        name = path[1]
+        self.broken.add(name)
         if not isinstance(fields, dict):
-            self.errors.append(f"{path}: a mapping is expected")
+            page.fault(path, "a mapping is expected")
+            return []
+        before = len(self.errors)
+        try:
+            field.rule_id(name)
+        except Unfit as unfit:
+            page.fault(path, str(unfit))
+        given = page.converted(path, fields, field.RULE_FIELDS)
+        own = {**header, **(given or {})}
+        absent = [key for key in _REQUIRED if key not in (*own, *fields) and key not in ("device_types", "limits")]
+        for key in absent:
+            page.fault(path, f"{key} is missing")
+        if given is None or absent:
+            return []
+        _spell_out(page, path, own, schedules)
+        if len(self.errors) > before:
+            return []
+        self.broken.discard(name)
+        own["source"] = page.source.label
+        return [Rule(id=rule_id, **narrow) for rule_id, narrow in _expanded(name, own, self.types)]
+
+    def _read_override(
+        self, page: _Page, path: field.Path, fields: Any, overrides: dict[tuple[str, str, str], _Written]
+    ) -> None:
+        if not isinstance(fields, dict) or not fields.get("rule"):
+            page.fault(path, "rule is missing: name the rule that it is about")
             return
-        self._unknown(path, fields, {*_FIELDS, "severity"} - {"id", "overrides"})
-        wide = {key: value for key, value in fields.items() if key in _FIELDS and value is not None}
-        if "severity" in fields:
-            wide["limits"] = {fields["severity"]: 1}
-        wide.setdefault("device_types", [] if wide.get("kind") in FAULTS else "all")
-        for rule_id, narrow in self._expanded(name, wide):
-            self._add(path, rule_id, self._converted(path, narrow, _FIELDS), here)
-
-    def _expanded(self, name: str, fields: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-        """The rule's fields by id, with every "all" spelled out."""
-        if fields.get("metric") != "all":
-            return [(name, {**fields, "device_types": self._types_of(fields)})]
-        found: dict[str, dict[str, Any]] = {}
-        for code, metric in self._metrics(fields):
-            narrow = {**fields, "metric": code}
-            narrow["device_types"] = self._types_of(narrow)
-            narrow["title_zh"] = str(fields.get("title_zh", "")).replace("{metric}", metric.name_zh)
-            narrow["title_en"] = str(fields.get("title_en", "")).replace("{metric}", metric.name_en)
-            found.setdefault(f"{name}.{code}", narrow)
-        return list(found.items())
-
-    def _metrics(self, fields: dict[str, Any]) -> list[tuple[str, Any]]:
-        named = self._types_of({**fields, "metric": ""})
-        every = [pair for code in named if code in self.types for pair in self.types[code].metrics.items()]
-        return [pair for pair in every if fields.get("kind") != "frozen" or pair[1].frozen_s is not None]
-
-    def _types_of(self, fields: dict[str, Any]) -> list[str]:
-        named = fields["device_types"]
-        metric, event = fields.get("metric", ""), fields.get("event", "")
-        every = sorted(self.types) if named == "all" else named
-        if not isinstance(every, list) or (named != "all" and not metric):
-            return every
-        if named != "all":
-            return every
-        fits = [self.types[code] for code in every]
-        return [t.code for t in fits if (not metric or metric in t.metrics) and (not event or event in t.events)]
-
-    def _converted(self, path: str, fields: dict[str, Any], known: dict[str, Any]) -> dict[str, Any] | None:
-        """Each field by itself in its own type, so that every error is found; None when there was one."""
-        done, before = {}, len(self.errors)
-        for key, value in fields.items():
-            try:
-                done[key] = msgspec.convert(_plain(key, value), known[key])
-            except (ValueError, TypeError) as error:
-                self.errors.append(f"{path}.{key}: {error}")
-        return done if len(self.errors) == before else None
-
-    def _add(self, path: str, rule_id: str, fields: dict[str, Any] | None, here: set[str]) -> None:
-        if rule_id in here:
-            self.errors.append(f"{path}: {rule_id} is defined twice")
-        here.add(rule_id)
-        if fields is None:
+        given = page.converted(path, fields, field.OVERRIDE_FIELDS)
+        if given is None:
             return
-        absent = sorted(f.name for f in msgspec.structs.fields(Rule) if f.required and f.name not in fields)
-        missing = [key for key in absent if key != "id"]
-        self.errors.extend(f"{path}.{key}: is missing" for key in missing)
-        if not missing:
-            if "recovery" not in fields and fields["kind"] in GRADED and fields["limits"]:
-                pick = max if fields.get("direction") == "below" else min
-                fields["recovery"] = pick(fields["limits"].values())
-            self.rules[rule_id] = (path, Rule(id=rule_id, **fields))
-
-    def _read_override(self, path: str, fields: Any) -> None:
-        if not isinstance(fields, dict) or "rule" not in fields:
-            self.errors.append(f"{path}.rule: is missing")
-            return
-        given = {key: value for key, value in fields.items() if key != "rule"}
-        self._unknown(path, given, _OVERRIDE_FIELDS)
-        known = {key: value for key, value in given.items() if key in _OVERRIDE_FIELDS}
-        converted = self._converted(path, known, _OVERRIDE_FIELDS)
-        if converted is None:
-            return
-        if sum(key in converted for key in ("device_type", "site", "device")) != 1:
-            self.errors.append(f"{path}: name exactly one of device_type, site, device")
-            return
-        self.overrides.append((path, str(fields["rule"]), Override(**converted)))
+        rule_id = given.pop("rule")
+        if sum(key in given for key in field.SCOPE_KEYS) != 1:
+            page.fault(path, f"name exactly one of {', '.join(field.SCOPE_KEYS)}")
+        elif not any(key in given for key in field.CHANGES):
+            page.fault(path, f"changes nothing: write one of {', '.join(field.CHANGES)}")
+        else:
+            override = Override(**given, source=page.source.label)
+            key = (rule_id, *override.scope)
+            if key in overrides:
+                kind, code = override.scope
+                first = _place(overrides[key])
+                page.fault(path, f"{rule_id} is overridden for {kind} {code} twice, first at {first}")
+            overrides[key] = _Written(page, path, override)
 
     def finished(self) -> dict[str, Rule]:
         """Every rule with its overrides, checked against the device types and each other."""
-        places = {rule_id: path for rule_id, (path, _) in self.rules.items()}
-        rules = {rule_id: rule for rule_id, (_, rule) in self.rules.items()}
-        for path, rule_id, override in self.overrides:
-            if rule_id not in rules:
-                self.errors.append(f"{path}.rule: there is no rule {rule_id}")
-                continue
-            rule = rules[rule_id]
-            rules[rule_id] = msgspec.structs.replace(rule, overrides=(*rule.overrides, override))
-        self.errors.extend(f"{places.get(rule_id, rule_id)}{what}" for rule_id, what in problems_of(rules, self.types))
+        rules: dict[str, Rule] = {rule_id: written.item for rule_id, written in self.rules.items()}
+        for (rule_id, *_), written in self.overrides.items():
+            if rule_id in rules:
+                own = rules[rule_id]
+                rules[rule_id] = msgspec.structs.replace(own, overrides=(*own.overrides, written.item))
+            elif rule_id not in self.broken:
+                what = f"there is no rule {rule_id}{near(rule_id, rules)}"
+                written.page.fault((*written.path, "rule"), what)
+        for problem in problems_of(rules, self.types, self.broken):
+            written = self.rules[problem.rule]
+            if problem.override is not None:
+                written = self.overrides[(problem.rule, *problem.override.scope)]
+            written.page.fault((*written.path, *problem.path), problem.what)
         return rules
 
 
-def _plain(key: str, value: Any) -> Any:
-    """A field as the rule's own types spell it: spans in µs, severities as numbers."""
-    if key in _SPANS:
-        return _span(value)
-    if key in _LEVELS:
-        return _severity(value)
-    if key == "limits" and isinstance(value, dict):
-        return {_severity(name): limit for name, limit in value.items()}
-    if key == "edition" and isinstance(value, int):
-        return str(value)
-    return value
+def _place(written: _Written) -> str:
+    line, _ = written.page.document.place(written.path)
+    return f"{written.page.source.file}:{line}"
 
 
-def _span(text: Any) -> int:
-    match = _SPAN.fullmatch(str(text))
-    if match is None:
-        raise ValueError(f"{text!r} is no span: write 10s, 5min or 1h")
-    return round(float(match[1]) * _UNITS[match[2]])
+def _spell_out(page: _Page, path: field.Path, own: dict[str, Any], schedules: Mapping[str, tuple[str, ...]]) -> None:
+    """Bring a rule's fields from how they are written to how a Rule has them."""
+    if "severity" in own:
+        if "limits" in own:
+            page.fault((*path, "severity"), "stands for limits: write only one of them")
+        own["limits"] = {own.pop("severity"): 1.0}
+    limits = own.get("limits", {})
+    own["limits_from"] = {severity: limit for severity, limit in limits.items() if isinstance(limit, FromAttribute)}
+    own["limits"] = {severity: limit for severity, limit in limits.items() if severity not in own["limits_from"]}
+    if "recovery" in own:
+        key, value = own.pop("recovery")
+        own[key] = value
+        if key == "recovery" and own["limits_from"]:
+            page.fault((*path, "recovery"), "the limits are each device's own: write a share of them, such as 90%")
+    elif own["limits"] and "severity" not in own:
+        own["recovery"] = lowest(own["limits"], own.get("direction", "above"))
+    if "schedule" in own:
+        name = own["schedule"]
+        if "hours" in own:
+            page.fault((*path, "hours"), "stands for a schedule: write only one of them")
+        elif name not in schedules:
+            page.fault((*path, "schedule"), f"there is no schedule {name} in this file{near(name, schedules)}")
+        own["hours"] = schedules.get(name, ())
+    if own.get("expression"):
+        try:
+            Expression.parse(own["expression"])
+        except ExpressionError as error:
+            page.fault((*path, "expression"), f"{error}, at character {error.column} of {own['expression']!r}")
 
 
-def _severity(name: Any) -> int:
-    if name not in _SEVERITIES:
-        raise ValueError(f"{name!r} is no severity: write {', '.join(_SEVERITIES)}")
-    return int(_SEVERITIES[name])
+def _expanded(name: str, own: dict[str, Any], types: Mapping[str, DeviceType]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rule's fields by id, with every "all" spelled out."""
+    own.setdefault("device_types", () if own["kind"] in SUBJECTLESS else ("all",))
+    if own.get("metric") != "all":
+        yield name, {**own, "device_types": _types_of(own, types)}
+        return
+    found: dict[str, Metric] = {}
+    for code in _types_of({**own, "metric": ""}, types):
+        for metric in types[code].metrics.values() if code in types else ():
+            if own["kind"] != "frozen" or metric.frozen_s is not None:
+                found.setdefault(metric.code, metric)
+    for code, metric in found.items():
+        narrow = {**own, "metric": code}
+        narrow["device_types"] = tuple(
+            each for each in _types_of(narrow, types) if each not in types or code in types[each].metrics
+        )
+        narrow["title_zh"] = own["title_zh"].replace("{metric}", metric.name_zh)
+        narrow["title_en"] = own["title_en"].replace("{metric}", metric.name_en)
+        yield f"{name}.{code}", narrow
+
+
+def _types_of(own: Mapping[str, Any], types: Mapping[str, DeviceType]) -> tuple[str, ...]:
+    if own["device_types"] != ("all",):
+        return tuple(own["device_types"])
+    metrics = Expression.parse(own["expression"]).metrics if own.get("expression") else ()
+    metrics = (*metrics, own["metric"]) if own.get("metric") else metrics
+    event = own.get("event")
+    return tuple(
+        code
+        for code, kind in sorted(types.items())
+        if all(metric in kind.metrics for metric in metrics) and (not event or event in kind.events)
+    )

@@ -63,7 +63,8 @@ class Override(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `attribute` is one name and the value that the device, or else its site, must have in it. `limits` replaces only the
     severities that it names. Without a `recovery` of its own the distance between the lowest limit and the recovery
-    limit stays as it was. Spans are µs.
+    limit stays as it was (of a rule with `recovery_share` the share). Spans are µs. `source` is the pack or sheet that
+    says it.
     """
 
     device_type: str | None = None
@@ -76,6 +77,7 @@ class Override(msgspec.Struct, frozen=True, omit_defaults=True):
     dwell_off: int | None = None
     window: int | None = None
     enabled: bool | None = None
+    source: str = ""
 
     @property
     def scope(self) -> tuple[str, str]:
@@ -136,7 +138,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     A `latch` rule's episode ends only when a person closes its alert. An `anomaly` is held back while its sensor is
     sick. `class_code` is the ticket's class: E for events, C for components. `basis` is "V" where the source was read,
     "K" for a default that is general knowledge and no claim of compliance. `effective_from` and `effective_to` are
-    local days, both included.
+    local days, both included. `source` is the pack or sheet that says it.
     """
 
     id: str
@@ -189,6 +191,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     effective_from: date | None = None
     effective_to: date | None = None
     overrides: tuple[Override, ...] = ()
+    source: str = ""
 
     def is_life_safety(self, severity: Severity) -> bool:
         """Whether an episode of this severity is a matter of life and safety."""
@@ -220,7 +223,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         own = attributes or {}
         terms = self._base(own)
         for override in self.overrides_on(device_type, site, device, own):
-            terms = overridden(terms, override, self.direction)
+            terms = overridden(terms, override, self.direction, self.recovery_share)
         return terms if terms.limits or self.table else msgspec.structs.replace(terms, enabled=False)
 
     def overrides_on(self, device_type: str, site: str, device: str, attributes: Attributes) -> Iterator[Override]:
@@ -239,8 +242,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         return Terms(limits, recovery, self.dwell, self.window, dwell_off=self.dwell_off)
 
 
-def overridden(terms: Terms, override: Override, direction: str) -> Terms:
-    """`terms` with what `override` changes.
+def overridden(terms: Terms, override: Override, direction: str, share: float | None = None) -> Terms:
+    """`terms` with what `override` changes; `share` is the rule's `recovery_share`.
 
     >>> terms = Terms({Severity.ALARM: 25.0}, 20.0, 0, 0)
     >>> changed = overridden(terms, Override(site="S1", limits={Severity.ALARM: 20.0}), "above")
@@ -250,8 +253,7 @@ def overridden(terms: Terms, override: Override, direction: str) -> Terms:
     limits = {**terms.limits, **(override.limits or {})}
     recovery = override.recovery
     if recovery is None:
-        moved = lowest(limits, direction) - lowest(terms.limits, direction) if terms.limits and limits else 0.0
-        recovery = terms.recovery + moved
+        recovery = _moved_recovery(terms, limits, direction, share)
     return Terms(
         limits,
         recovery,
@@ -260,6 +262,14 @@ def overridden(terms: Terms, override: Override, direction: str) -> Terms:
         terms.enabled if override.enabled is None else override.enabled,
         terms.dwell_off if override.dwell_off is None else override.dwell_off,
     )
+
+
+def _moved_recovery(terms: Terms, limits: dict[Severity, float], direction: str, share: float | None) -> float:
+    if limits == terms.limits or not limits:
+        return terms.recovery
+    if share is not None or not terms.limits:
+        return lowest(limits, direction) * (1.0 if share is None else share)
+    return terms.recovery + lowest(limits, direction) - lowest(terms.limits, direction)
 
 
 def lowest(limits: dict[Severity, float], direction: str) -> float:

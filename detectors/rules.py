@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 from sqlalchemy import Connection, insert, select
@@ -69,13 +70,19 @@ class RuleSet:
         return min((change for change in (*begins, *ends) if change > day), default=None)
 
 
-def load_packs(extra: Sequence[Path] = (), types: Mapping[str, DeviceType] | None = None) -> RuleSet:
-    """The rules of detectors/packs and of the `*.yaml` files in the `extra` directories, as version 0.
+def load_packs(
+    extra: Sequence[Path] = (),
+    types: Mapping[str, DeviceType] | None = None,
+    sheets: Mapping[str, str] = MappingProxyType({}),
+) -> RuleSet:
+    """The rules of detectors/packs, of the `extra` files and folders of `*.yaml`, and of `sheets`, as version 0.
 
-    A rule of an extra directory replaces one of the same id. `types` are the device types that the rules are checked
-    against, by default the catalogue's. Raises RuleErrors with every error of every file at once.
+    `sheets` are the texts of packs that are edited in the platform, by name, read last in their order. A later rule
+    replaces an earlier one of the same id, a later override one of the same rule and scope; all others add up. `types`
+    are the device types that the rules are checked against, by default the catalogue's. Raises RuleErrors with every
+    error of every file at once.
     """
-    return RuleSet(0, read_packs(extra, load_device_types() if types is None else types))
+    return RuleSet(0, read_packs(extra, load_device_types() if types is None else types, sheets).rules)
 
 
 def record_version(connection: Connection, rules: RuleSet, author: str, reason: str, now: int) -> int:

@@ -120,18 +120,18 @@ overrides:
         load_packs(_extra(tmp_path, text))
     found = raised.value.errors
     for part in (
-        "town.yaml: rules.a.typo.recover: unknown key",
-        "town.yaml: rules.a.unit.unit: 'ppm', but gas measures gas_lel in '%LEL'",
-        "town.yaml: rules.a.metric.metric: gas has no metric gas_lle",
-        "town.yaml: rules.a.order.limits: a higher severity needs a higher limit",
-        "town.yaml: rules.a.side.recovery: 30.0 is on the wrong side",
-        "town.yaml: rules.a.span.limits: 'alrm' is no severity",
-        "town.yaml: rules.a.span.dwell: 10 is no span",
-        "town.yaml: rules.a.short.title_zh: is missing",
-        "town.yaml: rules.a.quiet.kind: device.silence is a rule of kind silence",
-        "town.yaml: overrides[0].rule: there is no rule gas.leek",
-        "town.yaml: overrides[1]: name exactly one of device_type, site, device",
-        "rules.gas.leak.overrides(site=S-1).limits: a higher severity needs a higher limit",
+        "town.yaml:3:81: rules.a.typo.recover: unknown key; did you mean recovery?",
+        "town.yaml:4:46: rules.a.unit.unit: 'ppm', but gas measures gas_lel in '%LEL'",
+        "town.yaml:5:52: rules.a.metric.metric: gas has no metric gas_lle; did you mean gas_lel?",
+        "town.yaml:6:81: rules.a.order.limits.critical: a higher severity needs a higher limit",
+        "town.yaml:7:81: rules.a.side.recovery: 30 is on the wrong side",
+        "town.yaml:8:69: rules.a.span.limits.alrm: 'alrm' is no severity: write notice, warning, alarm, critical; did",
+        "town.yaml:8:80: rules.a.span.dwell: 10 is no span",
+        "town.yaml:9:3: rules.a.short: title_zh is missing",
+        "town.yaml:10:13: rules.a.quiet.kind: device.silence is a rule of kind silence",
+        "town.yaml:12:6: overrides[0].rule: there is no rule gas.leek; did you mean gas.leak?",
+        "town.yaml:13:5: overrides[1]: name exactly one of device_type, attribute, site, device",
+        "town.yaml:14:33: overrides[2].limits.critical: a higher severity needs a higher limit",
     ):
         assert any(part in error for error in found), (part, found)
 
@@ -145,7 +145,7 @@ def test_a_broken_file_is_an_error_with_its_name(tmp_path: Path, text: str) -> N
 
 
 def test_a_missing_directory_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RuleErrors, match="no directory"):
+    with pytest.raises(RuleErrors, match="no file or directory"):
         load_packs([tmp_path / "absent"])
 
 
@@ -163,5 +163,5 @@ def test_a_version_is_recorded_only_when_something_changed(engine: Engine, tmp_p
         with pytest.raises(UnknownRules):
             load_version(connection, back + 1)
     assert kept == RuleSet(second, changed.rules)
-    assert kept.rules["gas.leak"].overrides == (Override(device="G", dwell=SECOND),)
+    assert kept.rules["gas.leak"].overrides == (Override(device="G", dwell=SECOND, source="pack town.yaml"),)
     assert kept.digest == changed.digest
