@@ -1,0 +1,150 @@
+"""Backtests as rows: asked for, taken by the one worker, and what came of each."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, insert, select, update
+
+from core.clock import DAY, SECOND
+from detectors.backtest_result import Result
+from detectors.tables import backtest
+
+LONGEST = 400 * DAY
+"""The longest span of a backtest, µs."""
+LARGEST = 1_000_000
+"""The most characters of a rule pack."""
+INTERRUPTED = "interrupted by a restart"
+"""The error of a backtest that was begun and is to be run again: a second time it fails for good."""
+
+
+class RequestRefused(ValueError):
+    """What was asked for makes no backtest; `reason` is empty_span, span_too_long, future or too_large."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Requested:
+    """A backtest's row; `result` is None until it is done, times are µs UTC."""
+
+    id: int
+    asked_at: int
+    asked_by: str
+    text: str
+    since: int
+    until: int
+    sites: list[str]
+    state: str
+    begun_at: int | None
+    ended_at: int | None
+    progress: int
+    error: str
+    result: Result | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.state in ("done", "failed")
+
+
+_COLUMNS = [backtest.c[name] for name in Requested.__dataclass_fields__ if name != "result"]
+
+
+def request(connection: Connection, text: str, since: int, until: int, sites: list[str], by: str, now: int) -> int:
+    """Ask for a backtest of a rule pack over [since, until), which goes out to whole seconds; its id.
+
+    `sites` are codes, none for the whole town. Raises RequestRefused.
+    """
+    since, until = since // SECOND * SECOND, -(-until // SECOND) * SECOND
+    until = min(until, now // SECOND * SECOND)  # what was not received yet can't be judged
+    refuse(text, since, until)
+    row = {"asked_at": now, "asked_by": by, "text": text, "since": since, "until": until, "sites": sorted(set(sites))}
+    asked = connection.execute(insert(backtest).values(**row, state="waiting").returning(backtest.c.id))
+    return int(asked.scalar_one())
+
+
+def refuse(text: str, since: int, until: int) -> None:
+    """Raise RequestRefused for a span or a pack that makes no backtest."""
+    if since >= until:
+        raise RequestRefused("empty_span", "the span holds nothing: --from must be before --to and before now")
+    if until - since > LONGEST:
+        raise RequestRefused("span_too_long", f"the span is longer than {LONGEST // DAY} days")
+    if len(text) > LARGEST:
+        raise RequestRefused("too_large", f"the rule pack has more than {LARGEST:,} characters")
+
+
+def requested(connection: Connection, number: int) -> Requested | None:
+    """One backtest with its result."""
+    row = connection.execute(select(*_COLUMNS, backtest.c.result).where(backtest.c.id == number)).first()
+    if row is None:
+        return None
+    found = dict(row._mapping)
+    result = found.pop("result")
+    return Requested(**found, result=None if result is None else msgspec.convert(result, Result))
+
+
+def result_of(connection: Connection, number: int) -> Result | None:
+    """What a backtest found, None when there is none or it is not done."""
+    found = requested(connection, number)
+    return found.result if found else None
+
+
+def list_requests(connection: Connection, limit: int, before: int | None = None) -> list[Requested]:
+    """The newest backtests first, without their results."""
+    asked = select(*_COLUMNS).order_by(backtest.c.id.desc()).limit(limit)
+    if before is not None:
+        asked = asked.where(backtest.c.id < before)
+    return [_of(row) for row in connection.execute(asked)]
+
+
+def claim(connection: Connection, owner: str, now: int) -> Requested | None:
+    """Take the oldest backtest that waits."""
+    waiting = select(backtest.c.id).where(backtest.c.state == "waiting").order_by(backtest.c.id).limit(1)
+    number = connection.execute(waiting).scalar()
+    taken = {"state": "running", "owner": owner, "begun_at": now, "progress": 0}
+    mine = (backtest.c.id == number) & (backtest.c.state == "waiting")
+    row = connection.execute(update(backtest).where(mine).values(**taken).returning(*_COLUMNS)).first()
+    return None if row is None else _of(row)
+
+
+def recover(connection: Connection, now: int) -> int:
+    """After a restart: what was running waits again, what was interrupted before fails; how many there were."""
+    running = backtest.c.state == "running"
+    twice = running & (backtest.c.error == INTERRUPTED)
+    failed = {"state": "failed", "ended_at": now, "error": f"{INTERRUPTED} twice"}
+    ended = connection.execute(update(backtest).where(twice).values(**failed)).rowcount
+    again = {"state": "waiting", "owner": "", "error": INTERRUPTED}
+    return ended + connection.execute(update(backtest).where(running).values(**again)).rowcount
+
+
+def advance(connection: Connection, number: int, percent: int) -> None:
+    """Note how far a running backtest is, %."""
+    _change(connection, number, progress=percent)
+
+
+def release(connection: Connection, number: int) -> None:
+    """Give a running backtest back unfinished: the platform stops."""
+    _change(connection, number, state="waiting", owner="", progress=0)
+
+
+def finish(connection: Connection, number: int, result: Result, now: int) -> None:
+    """Keep what a backtest found."""
+    plain = msgspec.to_builtins(result)
+    _change(connection, number, state="done", progress=100, ended_at=now, result=plain, error="")
+
+
+def fail(connection: Connection, number: int, error: str, now: int) -> None:
+    """Keep why a backtest found nothing; several errors are lines."""
+    _change(connection, number, state="failed", ended_at=now, error=error)
+
+
+def _change(connection: Connection, number: int, **values: Any) -> None:
+    running = (backtest.c.id == number) & (backtest.c.state == "running")
+    connection.execute(update(backtest).where(running).values(**values))
+
+
+def _of(row: Row[Any]) -> Requested:
+    return Requested(**row._mapping)
