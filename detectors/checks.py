@@ -2,17 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from detectors.columns import CHECK, EMISSION, RATE_WINDOW, Arrays, empty_series
+from detectors.columns import CHECK, EMISSION, SERIES, Arrays, empty_memos, empty_series
 from detectors.compile import Compiled
-from detectors.kernel import NEVER, THRESHOLD, read, tick
+from detectors.expression import DEEPEST
+from detectors.kernel import read, tick
+from detectors.measures import NOISE, THRESHOLD
 from ingest.words import Block
 
 _KEPT = ("onset", "aged_at", "since", "level", "told", "paged", "running", "noted")
+_OF_MEMO = ("below", "total", "slow", "before", "readings")
+_OF_SERIES = tuple(name for name in SERIES.names or () if name not in ("device", "profile", "busy"))
 _ROOM = 4_096
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -22,8 +27,9 @@ Columns = dict[str, npt.NDArray[Any]]
 class Rows:
     """The checks that have something to remember, each known by its series number and rule id.
 
-    `columns` holds the CHECK fields, and `window` (µs) of each one's plan; `rated` lists the rows that are rates, to
-    which `bucket` and `lowest` belong.
+    `series` is the registered series by which a check is known. `columns` holds the CHECK fields; `memo.rows` lists the
+    rows to which the MEMO fields `memo.…` belong, `window.rows` those of WINDOW, with the `window.span` (µs) and
+    `window.use` that they were made for, and `derived.rows` those of derived series, with their SERIES fields.
     """
 
     series: npt.NDArray[np.int32]
@@ -53,34 +59,75 @@ class Checks:
         heard_at: npt.NDArray[np.int64],
         active: npt.NDArray[np.bool_],
         silence: npt.NDArray[np.int64],
+        sick: npt.NDArray[np.bool_] | None = None,
     ) -> "Checks":
-        """Checks that remember nothing, on series and devices that may remember something."""
-        count = len(compiled.plan)
-        check = np.zeros(count, CHECK)
+        """Checks that remember nothing, on series and devices that may remember something.
+
+        `active` and `sick` (no device without it) are the caller's to change.
+        """
+        registry, derived = compiled.derived.registry, compiled.derived
+        check = np.zeros(len(compiled.plan), CHECK)
         check["plan"] = compiled.plan
-        rates = np.flatnonzero(compiled.is_rate)
-        check["rate"] = -1
-        check["rate"][rates] = np.arange(len(rates))
-        rate = np.zeros(len(rates) + 1, RATE_WINDOW)
-        rate["bucket"] = NEVER // 2
-        listed, counters = np.zeros(count, np.int32), np.zeros(2, np.int64)
-        series["profile"], series["busy"] = compiled.profile, 0
-        of_rules = (compiled.columns, compiled.profiles, series, compiled.start, check, compiled.owner, rate)
-        arrays = Arrays(*of_rules, heard, heard_at, active, silence, listed, counters)
-        return cls(compiled, arrays)
+        memos, windows = np.flatnonzero(compiled.has_memo), np.flatnonzero(compiled.has_window)
+        check["memo"] = -1
+        check["memo"][memos] = np.arange(len(memos))
+        memo, window = empty_memos(len(memos), len(windows))
+        memo["window"][check["memo"][windows]] = np.arange(len(windows))
+        every = np.concatenate([series, empty_series(derived.device)])
+        every["profile"], every["busy"] = compiled.profile, 0
+        feeds, fed = derived.feeds
+        most = int(np.diff(compiled.start).max(initial=0) + np.diff(feeds).max(initial=0))
+        counters = np.array([0, 0, most], np.int64)
+        arrays = Arrays(
+            plan=compiled.columns,
+            profile=compiled.profiles,
+            series=every,
+            start=compiled.start,
+            check=check,
+            owner=compiled.owner,
+            memo=memo,
+            window=window,
+            since=registry.in_service_at,
+            heard=heard,
+            heard_at=heard_at,
+            active=active,
+            sick=np.zeros(len(active), np.bool_) if sick is None else sick,
+            silence=silence,
+            hours=compiled.hours,
+            attention=np.zeros(len(check), np.int32),
+            counters=counters,
+            feeds=feeds,
+            fed=fed,
+            derived=derived.rows,
+            steps=derived.step_rows,
+            stack=np.zeros(DEEPEST),
+        )
+        return cls(compiled, arrays, np.zeros(max(_ROOM, most), EMISSION))
+
+    @property
+    def series(self) -> npt.NDArray[Any]:
+        """The state of the registered series."""
+        return self.arrays.series[: self.compiled.derived.registered]
 
     def read(self, block: Block, now: int) -> Iterator[Any]:
         """The emissions of a block journalled at `now`, in order; each is valid until the next is asked for."""
         first, columns = 0, (block.series, block.at, block.received_at, block.value, block.quality)
         while first < len(block):
             first, written = read(tuple(self.arrays), *columns, now, first, self._out)
-            yield from self._out[:written]
+            yield from self._named(self._out[:written])
 
     def tick(self, now: int) -> Iterator[Any]:
         """The emissions of the checks that waited for time to pass."""
         waiting = int(self.arrays.counters[0])
         out = self._out if waiting <= len(self._out) else np.zeros(waiting, EMISSION)
-        yield from out[: tick(tuple(self.arrays), now, out)]
+        yield from self._named(out[: tick(tuple(self.arrays), now, out)])
+
+    def _named(self, said: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What was said of derived series is said of those by which they are known."""
+        registered = self.compiled.derived.registered
+        behind = np.flatnonzero(said["series"] >= registered)
+        said["series"][behind] = self.arrays.derived["anchor"][said["series"][behind] - registered]
+        return said
 
     @property
     def open_episodes(self) -> int:
@@ -96,12 +143,13 @@ class Checks:
 
     def rearm(self, numbers: Sequence[int], rule_id: str) -> None:
         """Forget that the episodes of a rule on these series were announced."""
-        for number in numbers:
-            for place in range(self.arrays.start[number], self.arrays.start[number + 1]):
-                check = self.arrays.check[place : place + 1]
-                if self.compiled.plans[check["plan"][0]].rule.id == rule_id and check["told"][0]:
-                    check["told"] = check["paged"] = check["aged_at"] = 0
-                    self._note(np.array([place])[check["noted"] == 0])
+        keys = Rows(np.array(numbers, np.int32), [rule_id], np.zeros(len(numbers), np.int32), {})
+        to, found = self._places(keys)
+        check = self.arrays.check
+        places = to[found][check["told"][to[found]] > 0]
+        for name in ("told", "paged", "aged_at"):
+            check[name][places] = 0
+        self._note(places[check["noted"][places] == 0])
 
     def _note(self, places: npt.NDArray[np.intp]) -> None:
         noted = int(self.arrays.counters[0])
@@ -112,17 +160,23 @@ class Checks:
     def rows(self) -> Rows:
         """What the checks remember, free of the present compilation's places."""
         arrays, compiled = self.arrays, self.compiled
-        check = arrays.check
+        check, registered = arrays.check, compiled.derived.registered
         busy = (check["level"] != 0) | (check["told"] != 0) | (check["running"] != 0) | (check["noted"] != 0)
-        places = np.flatnonzero(busy | compiled.is_rate)
+        places = np.flatnonzero(busy | (check["memo"] >= 0) | (compiled.owner >= registered))
         columns: Columns = {name: check[name][places] for name in _KEPT}
-        rated = check["rate"][places] >= 0
-        columns["rated"] = np.flatnonzero(rated)
-        rates = arrays.rate[check["rate"][places][rated]]
-        columns["bucket"], columns["lowest"] = rates["bucket"].copy(), rates["lowest"].copy()
-        columns["window"] = compiled.columns["window"][check["plan"][places]]
+        columns["memo.rows"] = memos = np.flatnonzero(check["memo"][places] >= 0)
+        memo, plans = arrays.memo[check["memo"][places[memos]]], compiled.columns[check["plan"][places[memos]]]
+        columns |= {f"memo.{name}": memo[name].copy() for name in _OF_MEMO}
+        columns["memo.use"] = _memo_use(plans)
+        windowed = memo["window"] >= 0
+        columns["window.rows"], window = memos[windowed], arrays.window[memo["window"][windowed]]
+        columns |= {f"window.{name}": window[name].copy() for name in window.dtype.names or ()}
+        columns["window.span"], columns["window.use"] = plans["window"][windowed], _window_use(plans[windowed])
+        columns["derived.rows"] = behind = np.flatnonzero(compiled.owner[places] >= registered)
+        series = arrays.series[compiled.owner[places[behind]]]
+        columns |= {f"derived.{name}": series[name].copy() for name in _OF_SERIES}
         rule = compiled.rule_of[compiled.plan[places]].astype(np.int32)
-        return Rows(compiled.owner[places], compiled.rule_ids, rule, columns)
+        return Rows(compiled.anchor[places], compiled.rule_ids, rule, columns)
 
     def implant(self, rows: Rows) -> npt.NDArray[np.intp]:
         """Take over what was remembered; the rows that found no check."""
@@ -130,28 +184,72 @@ class Checks:
         check, columns = self.arrays.check, rows.columns
         for name in _KEPT:
             check[name][to[found]] = columns[name][found]
-        self.arrays.series["busy"][rows.series[found]] = 1
-        rated = columns["rated"]
-        same = found[rated]
-        same[same] = self.compiled.columns["window"][check["plan"][to[rated][same]]] == columns["window"][rated][same]
-        into = check["rate"][to[rated][same]]
-        for name in ("bucket", "lowest"):
-            self.arrays.rate[name][into] = columns[name][same]
+        if "memo.rows" in columns:  # older snapshots kept only a rate's window, which fills anew
+            self._implant_memos(columns, to, found)
+            self._implant_derived(columns, to, found)
+        self.arrays.series["busy"][self.compiled.owner[to[found]]] = 1
         noted = np.flatnonzero(check["noted"])
         self.arrays.attention[: len(noted)] = noted
         self.arrays.counters[0] = len(noted)
         return np.flatnonzero(~found)
+
+    def _implant_memos(self, columns: Columns, to: npt.NDArray[np.intp], found: npt.NDArray[np.bool_]) -> None:
+        """Memos of checks that have one still and use it for the same; windows also only of the same span."""
+        check, memo, plans = self.arrays.check, self.arrays.memo, self.compiled.columns
+        rows = columns["memo.rows"]
+        kept = np.flatnonzero(found[rows])
+        kept = kept[check["memo"][to[rows[kept]]] >= 0]
+        places = to[rows[kept]]
+        memo["below"][check["memo"][places]] = columns["memo.below"][kept]
+        same = _memo_use(plans[check["plan"][places]]) == columns["memo.use"][kept]
+        for name in _OF_MEMO[1:]:
+            memo[name][check["memo"][places[same]]] = columns[f"memo.{name}"][kept[same]]
+        rows = columns["window.rows"]
+        kept = np.flatnonzero(found[rows])
+        kept = kept[check["memo"][to[rows[kept]]] >= 0]
+        places = to[rows[kept]]
+        plan, window = plans[check["plan"][places]], memo["window"][check["memo"][places]]
+        same = (plan["window"] == columns["window.span"][kept]) & (_window_use(plan) == columns["window.use"][kept])
+        same &= window >= 0
+        for name in self.arrays.window.dtype.names or ():
+            self.arrays.window[name][window[same]] = columns[f"window.{name}"][kept[same]]
+
+    def _implant_derived(self, columns: Columns, to: npt.NDArray[np.intp], found: npt.NDArray[np.bool_]) -> None:
+        rows = columns["derived.rows"]
+        kept = np.flatnonzero(found[rows])
+        owner = self.compiled.owner[to[rows[kept]]]
+        still = owner >= self.compiled.derived.registered
+        for name in _OF_SERIES:
+            self.arrays.series[name][owner[still]] = columns[f"derived.{name}"][kept[still]]
 
     def _places(self, rows: Rows) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
         """The check of each row, and whether it has one."""
         index = {rule_id: place for place, rule_id in enumerate(self.compiled.rule_ids)}
         place = np.array([*(index.get(rule_id, -1) for rule_id in rows.rules), -1], np.int64)[rows.rule]
         wanted = rows.series.astype(np.int64) * max(len(index), 1) + place
-        keys = self.compiled.keys
+        keys, order = self._keys
         to = np.searchsorted(keys, wanted)
         found = (place >= 0) & (to < len(keys))
         found[found] = keys[to[found]] == wanted[found]
+        to[found] = order[to[found]]
         return to, found
+
+    @cached_property
+    def _keys(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.intp]]:
+        """The checks' keys, rising, and the check of each."""
+        keys = self.compiled.keys
+        order = np.argsort(keys, kind="stable")
+        return keys[order], order
+
+
+def _window_use(plans: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
+    """What a window is kept for: 1 a count, 2 a mean, 3 both, 0 a rate."""
+    return ((plans["count"] > 0) + 2 * (plans["needed"] > 0)).astype(np.int8)
+
+
+def _memo_use(plans: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
+    """What a memo is kept for: 2 a scatter, 1 a baseline, 0 neither."""
+    return np.where(plans["kind"] == NOISE, 2, plans["learn"] > 0).astype(np.int8)
 
 
 def grown(series: npt.NDArray[Any], device: npt.NDArray[np.int32]) -> npt.NDArray[Any]:

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from detectors.kernel import BUCKETS, FROZEN, LEVELS, NEVER, OUT_OF_RANGE, RATE, THRESHOLD
+from detectors.expression import MOST_METRICS
+from detectors.measures import FROZEN, LEVELS, LONG_AGO, NEVER, NOISE, OUT_OF_RANGE, PARTS, RATE, THRESHOLD
 
-KINDS = {"threshold": THRESHOLD, "rate": RATE, "frozen": FROZEN, "out_of_range": OUT_OF_RANGE}
+KINDS = {"threshold": THRESHOLD, "rate": RATE, "frozen": FROZEN, "out_of_range": OUT_OF_RANGE, "noise": NOISE}
 
 PLAN = np.dtype(
     [
@@ -21,12 +22,21 @@ PLAN = np.dtype(
         ("ignore", np.float64),
         ("rest", np.float64),
         ("dwell", np.int64),
-        ("window", np.int64),
+        ("dwell_off", np.int64),
+        ("window", np.int64),  # of a rate, a count or a mean
+        ("base", np.float64),  # the baseline where it is given
+        ("resolution", np.float64),  # of the metric
         ("least", np.int32),  # readings that a frozen value needs
+        ("learn", np.int32),  # readings that make a baseline, 0 without one
+        ("needed", np.int32),  # parts with data that a mean needs, 0 without one
+        ("count", np.int32),  # readings over the limit within the window, 0 for any one
+        ("hours", np.int32),  # row of the week's hours, -1 for all
+        ("mask", np.uint16),  # quality flags of readings that are not for the rule
         ("kind", np.int8),
         ("over", np.int8),  # severity of an over-range reading, 0 none
         ("life", np.int8),  # lowest life-safety severity
-        ("fill", np.int8),
+        ("latch", np.int8),
+        ("anomaly", np.int8),
     ]
 )
 """A plan: spans in µs; column 0 of `limit` and `floor` is the lowest of the row; what there is none of is NaN, which
@@ -38,7 +48,7 @@ PROFILE = np.dtype(
         ("upper", np.float64),
         ("rest", np.float64),
         ("least", np.int32),
-        ("rated", np.int32),  # whether there is a rate, which wants every reading
+        ("keen", np.int32),  # whether a check or a derived series wants every reading
     ]
 )
 """What series with the same plans share: a value between `lower` and `upper` reaches no limit; one at `rest`, or that
@@ -68,7 +78,7 @@ CHECK = np.dtype(
         ("aged_at", np.int64),  # when an episode was recorded unpaged because it is aged, else 0
         ("since", np.int64, 4),  # from when level 1..4 is violated
         ("plan", np.int32),
-        ("rate", np.int32),  # row of the rate's buckets, -1 (the last, nobody's) for none
+        ("memo", np.int32),  # row of what it remembers besides, -1 (the last, nobody's) for none
         ("level", np.int8),  # confirmed by dwell
         ("told", np.int8),  # the level announced last
         ("paged", np.int8),  # the highest level announced with page
@@ -79,8 +89,35 @@ CHECK = np.dtype(
 )
 """64 bytes, one cache line a check."""
 
-RATE_WINDOW = np.dtype([("bucket", np.int64, BUCKETS), ("lowest", np.float64, BUCKETS)])
-"""The numbers of the buckets that a rate keeps, and the lowest value in each."""
+MEMO = np.dtype(
+    [
+        ("below", np.int64, LEVELS - 1),  # since when the measure is below the floor of level 1..4, NEVER when it isn't
+        ("total", np.float64),  # sum of the baseline's readings; present scatter
+        ("slow", np.float64),  # usual scatter
+        ("before", np.float64),  # the reading before; for a baseline when the device came into service
+        ("readings", np.int32),
+        ("window", np.int32),  # row of its window, -1 (the last, nobody's) for none
+    ]
+)
+"""64 bytes: what a check with a dwell off, a baseline or a scatter remembers besides."""
+
+WINDOW = np.dtype([("part", np.int64, PARTS), ("value", np.float64, PARTS), ("readings", np.int32, PARTS)])
+"""The parts of a span: of a rate the lowest value in each, of a mean sum and number, of a count time and measure."""
+
+DERIVED = np.dtype(
+    [
+        ("max_age", np.int64),
+        ("first", np.int32),  # its steps
+        ("end", np.int32),
+        ("anchor", np.int32),  # the lowest of its inputs
+        ("inputs", np.int32),
+        ("input", np.int32, MOST_METRICS),
+    ]
+)
+"""A series whose values an expression makes of others; its number is behind the registry's."""
+
+STEP = np.dtype([("op", np.int64), ("argument", np.float64)])
+"""A step of an expression."""
 
 EMISSION = np.dtype(
     [
@@ -105,6 +142,7 @@ REASONS = (
     "rate",
     "frozen",
     "out_of_range",
+    "noise",
     "over_range",
     "held",
     "recovered",
@@ -113,18 +151,23 @@ REASONS = (
     "not_in_service",
     "fresh",
     "still_violated",
+    "sensor_sick",
+    "schedule_ended",
 )
-"""Names of an emission's `reason`, in the order of the kernel's numbers; the first four are those of the kinds."""
+"""Names of an emission's `reason`, in the order of the kernel's numbers; the first five are those of the kinds."""
 
 
 class Arrays(NamedTuple):
     """All that the kernels read and write.
 
-    `plan` is PLAN, `profile` PROFILE, `series` SERIES, `check` CHECK, `rate` RATE_WINDOW (its last row is nobody's).
-    `start` is the CSR index of checks over series (length series + 1), `owner` the series of each check. Over devices:
-    `heard` and `heard_at` (receipt and own time of
-    the last thing heard, NEVER before it), `active` (pages people), `silence` (µs). `attention` lists the checks that a
-    tick must judge; `counters` is [length of attention, readings of unknown series].
+    `plan` is PLAN, `profile` PROFILE, `series` SERIES (the registry's, then the derived ones), `check` CHECK, `memo`
+    MEMO and `window` WINDOW (their last rows are nobody's). `start` is the CSR index of checks over series (length
+    series + 1), `owner` the series of each check. Over devices: `since` (in service, µs), `heard` and `heard_at`
+    (receipt and own time of the last thing heard, NEVER before it), `active` (pages people), `sick` (can't be
+    believed), `silence` (µs). `hours` are minutes of the week by row, 1 when open. `attention` lists the checks that a
+    tick must judge; `counters` is [length of attention, readings of unknown series, emissions that one reading may
+    cause]. `feeds` is the CSR index over the registry's series of `fed`, the rows of `derived` that each one feeds;
+    `steps` is STEP, `stack` where they are run.
     """
 
     plan: npt.NDArray[Any]
@@ -133,13 +176,22 @@ class Arrays(NamedTuple):
     start: npt.NDArray[np.int64]
     check: npt.NDArray[Any]
     owner: npt.NDArray[np.int32]
-    rate: npt.NDArray[Any]
+    memo: npt.NDArray[Any]
+    window: npt.NDArray[Any]
+    since: npt.NDArray[np.int64]
     heard: npt.NDArray[np.int64]
     heard_at: npt.NDArray[np.int64]
     active: npt.NDArray[np.bool_]
+    sick: npt.NDArray[np.bool_]
     silence: npt.NDArray[np.int64]
+    hours: npt.NDArray[np.uint8]
     attention: npt.NDArray[np.int32]
     counters: npt.NDArray[np.int64]
+    feeds: npt.NDArray[np.int64]
+    fed: npt.NDArray[np.int32]
+    derived: npt.NDArray[Any]
+    steps: npt.NDArray[Any]
+    stack: npt.NDArray[np.float64]
 
 
 def empty_series(device: npt.NDArray[np.int32]) -> npt.NDArray[Any]:
@@ -149,3 +201,11 @@ def empty_series(device: npt.NDArray[np.int32]) -> npt.NDArray[Any]:
     series["last_received"] = NEVER
     series["device"] = device
     return series
+
+
+def empty_memos(count: int, windows: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Rows of MEMO and WINDOW that remember nothing, nobody's last."""
+    memo, window = np.zeros(count + 1, MEMO), np.zeros(windows + 1, WINDOW)
+    memo["below"], memo["window"] = NEVER, -1
+    window["part"] = LONG_AGO
+    return memo, window

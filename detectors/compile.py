@@ -1,7 +1,7 @@
 """Rules × registry → arrays: plans, and the checks of every series in CSR form."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,31 +9,24 @@ import numpy.typing as npt
 
 from core.clock import SECOND
 from detectors.columns import KINDS, PLAN, PROFILE
-from detectors.kernel import FROZEN, LEVELS, RATE, THRESHOLD
-from detectors.rule import Rule, Terms
+from detectors.derived import Derived
+from detectors.groups import RETIRED, Plan, Town, planned
+from detectors.measures import FROZEN, LEVELS, NOISE, PARTS, RATE, THRESHOLD, WEEK
 from detectors.rules import RuleSet
+from detectors.schedule import week_of
 from detectors.words import Severity
-from devices.device_types import Metric
 from devices.registry import Registry
+from ingest.words import Quality
 
-RETIRED = "retired"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A rule as it holds for some devices of one type."""
-
-    rule: Rule
-    terms: Terms
-    metric: Metric
+__all__ = ["RETIRED", "Compiled", "Plan", "compile_rules", "levels"]
 
 
 @dataclass(frozen=True)
 class Compiled:
     """What the kernels need of rules and registry. `plan` and `owner` are over checks, ordered by series, then rule id.
 
-    `columns` is PLAN over plans, `rule_of` a plan's place in `rule_ids`, `start` the CSR index over series,
-    `profile` the row of `profiles` (PROFILE) of each series.
+    `columns` is PLAN over plans, `rule_of` a plan's place in `rule_ids`, `start` the CSR index over series, the derived
+    ones behind the registry's; `profile` the row of `profiles` (PROFILE) of each series; `hours` the weeks of plans.
     """
 
     plans: list[Plan]
@@ -45,39 +38,59 @@ class Compiled:
     owner: npt.NDArray[np.int32]
     profiles: npt.NDArray[Any]
     profile: npt.NDArray[np.uint16]
+    hours: npt.NDArray[np.uint8]
+    derived: Derived
 
     @property
-    def is_rate(self) -> npt.NDArray[np.bool_]:
-        """Over checks: whether it is a rate."""
-        return np.asarray(self.columns["kind"][self.plan] == RATE)
+    def has_window(self) -> npt.NDArray[np.bool_]:
+        """Over checks: whether it remembers readings within a span."""
+        return np.asarray(_windowed(self.columns)[self.plan])
+
+    @property
+    def has_memo(self) -> npt.NDArray[np.bool_]:
+        """Over checks: whether it remembers anything but its state."""
+        columns = self.columns
+        own = (columns["learn"] > 0) | (columns["dwell_off"] > 0) | (columns["kind"] == NOISE)
+        return np.asarray((own | _windowed(columns))[self.plan])
+
+    @cached_property
+    def anchor(self) -> npt.NDArray[np.int32]:
+        """Over checks: the registered series by which a check is known; of a derived one the first of its inputs."""
+        return self.derived.anchor(self.owner)
 
     @property
     def keys(self) -> npt.NDArray[np.int64]:
-        """Each check's (series, rule) as one number, rising."""
-        return self.owner.astype(np.int64) * max(len(self.rule_ids), 1) + self.rule_of[self.plan]
+        """Each check's (anchor, rule) as one number."""
+        return self.anchor.astype(np.int64) * max(len(self.rule_ids), 1) + self.rule_of[self.plan]
+
+
+def _windowed(columns: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    return np.asarray((columns["kind"] == RATE) | (columns["needed"] > 0) | (columns["count"] > 0))
 
 
 def compile_rules(rules: RuleSet, registry: Registry) -> Compiled:
     """The checks of these rules on the series of devices that aren't retired."""
-    ids = sorted(rule.id for rule in rules.rules.values() if rule.kind in KINDS)
-    town = _Town.of(registry)
+    chosen = {rule.id: rule for rule in rules.rules.values() if rule.kind in KINDS}
+    ids, town, derived = sorted(chosen), Town.of(registry), Derived.none(registry)
     plans: list[Plan] = []
     rule_of: list[int] = []
-    series, chosen = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
+    series, of_plan = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
     for place, rule_id in enumerate(ids):
-        for plan, members in _planned(rules.rules[rule_id], town):
+        for plan, members in planned(chosen[rule_id], town, derived):
             series.append(members)
-            chosen.append(np.full(len(members), len(plans), np.int32))
+            of_plan.append(np.full(len(members), len(plans), np.int32))
             plans.append(plan)
             rule_of.append(place)
-    owner, plan_of = np.concatenate(series), np.concatenate(chosen)
+    owner, plan_of = np.concatenate(series), np.concatenate(of_plan)
     order = np.lexsort((np.array([*rule_of, 0], np.int64)[plan_of], owner))
-    start = np.zeros(len(registry.device) + 1, np.int64)
-    np.cumsum(np.bincount(owner, minlength=len(registry.device)), out=start[1:])
-    columns = _columns(plans)
+    count = len(registry.device) + derived.count
+    start = np.zeros(count + 1, np.int64)
+    np.cumsum(np.bincount(owner, minlength=count), out=start[1:])
+    columns, hours = _columns(plans)
     owner, plan_of = owner[order], plan_of[order]
-    profiles, profile = _profiles(columns, start, owner, plan_of)
-    return Compiled(plans, columns, ids, np.array(rule_of, np.int64), start, plan_of, owner, profiles, profile)
+    profiles, profile = _profiles(columns, start, owner, plan_of, derived.inputs)
+    placed = np.array(rule_of, np.int64)
+    return Compiled(plans, columns, ids, placed, start, plan_of, owner, profiles, profile, hours, derived)
 
 
 def _profiles(
@@ -85,22 +98,30 @@ def _profiles(
     start: npt.NDArray[np.int64],
     owner: npt.NDArray[np.int32],
     plan_of: npt.NDArray[np.int32],
+    feeding: npt.NDArray[np.int32],
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint16]]:
-    """One profile for each set of plans that some series has; the last row, for those beyond 65,535, is never calm."""
-    mark = np.random.default_rng(0).integers(0, 2**63, len(plans) + 1, np.uint64)
+    """One profile for each set of plans that some series has; the last row, for those beyond 65,535, is never calm.
+
+    The series `feeding` derived ones are like those without that have other plans.
+    """
+    mark = np.random.default_rng(0).integers(0, 2**63, len(plans) + 2, np.uint64)
     marks = np.zeros(len(start) - 1, np.uint64)
     np.add.at(marks, owner, mark[plan_of])
+    marks[feeding] += mark[-1]
     _, first, profile = np.unique(marks, return_index=True, return_inverse=True)
     first = first[: 2**16 - 1]
     profiles = np.zeros(len(first) + 1, PROFILE)
     profiles["lower"] = np.inf
+    fed = np.zeros(len(marks), np.bool_)
+    fed[feeding] = True
     for row, series in enumerate(first.tolist()):
-        profiles[row] = _profile(plans[plan_of[start[series] : start[series + 1]]])
+        profiles[row] = _profile(plans[plan_of[start[series] : start[series + 1]]], bool(fed[series]))
     return profiles, np.minimum(profile, len(first)).astype(np.uint16)
 
 
-def _profile(plans: npt.NDArray[Any]) -> tuple[float, float, float, int, int]:
-    limits = plans[plans["kind"] == THRESHOLD]
+def _profile(plans: npt.NDArray[Any], feeds: bool) -> tuple[float, float, float, int, int]:
+    keen = _windowed(plans) | (plans["learn"] > 0) | (plans["kind"] == NOISE)
+    limits = plans[(plans["kind"] == THRESHOLD) & ~keen]
     above = limits["sign"] > 0
     frozen = plans[plans["kind"] == FROZEN]
     return (
@@ -108,86 +129,56 @@ def _profile(plans: npt.NDArray[Any]) -> tuple[float, float, float, int, int]:
         min(limits["limit"][above, 0].tolist(), default=np.inf),
         frozen["rest"][0] if len(frozen) else np.nan,
         min(frozen["least"].tolist(), default=2**31 - 1),
-        int((plans["kind"] == RATE).any()),
+        int(feeds or keen.any()),
     )
 
 
-@dataclass(frozen=True)
-class _Town:
-    """The registry as arrays over series; type -1 where a rule has nothing to look at."""
-
-    registry: Registry
-    types: list[str]
-    type_of: npt.NDArray[np.int32]
-
-    @classmethod
-    def of(cls, registry: Registry) -> "_Town":
-        types = list(registry.types)
-        place = {code: index for index, code in enumerate(types)}
-        pairs = zip(registry.type_code, registry.state, strict=True)
-        of_device = [-1 if state == RETIRED else place.get(code, -1) for code, state in pairs]
-        return cls(registry, types, np.array([*of_device, -1], np.int32)[registry.device])
-
-    def members(self, device_type: str, metric: str) -> npt.NDArray[np.int32]:
-        """The series numbers of a metric of a device type."""
-        if metric not in self.registry.metrics or device_type not in self.types:
-            return np.empty(0, np.int32)
-        code = self.registry.metrics.index(metric)
-        its = (self.registry.metric == code) & (self.type_of == self.types.index(device_type))
-        return np.flatnonzero(its).astype(np.int32)
-
-
-def _planned(rule: Rule, town: _Town) -> Iterator[tuple[Plan, npt.NDArray[np.int32]]]:
-    """A rule's plans with the series that follow them: one a device type, one more for each site or device override."""
-    special = {override.scope for override in rule.overrides if override.device_type is None}
-    registry = town.registry
-    for device_type in rule.device_types:
-        members = town.members(device_type, rule.metric)
-        if not len(members):
-            continue
-        metric = registry.types[device_type].metrics[rule.metric]
-        groups = _groups(special, members, registry) if special else {}
-        named = [number for numbers in groups.values() for number in numbers]
-        shared = members[~np.isin(members, named)] if named else members
-        parts = {("", ""): shared, **{scope: np.array(own, np.int32) for scope, own in groups.items()}}
-        for (site, code), numbers in parts.items():
-            terms = rule.terms(device_type, site, code)
-            if terms.enabled and len(numbers):
-                yield Plan(rule, terms, metric), numbers
-
-
-def _groups(
-    special: set[tuple[str, str]], members: npt.NDArray[np.int32], registry: Registry
-) -> dict[tuple[str, str], list[int]]:
-    """The series of devices that an override names, by (site, device); device "" where only the site is named."""
-    groups: dict[tuple[str, str], list[int]] = {}
-    for number in members.tolist():
-        device = int(registry.device[number])
-        site, code = registry.site[device], registry.device_codes[device]
-        alone = ("device", code) in special
-        if alone or ("site", site) in special:
-            groups.setdefault((site, code if alone else ""), []).append(number)
-    return groups
-
-
-def _columns(plans: list[Plan]) -> npt.NDArray[Any]:
+def _columns(plans: list[Plan]) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
+    """PLAN over plans, and the distinct weeks to which their `hours` point (at least one row)."""
     columns = np.zeros(len(plans), PLAN)
+    weeks: dict[tuple[str, ...], int] = {}
     for row, plan in zip(columns, plans, strict=True):
         rule, rest = plan.rule, plan.metric.rest
         row["limit"], row["floor"] = levels(plan)
         row["sign"] = 1.0 if rule.direction == "above" else -1.0
         row["ignore"] = np.nan if rule.ignore is None else rule.ignore
         row["rest"] = np.nan if rest is None else rest
-        row["dwell"], row["window"], row["least"] = plan.terms.dwell, _window(plan), plan.metric.frozen_count
+        row["dwell"], row["dwell_off"] = plan.terms.dwell, plan.terms.dwell_off
+        row["window"], row["least"] = window_of(plan), plan.metric.frozen_count
         row["kind"], row["over"] = KINDS[rule.kind], rule.over_range or 0
         row["life"] = rule.life_safety_from or LEVELS
-    return columns
+        row["latch"], row["anomaly"] = rule.latch, rule.anomaly
+        row["base"] = np.nan if plan.base is None else plan.base
+        row["learn"] = max(rule.baseline_readings, 1) if rule.baseline else 0
+        row["needed"], row["count"] = parts_needed(plan), min(rule.count, PARTS)
+        row["resolution"] = 10.0**-plan.metric.decimals
+        row["mask"] = mask_of(rule.not_when)
+        row["hours"] = weeks.setdefault(rule.hours, len(weeks)) if rule.hours else -1
+    hours = np.ones((max(len(weeks), 1), WEEK), np.uint8)
+    for spans, number in weeks.items():
+        hours[number] = week_of(spans)
+    return columns, hours
 
 
-def _window(plan: Plan) -> int:
+def mask_of(names: tuple[str, ...]) -> int:
+    """The quality flags of these names.
+
+    >>> mask_of(("aged", "clock_off"))
+    36
+    """
+    return sum(int(Quality[name.upper()]) for name in set(names))
+
+
+def parts_needed(plan: Plan) -> int:
+    """How many parts of a mean's span must have data, 0 for no mean."""
+    return max(1, int(np.ceil(plan.rule.coverage * PARTS / 100))) if plan.rule.mean else 0
+
+
+def window_of(plan: Plan) -> int:
+    """The span over which the rule looks back, µs: of a mean the mean's."""
     if plan.rule.kind == "frozen" and not plan.terms.window:
         return (plan.metric.frozen_s or 0) * SECOND
-    return plan.terms.window
+    return plan.rule.mean or plan.terms.window
 
 
 def levels(plan: Plan) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

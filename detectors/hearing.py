@@ -39,7 +39,8 @@ class Devices:
     @classmethod
     def unheard(cls, count: int) -> Self:
         """State of devices of which nothing was heard."""
-        heard, heard_at, known, *status = np.full((6, count), NEVER)
+        known, *status = np.full((4, count), NEVER)
+        heard, heard_at = np.full((count, 2), NEVER).T  # side by side: readings touch both
         return cls(heard, heard_at, np.zeros(count, np.int8), np.zeros(count, np.int64), known, *status)
 
     def hear(self, index: int, event: Event, now: int) -> None:

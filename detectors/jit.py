@@ -1,9 +1,14 @@
 """Numba with types kept: `compiled` is `njit(nogil, cache)` that also works where no cache can be written."""
 
+import hashlib
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar, cast
+from functools import cache
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
+from numba.core import cgutils, types
+from numba.extending import intrinsic
 
 _Parameters = ParamSpec("_Parameters")
 _Answer = TypeVar("_Answer")
@@ -12,6 +17,9 @@ _Answer = TypeVar("_Answer")
 def compiled(function: Callable[_Parameters, _Answer]) -> Callable[_Parameters, _Answer]:
     """`function` as machine code, compiled at its first call and kept beside the source or in the user's cache.
 
+    What is kept is used only while no file of the function's package that holds machine code has changed: functions of
+    one such file may call those of another.
+
     >>> @compiled
     ... def double(x: int) -> int:
     ...     return 2 * x
@@ -19,7 +27,39 @@ def compiled(function: Callable[_Parameters, _Answer]) -> Callable[_Parameters, 
     42
     """
     try:
-        made = numba.njit(nogil=True, cache=True)(function)
+        made: Any = numba.njit(nogil=True, cache=True)(function)
     except RuntimeError:  # no writable place for a cache: compile in each process
-        made = numba.njit(nogil=True)(function)
+        return cast(Callable[_Parameters, _Answer], numba.njit(nogil=True)(function))
+    # numba itself looks only at the age of the file that a function stands in
+    kept = made._cache._cache_file
+    kept._source_stamp = (kept._source_stamp, digest_of(Path(function.__code__.co_filename).parent))
     return cast(Callable[_Parameters, _Answer], made)
+
+
+@cache
+def digest_of(folder: Path) -> str:
+    """One digest of all the folder's modules that hold machine code."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*.py")):
+        text = file.read_bytes()
+        if b"@compiled" in text:
+            digest.update(text)
+    return digest.hexdigest()
+
+
+@intrinsic
+def prefetch(_typing: Any, array: Any, _index: Any) -> Any:
+    """Ask for `array[index]` to be brought into the processor's cache; for machine code only."""
+
+    def generated(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        its = context.make_array(array)(context, builder, arguments[0])
+        index = context.cast(builder, arguments[1], signature.args[1], types.intp)
+        pointer = cgutils.get_item_pointer(context, builder, array, its, [index])
+        byte, number = cgutils.voidptr_t, cgutils.int32_t
+        there = builder.bitcast(pointer, byte)
+        kind = cgutils.ir.FunctionType(cgutils.ir.VoidType(), [byte, number, number, number])
+        wanted = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(wanted, [there, number(1), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, _index), generated

@@ -1,8 +1,9 @@
 """The loops over readings and over checks that wait for a tick, as machine code; `reference` says the same plainly.
 
 State machine of a check: a reading's measure sets `running`, the level that it violates, and from when (`since`); a
-level whose dwell has passed becomes `level`; `level` falls only below the level's floor; what changed is emitted.
-Helpers take rows (records) of the arrays, never the arrays: passing those counts references at every call.
+level whose dwell has passed becomes `level`; `level` falls only below the level's floor, after the dwell of its own
+that a rule may have, never while a rule is latched; what changed is emitted.
+A derived series takes its values when one of its inputs took a reading, in the same loop.
 """
 
 from typing import Any
@@ -10,22 +11,35 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from detectors.jit import compiled
+from detectors.jit import compiled, prefetch
+from detectors.measures import (
+    FROZEN,
+    LEVELS,
+    LONG_AGO,
+    NEVER,
+    NOISE,
+    OUT,
+    OUT_OF_RANGE,
+    RATE,
+    THRESHOLD,
+    began,
+    evaluated,
+    measured,
+    minute_of_week,
+    saturates,
+)
 
-# What the machine code depends on stands in this file, because numba's cache knows a change only by this file's age.
-LEVELS = 5
-"""Severities NONE..CRITICAL."""
-BUCKETS = 10
-"""A rate's window is this many buckets, of each of which only the minimum is kept."""
-NEVER = -(2**63)
-"""A time before all others."""
+__all__ = ["FROZEN", "LEVELS", "NEVER", "NOISE", "OUT_OF_RANGE", "RATE", "THRESHOLD"]
+
 SETTLED = 5_000_000
 """µs without a newer reading after which a backlog counts as settled."""
 LONGEST_WAIT = 30_000_000
 """µs after which an aged episode is decided even while its backlog still comes."""
-THRESHOLD, RATE, FROZEN, OUT_OF_RANGE = 0, 1, 2, 3
-OVER_RANGE, HELD, RECOVERED, EASED, AGED_RECORDED, NOT_IN_SERVICE, FRESH, STILL_VIOLATED = 4, 5, 6, 7, 8, 9, 10, 11
-_OUT, _DISORDERED, _AGED = 1, 2, 4
+OVER_RANGE, HELD, RECOVERED, EASED, AGED_RECORDED, NOT_IN_SERVICE, FRESH, STILL_VIOLATED = 5, 6, 7, 8, 9, 10, 11, 12
+SENSOR_SICK, SCHEDULE_ENDED = 13, 14
+AHEAD = 8
+"""Rows ahead of which a series is fetched into the processor's cache."""
+_DISORDERED, _AGED = 2, 4
 _MANY = 60_000
 
 Tables = tuple[Any, ...]
@@ -44,56 +58,26 @@ def violated(plan: Any, measure: float) -> int:
 
 
 @compiled
-def saturates(plan: Any, value: float) -> bool:
-    """Whether a reading that is out of range counts as over-range."""
-    return bool(plan.over > 0 and plan.sign * value >= plan.limit[0])
+def fallen(plan: Any, check: Any, memo: Any, measure: float, at: int, held: int) -> int:
+    """The level that is left of a check's, those gone below whose floor the measure was for long enough."""
+    if plan.dwell_off > 0:
+        for level in range(1, LEVELS):
+            if measure >= plan.floor[level]:
+                memo.below[level - 1] = NEVER
+            elif memo.below[level - 1] == NEVER:
+                memo.below[level - 1] = at
+    level = check.level
+    if plan.latch and check.told > 0:
+        return int(level)
+    while level > 0 and not measure >= plan.floor[level]:
+        if plan.dwell_off > 0 and at - memo.below[level - 1] + held < plan.dwell_off:
+            break
+        level -= 1
+    return int(level)
 
 
 @compiled
-def rise(rate: Any, value: float, at: int, window: int) -> float:
-    """Enter a value into its bucket; by how much it exceeds the lowest value within the window."""
-    now = at // max(window // BUCKETS, 1)
-    slot = now % BUCKETS
-    if rate.bucket[slot] != now:
-        rate.bucket[slot] = now
-        rate.lowest[slot] = value
-    elif value < rate.lowest[slot]:
-        rate.lowest[slot] = value
-    least = value
-    for other in range(BUCKETS):
-        if rate.bucket[other] > now - BUCKETS and rate.lowest[other] < least:
-            least = rate.lowest[other]
-    return value - least
-
-
-@compiled
-def measured(plan: Any, series: Any) -> float:
-    """What the series' newest reading means to a rule that is no rate."""
-    if plan.kind == THRESHOLD:
-        value = series.last_value
-        if value == plan.ignore:
-            return -np.inf
-        if series.quality & _OUT and saturates(plan, value):
-            return np.inf
-        return float(plan.sign * value)
-    if plan.kind == OUT_OF_RANGE:
-        return float(series.out_count)
-    stuck = series.run_count >= plan.least and series.last_at - series.run_start >= plan.window
-    return 1.0 if stuck and series.last_value != plan.rest else 0.0
-
-
-@compiled
-def began(plan: Any, series: Any) -> int:
-    """From when the newest reading's measure holds, µs."""
-    if plan.kind == OUT_OF_RANGE:
-        return series.out_start  # type: ignore[no-any-return]
-    if plan.kind == FROZEN:
-        return series.run_start  # type: ignore[no-any-return]
-    return series.last_at  # type: ignore[no-any-return]
-
-
-@compiled
-def confirm(plan: Any, check: Any, measure: float, since: int, at: int, held: int) -> None:
+def confirm(plan: Any, check: Any, memo: Any, measure: float, since: int, at: int, held: int) -> None:
     """Move a check by one measure at time `at`, held for `held` µs since, to the level of its dwell and recovery."""
     reached = violated(plan, measure)
     if measure == np.inf and plan.over > reached:
@@ -101,9 +85,7 @@ def confirm(plan: Any, check: Any, measure: float, since: int, at: int, held: in
     for level in range(check.running + 1, reached + 1):
         check.since[level - 1] = since
     check.running = reached
-    level = check.level
-    while level > 0 and not measure >= plan.floor[level]:
-        level -= 1
+    level = fallen(plan, check, memo, measure, at, held)
     for higher in range(reached, level, -1):
         if at - check.since[higher - 1] + held >= plan.dwell:
             level = higher
@@ -116,10 +98,19 @@ def confirm(plan: Any, check: Any, measure: float, since: int, at: int, held: in
 
 
 @compiled
-def waits(plan: Any, check: Any) -> bool:
-    """Whether a tick must look at the check: dwell runs, it is to be announced anew, or an aged episode is open."""
-    undecided = check.aged_at > 0 and check.level >= plan.life and check.level > check.paged
-    return bool(check.running > check.level or (check.level > 0 and check.told == 0) or undecided)
+def waits(plan: Any, check: Any, memo: Any) -> bool:
+    """Whether a tick must look at the check.
+
+    It must while a dwell runs, what is to be announced anew or was held back stands, or a schedule may end it.
+    """
+    level = check.level
+    if check.running > level or (level > 0 and check.told == 0):
+        return True
+    if level == 0:
+        return False
+    unpaged = level > check.paged and (plan.anomaly or (check.aged_at > 0 and level >= plan.life))
+    leaving = plan.dwell_off > 0 and memo.below[level - 1] != NEVER
+    return bool(unpaged or plan.hours >= 0 or leaving)
 
 
 @compiled
@@ -131,7 +122,9 @@ def pages(level: int, told: int, paged: int, may: bool) -> bool:
 
 
 @compiled
-def named(kind: int, level: int, told: int, page: bool, late: bool, tick: bool, over: bool, aged: bool) -> int:
+def named(
+    kind: int, level: int, told: int, page: bool, late: bool, tick: bool, over: bool, aged: bool, sick: bool
+) -> int:
     """The reason of a step. `late`: people are paged for what was only recorded before."""
     if level == 0:
         return RECOVERED
@@ -140,7 +133,7 @@ def named(kind: int, level: int, told: int, page: bool, late: bool, tick: bool, 
     if level < told:
         return EASED
     if not page:
-        return AGED_RECORDED if aged else NOT_IN_SERVICE
+        return AGED_RECORDED if aged else SENSOR_SICK if sick else NOT_IN_SERVICE
     if over:
         return OVER_RANGE
     return HELD if tick else kind
@@ -148,13 +141,14 @@ def named(kind: int, level: int, told: int, page: bool, late: bool, tick: bool, 
 
 @compiled
 def announce(
-    plan: Any, series: Any, check: Any, active: bool, measure: float, tick: int, at: int, now: int, out: Any
+    plan: Any, series: Any, check: Any, active: bool, sick: bool, measure: float, tick: int, at: int, now: int, out: Any
 ) -> bool:
     """Write what changed of a check into `out`; False when nothing did. `tick` is 0 for a reading, else its time."""
     level, told = check.level, check.told
-    aged = series.quality & _AGED != 0
-    may = active and not aged
-    if tick and aged and active and check.aged_at > 0 and min(level, check.running) >= plan.life:
+    aged, held_back = series.quality & _AGED != 0, active and sick and plan.anomaly > 0
+    able = active and not held_back
+    may = able and not aged
+    if tick and aged and able and check.aged_at > 0 and min(level, check.running) >= plan.life:
         may = tick - series.last_received >= SETTLED or tick - check.aged_at >= LONGEST_WAIT
     if level == told and not (may and level > check.paged):
         return False
@@ -162,7 +156,7 @@ def announce(
     late = page and min(level, told) > check.paged
     over = measure == np.inf and plan.over > 0
     out.level, out.told, out.page = level, told, page
-    out.reason = named(plan.kind, level, told, page, late, tick > 0, over, aged)
+    out.reason = named(plan.kind, level, told, page, late, tick > 0, over, aged, held_back)
     out.measure, out.value = measure, series.last_value
     out.onset, out.at, out.received_at = check.onset, at, now
     out.age = tick - series.last_at if out.reason == STILL_VIOLATED else 0
@@ -204,22 +198,52 @@ def take_out(series: Any, at: int) -> bool:
 def calm(profile: Any, series: Any, value: float) -> bool:
     """Whether no check of the series has anything to say to a reading in range: the common case, told apart fast."""
     moves = series.run_count < profile.least or value == profile.rest
-    return bool(series.busy == 0 and profile.rated == 0 and moves and profile.lower < value < profile.upper)
+    return bool(series.busy == 0 and profile.keen == 0 and moves and profile.lower < value < profile.upper)
+
+
+@compiled
+def left_out(plan: Any, hours: Any, quality: int, at: int) -> bool:
+    """Whether a reading of this quality and time is not for the rule."""
+    if quality & plan.mask:
+        return True
+    return bool(plan.hours >= 0 and hours[plan.hours, minute_of_week(at)] == 0)
 
 
 @compiled
 def judged(
-    plan: Any, series: Any, check: Any, rate: Any, active: bool, at: int, now: int, tick: int, held: int, out: Any
+    plan: Any,
+    series: Any,
+    check: Any,
+    memo: Any,
+    window: Any,
+    since: int,
+    active: bool,
+    sick: bool,
+    at: int,
+    now: int,
+    tick: int,
+    held: int,
+    out: Any,
 ) -> bool:
     """A check against the series' newest reading, at `at` and held since; whether something was written into `out`."""
-    if plan.kind == RATE:
-        measure = rise(rate, plan.sign * series.last_value, at, plan.window)
-    else:
-        measure = measured(plan, series)
-    if check.level == 0 and check.running == 0 and not measure >= plan.limit[0]:
+    measure = measured(plan, series, check, memo, window, since, tick == 0)
+    if np.isnan(measure) or (check.level == 0 and check.running == 0 and not measure >= plan.limit[0]):
         return False
-    confirm(plan, check, measure, began(plan, series), at, held)
-    return announce(plan, series, check, active, measure, tick, at if tick == 0 else now, now, out)
+    confirm(plan, check, memo, measure, began(plan, series), at, held)
+    return announce(plan, series, check, active, sick, measure, tick, at if tick == 0 else now, now, out)
+
+
+@compiled
+def closed(plan: Any, series: Any, check: Any, now: int, out: Any) -> bool:
+    """End what stands of a check whose hours are over; whether something was written into `out`."""
+    check.running = 0
+    if check.level == 0 or (plan.latch and check.told > 0):
+        return False
+    check.level = 0
+    if not announce(plan, series, check, False, False, 0.0, now, now, now, out):
+        return False
+    out.reason = SCHEDULE_ENDED
+    return True
 
 
 @compiled
@@ -240,17 +264,78 @@ def older(series: Any, at: int, received_at: int) -> bool:
 
 
 @compiled
-def set_right(series: Any, checks: Any, rates: Any, at: int) -> None:
-    """Let what a clock that was ahead has left in the future begin before `at`, and forget a rate's window.
+def set_right(series: Any, checks: Any, memos: Any, windows: Any, at: int) -> None:
+    """Let what a clock that was ahead has left in the future begin before `at`, and forget the windows.
 
     Onsets stay: they are identities.
     """
     series.last_at, series.run_start = min(series.last_at, at - 1), min(series.run_start, at - 1)
     series.out_at, series.out_start = min(series.out_at, at - 1), min(series.out_start, at - 1)
     for place in range(len(checks)):
+        memo = memos[checks[place].memo]
         for level in range(LEVELS - 1):
             checks[place].since[level] = min(checks[place].since[level], at)
-        rates[checks[place].rate].bucket[:] = NEVER // 2
+            memo.below[level] = min(memo.below[level], at)
+        windows[memo.window].part[:] = LONG_AGO
+
+
+@compiled
+def entered(tables: Tables, s: int, at: int, received: int, now: int, value: float, flags: int) -> int:
+    """Take a reading that may be odd: 0 when it is none for rules, 1 when it is, 2 when it is only out of range."""
+    plans, _, every, start, checks, _, memos, windows = tables[:8]
+    series, begin, end = every[s], start[s], start[s + 1]
+    excluded = flags & OUT != 0
+    if excluded:
+        for place in range(begin, end):
+            excluded = excluded and not saturates(plans[checks[place].plan], value)
+    if np.isnan(value) or flags & _DISORDERED or older(series, at, received):
+        return 0
+    if at < series.last_at or at < series.out_at:
+        set_right(series, checks[begin:end], memos, windows, at)
+    if not admitted(series, at, now, value, flags, excluded):
+        return 0
+    return 2 if excluded else 1
+
+
+@compiled
+def heed(
+    tables: Tables, s: int, at: int, received: int, flags: int, excluded: bool, out: npt.NDArray[Any], written: int
+) -> int:
+    """Judge the checks of a series against the reading just taken; how many emissions are written now."""
+    plans, _, every, start, checks, _, memos, windows, since, _, _, active, sick, _, hours, attention, counters = (
+        tables[:17]
+    )
+    series = every[s]
+    device, busy = series.device, 0
+    begun, may, ill = since[device], active[device], sick[device]
+    for place in range(start[s], start[s + 1]):
+        check = checks[place]
+        plan, memo = plans[check.plan], memos[check.memo]
+        window, row = windows[memo.window], out[written]
+        concerned = (not excluded or plan.kind == OUT_OF_RANGE) and not left_out(plan, hours, flags, at)
+        if concerned and judged(plan, series, check, memo, window, begun, may, ill, at, received, 0, 0, row):
+            row.check, row.series = place, s
+            written += 1
+        busy |= check.level | check.running
+        if check.noted == 0 and waits(plan, check, memo):
+            check.noted = 1
+            attention[counters[0]] = place
+            counters[0] += 1
+    series.busy = busy
+    return written
+
+
+@compiled
+def feed(tables: Tables, s: int, received: int, now: int, out: npt.NDArray[Any], written: int) -> int:
+    """Let the series derived from this one take their values; how many emissions are written now."""
+    every, (feeds, fed, derived, steps, stack) = tables[2], tables[17:]
+    for place in range(feeds[s], feeds[s + 1]):
+        to = fed[place]
+        at, value, flags = evaluated(derived[to], every, steps, stack)
+        number = len(feeds) - 1 + to
+        if not np.isnan(value) and entered(tables, number, at, received, now, value, flags):
+            written = heed(tables, number, at, received, flags, False, out, written)
+    return written
 
 
 @compiled
@@ -270,46 +355,31 @@ def read(
     `now` is the journal's time, from which held values and silence count: `received_at` is a clock's, which may be set.
     Returns the row to go on with and how many emissions were written.
     """
-    plans, profiles, every, start, checks, _, rates, heard, heard_at, active, _, attention, counters = tables
-    written = 0
+    profiles, every, heard, heard_at, counters = tables[1], tables[2], tables[9], tables[10], tables[16]
+    written, known, last = 0, len(tables[17]) - 1, len(number) - 1
     for row in range(first, len(number)):
+        if written + counters[2] > len(out):
+            return row, written
+        ahead = number[min(row + AHEAD, last)]
+        if 0 <= ahead < known:
+            prefetch(every, ahead)
         s = number[row]
-        if s < 0 or s >= len(every) or every[s].device < 0:
+        if s < 0 or s >= known or every[s].device < 0:
             counters[1] += 1
             continue
-        begin, end = start[s], start[s + 1]
-        if written + end - begin > len(out):
-            return row, written
-        series, v = every[s], value[row]
-        device, when, received, flags = series.device, at[row], received_at[row], quality[row]
+        series, v, when, received, flags = every[s], value[row], at[row], received_at[row], quality[row]
+        device = series.device
         if now > heard[device] or (now == heard[device] and when > heard_at[device]):
             heard[device], heard_at[device] = now, when
-        excluded = flags & _OUT != 0
-        if excluded:
-            for place in range(begin, end):
-                excluded = excluded and not saturates(plans[checks[place].plan], v)
-        if np.isnan(v) or flags & _DISORDERED or older(series, when, received):
+        if flags & (OUT | _DISORDERED) or np.isnan(v) or when < max(series.last_at, series.out_at):
+            status = entered(tables, s, when, received, now, v, flags)
+        else:
+            status = int(admitted(series, when, now, v, flags, False))
+        if status == 0 or (flags & OUT == 0 and calm(profiles[series.profile], series, v)):
             continue
-        if when < series.last_at or when < series.out_at:
-            set_right(series, checks[begin:end], rates, when)
-        if not admitted(series, when, now, v, flags, excluded) or (
-            flags & _OUT == 0 and calm(profiles[series.profile], series, v)
-        ):
-            continue
-        busy = 0
-        for place in range(begin, end):
-            check = checks[place]
-            plan, rate = plans[check.plan], rates[check.rate]
-            concerned = not excluded or plan.kind == OUT_OF_RANGE
-            if concerned and judged(plan, series, check, rate, active[device], when, received, 0, 0, out[written]):
-                out[written].check, out[written].series = place, s
-                written += 1
-            busy |= check.level | check.running
-            if check.noted == 0 and waits(plan, check):
-                check.noted = 1
-                attention[counters[0]] = place
-                counters[0] += 1
-        series.busy = busy
+        written = heed(tables, s, when, received, flags, status == 2, out, written)
+        if status == 1:
+            written = feed(tables, s, received, now, out, written)
     return len(number), written
 
 
@@ -319,67 +389,47 @@ def tick(tables: Tables, now: int, out: npt.NDArray[Any]) -> int:
 
     `out` is at least as long as the list of attention.
     """
-    plans, _, every, _, checks, owner, rates, _, _, active, silence, attention, counters = tables
+    (
+        plans,
+        _,
+        every,
+        _,
+        checks,
+        owner,
+        memos,
+        windows,
+        since,
+        _,
+        _,
+        active,
+        sick,
+        silence,
+        hours,
+        attention,
+        counters,
+    ) = tables[:17]
     written, kept = 0, 0
     for place in np.sort(attention[: counters[0]]):
-        series, check = every[owner[place]], checks[place]
-        plan, rate = plans[check.plan], rates[check.rate]
-        latest, held = series.last_at, 0
+        series, check, row = every[owner[place]], checks[place], out[written]
+        plan, memo, device = plans[check.plan], memos[check.memo], series.device
+        latest, held, said = series.last_at, 0, False
         if plan.kind == THRESHOLD:
-            held = max(min(now - series.last_received, silence[series.device]), 0)
+            held = max(min(now - series.last_received, silence[device]), 0)
         elif plan.kind == OUT_OF_RANGE:
             latest = max(series.last_at, series.out_at)
-        known = latest != NEVER
-        if known and judged(plan, series, check, rate, active[series.device], latest, now, now, held, out[written]):
-            out[written].check, out[written].series = place, owner[place]
+        if left_out(plan, hours, 0, now):
+            said = closed(plan, series, check, now, row)
+        elif latest != NEVER and not left_out(plan, hours, series.quality, latest):
+            begun, may, ill, window = since[device], active[device], sick[device], windows[memo.window]
+            said = judged(plan, series, check, memo, window, begun, may, ill, latest, now, now, held, row)
+        if said:
+            row.check, row.series = place, owner[place]
             written += 1
         check.noted = 0
         series.busy |= check.level | check.running
-        if waits(plan, check):
+        if waits(plan, check, memo):
             check.noted = 1
             attention[kept] = place
             kept += 1
     counters[0] = kept
     return written
-
-
-@compiled
-def live_through(
-    tables: Tables,
-    number: npt.NDArray[np.int32],
-    at: npt.NDArray[np.int64],
-    received_at: npt.NDArray[np.int64],
-    value: npt.NDArray[np.float64],
-    quality: npt.NDArray[np.uint16],
-    first: int,
-    now: int,
-    until: int,
-    step: int,
-    out: npt.NDArray[Any],
-) -> tuple[int, int, int]:
-    """Stored readings from row `first` on, by receipt, with a tick at each whole `step` (µs) while a check waits.
-
-    Goes from `now` to `until`, or until `out` could overflow. Returns the row and the time to go on with and how many
-    emissions were written.
-    """
-    counters = tables[-1]
-    row, written = first, 0
-    while now < until:
-        end = min((now // step + 1) * step, until)
-        if counters[0] == 0:  # nothing waits: the next tick that could matter follows the next reading
-            end = until if row == len(number) else min(max((received_at[row] // step + 1) * step, end), until)
-        last = row
-        while last < len(number) and received_at[last] < end:
-            last += 1
-        if last > row:
-            rows = slice(row, last)
-            columns = number[rows], at[rows], received_at[rows], value[rows], quality[rows]
-            done, said = read(tables, *columns, received_at[last - 1], 0, out[written:])
-            row, written = row + done, written + said
-            if row < last:
-                return row, now, written
-        if counters[0] > len(out) - written:
-            return row, now, written
-        written += tick(tables, end, out[written:])
-        now = end
-    return row, now, written
