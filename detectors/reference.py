@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from detectors.compile import Compiled, Plan, levels
-from detectors.kernel import LONGEST_WAIT, NEVER, SETTLED
+from detectors.expression import Expression
+from detectors.kernel import LONGEST_WAIT, SETTLED
+from detectors.measures import NEVER
+from detectors.remembered import Memory
+from detectors.schedule import minute_of_week, week_of
 from ingest.words import Block, Quality
-
-BUCKETS = 10
 
 
 @dataclass
@@ -49,15 +51,21 @@ class Line:
     out: list[int] = field(default_factory=list)
     out_at: int | None = None
 
+    @property
+    def usable(self) -> bool:
+        """Whether its newest reading is one to calculate with."""
+        return self.newest is not None and not self.out and not self.newest.quality & Quality.OUT_OF_RANGE
+
     def set_right(self, at: int) -> None:
-        """What lies in the future of a clock that was ahead began just before `at`; a rate's window is forgotten."""
+        """What lies in the future of a clock that was ahead began just before `at`; the windows are forgotten."""
         if self.newest:
             self.newest.at, self.newest.same_since = min(self.newest.at, at - 1), min(self.newest.same_since, at - 1)
         self.out = [min(out, at - 1) for out in self.out]
         self.out_at = None if self.out_at is None else min(self.out_at, at - 1)
         for episode in self.episodes:
             episode.since = {level: min(since, at) for level, since in episode.since.items()}
-            episode.lowest = {}
+            episode.below = {level: min(below, at) for level, below in episode.below.items()}
+            episode.memory.forget()
 
 
 @dataclass
@@ -71,52 +79,77 @@ class Episode:
     paged: int = 0
     onset: int = 0
     aged_at: int = 0
-    lowest: dict[int, float] = field(default_factory=dict)
+    below: dict[int, int] = field(default_factory=dict)
+    memory: Memory = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.memory = Memory(self.plan)
 
     @property
     def life(self) -> float:
         return self.plan.rule.life_safety_from or math.inf
 
-    def measure(self, line: Line) -> tuple[float, int]:
-        """What the series' newest reading means to the rule, and since when."""
+    def left_out(self, quality: int, at: int) -> bool:
+        """Whether a reading of this quality and time is not for the rule."""
+        rule = self.plan.rule
+        masked = any(quality & Quality[name.upper()] for name in rule.not_when)
+        return masked or (bool(rule.hours) and not week_of(rule.hours)[minute_of_week(at)])
+
+    def measure(self, line: Line, in_service_at: int, enter: bool) -> tuple[float, int]:
+        """What the series' newest reading means to the rule, and since when; NaN for no judgement."""
         rule, newest = self.plan.rule, line.newest
         if rule.kind == "out_of_range":
             return len(line.out), line.out[0] if line.out else 0
         assert newest is not None
-        value = newest.value if rule.direction == "above" else -newest.value
+        signed = newest.value if rule.direction == "above" else -newest.value
         if rule.kind == "frozen":
             metric = self.plan.metric
             span = self.plan.terms.window or (metric.frozen_s or 0) * 1_000_000
             stuck = newest.same >= metric.frozen_count and newest.at - newest.same_since >= span
             return float(stuck and newest.value != metric.rest), newest.same_since
         if rule.kind == "rate":
-            return self._rise(value, newest.at), newest.at
-        if rule.ignore is not None and newest.value == rule.ignore:
-            return -math.inf, newest.at
-        return (math.inf if self.over(newest.value, newest.quality) else value), newest.at
+            return self.memory.rise(signed, newest.at), newest.at
+        if rule.kind == "noise":
+            return self.memory.scatter(newest.value, self.level == 0, enter), newest.at
+        measure = self._of_value(newest, in_service_at, enter)
+        if rule.count and not math.isnan(measure):
+            measure = self.memory.repeated(measure, newest.at, enter)
+        return measure, newest.at
+
+    def _of_value(self, newest: Reading, in_service_at: int, enter: bool) -> float:
+        rule, value = self.plan.rule, newest.value
+        ignored = value == rule.ignore
+        if not rule.mean and ignored:
+            return -math.inf
+        if not rule.mean and self.over(value, newest.quality):
+            return math.inf
+        counted = enter and not ignored and math.isfinite(value)
+        base = self.memory.baseline(value, newest.at, in_service_at, counted) if rule.baseline else 0.0
+        if rule.mean:
+            value = self.memory.mean(value, newest.at, counted)
+        value = abs(value - base) if rule.baseline else value
+        return value if rule.direction == "above" else -value
 
     def over(self, value: float, quality: int) -> bool:
-        """Whether a reading counts as over-range for this rule; an infinite one does, flagged or not."""
+        """Whether a reading counts as over-range for this rule."""
         rule = self.plan.rule
         signed = value if rule.direction == "above" else -value
-        flagged = quality & Quality.OUT_OF_RANGE or signed == math.inf
-        return bool(rule.over_range and flagged and signed >= levels(self.plan)[0][0])
-
-    def _rise(self, value: float, at: int) -> float:
-        now = at // max(self.plan.terms.window // BUCKETS, 1)
-        self.lowest = {bucket: low for bucket, low in self.lowest.items() if bucket > now - BUCKETS}
-        self.lowest[now] = min(self.lowest.get(now, value), value)
-        return value - min(self.lowest.values())
+        return bool(rule.over_range and quality & Quality.OUT_OF_RANGE and signed >= levels(self.plan)[0][0])
 
     def judge(self, measure: float, since: int, at: int, held: int) -> int:
-        """Move to the level that the measure, its dwell and the recovery limit make; the level just violated."""
+        """Move to the level that the measure, its dwells and the recovery limit make; the level just violated."""
         limit, floor = levels(self.plan)
         reached = max((level for level in range(1, 5) if measure >= limit[level]), default=0)
         if measure == math.inf:
             reached = max(reached, self.plan.rule.over_range or 0)
+        if self.level == 0 and not self.since and not reached:
+            return 0
         self.since = {level: self.since.get(level, since) for level in range(1, reached + 1)}
-        while self.level and not measure >= floor[self.level]:
-            self.level -= 1
+        self.below = {level: self.below.get(level, at) for level in range(1, 5) if not measure >= floor[level]}
+        if not (self.plan.rule.latch and self.told):
+            off = self.plan.terms.dwell_off
+            while self.level in self.below and at - self.below[self.level] + held >= off:
+                self.level -= 1
         dwelt = [level for level, start in self.since.items() if at - start + held >= self.plan.terms.dwell]
         if self.level == 0 and dwelt and self.told == 0:
             self.onset = self.since[1]
@@ -134,21 +167,46 @@ class Reference:
     devices: list[int]
     active: list[bool]
     silence: list[int]
+    sick: list[bool] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        plans, start = self.compiled.plans, self.compiled.start
+        plans, start, derived = self.compiled.plans, self.compiled.start, self.compiled.derived
+        owners = [*self.devices, *derived.device.tolist()]
         self.lines = [
             Line(device, [Episode(plans[plan]) for plan in self.compiled.plan[start[number] : start[number + 1]]])
-            for number, device in enumerate(self.devices)
+            for number, device in enumerate(owners)
         ]
+        self.inputs = {derived.registered + row: its["input"][: its["inputs"]] for row, its in enumerate(derived.rows)}
+        self.since = derived.registry.in_service_at.tolist()
 
     def read(self, block: Block, now: int) -> Iterator[Step]:
         """The steps of a block journalled at `now`, in order."""
         columns = (block.series, block.at, block.received_at, block.value, block.quality)
         for number, at, received_at, value, quality in zip(*(column.tolist() for column in columns), strict=True):
-            known = 0 <= number < len(self.lines) and self.devices[number] >= 0 and not math.isnan(value)
+            known = 0 <= number < len(self.devices) and self.devices[number] >= 0 and not math.isnan(value)
             if known and self._newer(self.lines[number], at, received_at, quality):
+                before = self.lines[number].newest
                 yield from self._read(number, at, received_at, now, value, quality)
+                if self.lines[number].newest is not before:
+                    yield from self._derive(number, received_at, now)
+
+    def _derive(self, number: int, received_at: int, now: int) -> Iterator[Step]:
+        """The steps of the series that are derived from this one, which has just taken a reading."""
+        for derived, inputs in self.inputs.items():
+            sources = [self.lines[place] for place in inputs.tolist()]
+            if number not in inputs or not all(source.usable for source in sources):
+                continue
+            rule, newest = self.lines[derived].episodes[0].plan.rule, [line.newest for line in sources if line.newest]
+            at = max(reading.at for reading in newest)
+            if any(at - reading.at > rule.max_age for reading in newest):
+                continue
+            expression = Expression.parse(rule.expression)
+            value = expression.of(dict(zip(expression.metrics, (reading.value for reading in newest), strict=True)))
+            quality = 0
+            for reading in newest:
+                quality |= reading.quality
+            if not math.isnan(value) and self._newer(self.lines[derived], at, received_at, quality):
+                yield from self._read(derived, at, received_at, now, value, quality)
 
     def _newer(self, line: Line, at: int, received_at: int, quality: int) -> bool:
         """Whether a reading is newer than what is known, or only seems older because the clock was ahead until now."""
@@ -177,9 +235,12 @@ class Reference:
             line.newest = Reading(at, now, value, quality, since, count)
             line.out = []
         for episode in line.episodes:
-            if not excluded or episode.plan.rule.kind == "out_of_range":
-                reached = episode.judge(*episode.measure(line), at, 0)
-                yield from self._say(number, episode, reached, 0, at, received_at)
+            concerned = not excluded or episode.plan.rule.kind == "out_of_range"
+            if concerned and not episode.left_out(quality, at):
+                measure, since = episode.measure(line, self.since[line.device], True)
+                if not math.isnan(measure):
+                    reached = episode.judge(measure, since, at, 0)
+                    yield from self._say(number, episode, measure, reached, 0, at, received_at)
 
     def tick(self, now: int) -> Iterator[Step]:
         """The steps that time alone makes: the last value of every threshold is held."""
@@ -188,23 +249,44 @@ class Reference:
             if newest is None:
                 continue
             for episode in line.episodes:
-                if episode.plan.rule.kind != "threshold":
-                    continue
-                held = max(min(now - newest.received_at, self.silence[line.device]), 0)
-                reached = episode.judge(*episode.measure(line), newest.at, held)
-                yield from self._say(number, episode, reached, now, now, now)
+                yield from self._held(number, episode, newest, now)
 
-    def _say(self, number: int, episode: Episode, reached: int, tick: int, at: int, received_at: int) -> Iterator[Step]:
+    def _held(self, number: int, episode: Episode, newest: Reading, now: int) -> Iterator[Step]:
+        """The step that a tick makes of an episode: its hours end, or the last value is held."""
+        line, kind = self.lines[number], episode.plan.rule.kind
+        if episode.left_out(0, now):
+            yield from self._closed(number, episode, now)
+        elif kind in ("threshold", "noise", "rate") and not episode.left_out(newest.quality, newest.at):
+            held = max(min(now - newest.received_at, self.silence[line.device]), 0) if kind == "threshold" else 0
+            waiting = kind == "threshold" or episode.level or episode.since
+            measure, since = episode.measure(line, self.since[line.device], False) if waiting else (math.nan, 0)
+            if not math.isnan(measure):
+                reached = episode.judge(measure, since, newest.at, held)
+                yield from self._say(number, episode, measure, reached, now, now, now)
+
+    def _closed(self, number: int, episode: Episode, now: int) -> Iterator[Step]:
+        episode.since = {}
+        if episode.plan.rule.latch and episode.told:
+            return
+        told, rule, page = episode.told, episode.plan.rule.id, episode.paged > 0
+        episode.level = episode.told = episode.paged = episode.aged_at = 0
+        if told:
+            yield Step(number, rule, told, 0, page, "schedule_ended", episode.onset, now, now)
+
+    def _say(
+        self, number: int, episode: Episode, measure: float, reached: int, tick: int, at: int, received_at: int
+    ) -> Iterator[Step]:
         line, level, told, paged = self.lines[number], episode.level, episode.told, episode.paged
         aged = bool(line.newest and line.newest.quality & Quality.AGED)
-        active = self.active[line.device]
+        held_back = episode.plan.rule.anomaly and bool(self.sick) and self.sick[line.device]
+        active = self.active[line.device] and not held_back
         may = active and not aged
         if tick and aged and active and episode.aged_at and min(level, reached) >= episode.life and line.newest:
             may = tick - line.newest.received_at >= SETTLED or tick - episode.aged_at >= LONGEST_WAIT
         if level == told and not (may and level > paged):
             return
         page = may if level > told or (may and level > paged) else paged > 0
-        reason = self._reason(number, episode, page, tick > 0, aged)
+        reason = self._reason(number, episode, measure, page, tick > 0, aged)
         late = line.newest is not None and reason == "still_violated"
         age = tick - line.newest.at if late and line.newest else 0
         yield Step(number, episode.plan.rule.id, told, level, page, reason, episode.onset, at, received_at, age)
@@ -212,7 +294,7 @@ class Reference:
         episode.paged = 0 if level == 0 else max(level, paged) if page else paged
         episode.aged_at = 0 if level == 0 or page else received_at if aged and not episode.aged_at else episode.aged_at
 
-    def _reason(self, number: int, episode: Episode, page: bool, tick: bool, aged: bool) -> str:
+    def _reason(self, number: int, episode: Episode, measure: float, page: bool, tick: bool, aged: bool) -> str:
         level, told, line = episode.level, episode.told, self.lines[number]
         if level == 0:
             return "recovered"
@@ -221,7 +303,7 @@ class Reference:
         if level < told:
             return "eased"
         if not page:
-            return "aged_recorded" if aged else "not_in_service"
-        if line.newest and episode.over(line.newest.value, line.newest.quality):
+            return "aged_recorded" if aged else "sensor_sick" if self.active[line.device] else "not_in_service"
+        if measure == math.inf and episode.plan.rule.over_range:
             return "over_range"
         return "held" if tick else episode.plan.rule.kind
