@@ -9,8 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.columns import SERIES
+from detectors.compound import Compounds, Member, MemberKey, SiteKey, Standing
+from detectors.drift import MEAN, NOTHING, STATE, Kept
 from detectors.events import EventEpisode, Key
 from detectors.faults import PLATFORM, Fault, FaultKey
+from detectors.flapping import FlapKey, Flapping, Flaps, Loss
 from detectors.hearing import Devices
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -96,3 +99,67 @@ def unpacked_faults(column: npt.NDArray[np.uint8]) -> dict[FaultKey, Fault]:
     """The inverse of `packed_faults`; older snapshots hold only the platform's, by (part, rule)."""
     kept = msgspec.msgpack.decode(column.tobytes(), type=list[tuple[tuple[str, ...], Fault]])
     return {FaultKey(*((PLATFORM, *key) if len(key) == 2 else key)): fault for key, fault in kept}
+
+
+def kept_columns(kept: Kept) -> Columns:
+    """A snapshot's columns of drift."""
+    columns: Columns = {"drift.numbers": kept.numbers, "drift.series": kept.series, "drift.rule": kept.rule}
+    columns |= {f"drift.mean.{name}": kept.means[name].copy() for name in _named(MEAN)}
+    columns |= {f"drift.state.{name}": kept.states[name].flatten() for name in _named(STATE)}
+    return {**columns, "drift.rules": lines(kept.rules), "drift.clock": np.array([kept.minute, kept.hour], np.int64)}
+
+
+def kept_of(columns: Columns) -> Kept:
+    """The inverse of `kept_columns`; older snapshots hold nothing of drift."""
+    if "drift.clock" not in columns:
+        return NOTHING
+    numbers, series = columns["drift.numbers"], columns["drift.series"]
+    means, states = np.zeros(len(numbers), MEAN), np.zeros(len(series), STATE)
+    for name in _named(MEAN):
+        means[name] = columns[f"drift.mean.{name}"]
+    for name in _named(STATE):
+        states[name] = columns[f"drift.state.{name}"].reshape(states[name].shape)
+    minute, hour = columns["drift.clock"].tolist()
+    return Kept(numbers, means, series, columns["drift.rule"], texts(columns["drift.rules"]), states, minute, hour)
+
+
+def _named(columns: np.dtype[Any]) -> list[str]:
+    return [name for name in columns.names or () if name != "fill"]
+
+
+def packed_links(flaps: Flaps, compounds: Compounds) -> Columns:
+    """A snapshot's columns of what hangs together: flapping gateways and compounds, as bytes."""
+    parts: dict[str, dict[Any, Any]] = {
+        "losses": flaps.losses,
+        "flapping": flaps.episodes,
+        "members": compounds.members,
+        "compounds": compounds.standing,
+    }
+    return {
+        name: np.frombuffer(msgspec.msgpack.encode(sorted(part.items(), key=_first)), np.uint8)
+        for name, part in parts.items()
+    }
+
+
+def _first(pair: tuple[Any, Any]) -> Any:
+    return pair[0]
+
+
+Links = tuple[dict[str, list[Loss]], dict[FlapKey, Flapping], dict[MemberKey, Member], dict[SiteKey, Standing]]
+
+
+def unpacked_links(columns: Columns) -> Links:
+    """The inverse of `packed_links`: losses, flapping, members and compounds; older snapshots hold nothing of them."""
+    losses = _pairs(columns, "losses", list[tuple[str, list[Loss]]])
+    flapping = _pairs(columns, "flapping", list[tuple[FlapKey, Flapping]])
+    members = _pairs(columns, "members", list[tuple[MemberKey, Member]])
+    return (
+        dict(losses),
+        dict(flapping),
+        dict(members),
+        dict(_pairs(columns, "compounds", list[tuple[SiteKey, Standing]])),
+    )
+
+
+def _pairs(columns: Columns, name: str, kind: Any) -> Any:
+    return msgspec.msgpack.decode(columns[name].tobytes(), type=kind) if name in columns else []

@@ -1,15 +1,23 @@
-"""Event rules: an alarm that a device reports itself opens at once and ends when the device says so."""
+"""Event rules: an alarm that a device reports itself opens at once and ends when the device says so.
+
+A rule of kind event_value judges the number that an event brings: one that reaches no limit says nothing.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
+from detectors.event_values import Judged, judge
 from detectors.kernel import LONGEST_WAIT, SETTLED
 from detectors.rule import Rule
-from detectors.speech import Speech
-from detectors.words import Detection, Subject
+from detectors.speech import Evidence, Speech
+from detectors.words import Detection, Severity, Subject
 from ingest.words import Event, Quality
+
+EVENT_KINDS = frozenset({"event", "event_value"})
+"""Kinds of rules that look at a device's events."""
 
 Key = tuple[str, str]
 
@@ -17,7 +25,8 @@ Key = tuple[str, str]
 class EventEpisode(msgspec.Struct):
     """What is remembered of one rule on one device, from its first event on. Times in µs UTC.
 
-    `momentary`: the event came without "active", so that nothing will end the episode but a person.
+    `momentary`: the event came without "active", so that nothing will end the episode but a person. `level` is the
+    severity, `value`, `limit` and `more` what the event that raised it said; without a number they are empty.
     """
 
     at: int
@@ -29,6 +38,10 @@ class EventEpisode(msgspec.Struct):
     paged: bool = False
     aged_at: int = 0
     waiting: bool = False
+    level: int = 0
+    value: float | None = None
+    limit: float | None = None
+    more: dict[str, Any] = {}
 
 
 @dataclass
@@ -41,7 +54,7 @@ class Events:
     def __post_init__(self) -> None:
         by_event: dict[tuple[str, str], list[Rule]] = {}
         for rule in self.speech.rules.rules.values():
-            if rule.kind == "event":
+            if rule.kind in EVENT_KINDS:
                 for code in rule.device_types:
                     by_event.setdefault((code, rule.event), []).append(rule)
         self._rules: Mapping[tuple[str, str], list[Rule]] = by_event
@@ -52,13 +65,15 @@ class Events:
         registry = self.speech.registry
         device_type, site = registry.type_code[device], registry.site[device]
         for rule in self._rules.get((device_type, event.type), ()):
-            if rule.terms(device_type, site, event.id).enabled:
-                yield from self._apply(event, rule, active)
+            terms = rule.terms(device_type, site, event.id, registry.attributes_of(device))
+            judged = judge(rule, terms, event.attributes) if terms.enabled else None
+            if judged is not None:
+                yield from self._apply(event, rule, judged, active)
 
-    def _apply(self, event: Event, rule: Rule, active: bool) -> Iterator[Detection]:
+    def _apply(self, event: Event, rule: Rule, judged: Judged, active: bool) -> Iterator[Detection]:
         key = (event.id, rule.id)
         episode = self.episodes.get(key)
-        says = event.attributes.get("active", True) is not False
+        says = judged.level > 0
         if episode is None:
             episode = self.episodes[key] = EventEpisode(event.at, event.received_at, active=False)
         elif event.at < episode.at or (event.at == episode.at and says == episode.active):
@@ -68,29 +83,38 @@ class Events:
         if begins:
             episode.onset, episode.momentary = event.at, "active" not in event.attributes
         if says:
-            yield from self._violated(key, rule, episode, active, aged=bool(event.quality & Quality.AGED))
+            raised = begins or judged.level > episode.level
+            if raised:
+                episode.level, episode.value, episode.limit, episode.more = judged
+            aged = bool(event.quality & Quality.AGED)
+            yield from self._violated(key, rule, episode, active, aged, raised)
         elif episode.told:
             episode.told = False
             yield self._end(key, episode, event.at, event.received_at, "recovered")
 
-    def _violated(self, key: Key, rule: Rule, episode: EventEpisode, active: bool, aged: bool) -> Iterator[Detection]:
+    def _violated(
+        self, key: Key, rule: Rule, episode: EventEpisode, active: bool, aged: bool, raised: bool
+    ) -> Iterator[Detection]:
         page = active and not aged
-        if episode.told and (episode.paged or not page):
+        if episode.told and not raised and (episode.paged or not page):
             return
-        reason = "fresh" if episode.told else "event" if page else "aged_recorded" if aged else "not_in_service"
+        late = episode.told and not raised
+        reason = "fresh" if late else "event" if page else "aged_recorded" if aged else "not_in_service"
         yield self._say(key, rule, episode, (episode.at, episode.received_at), reason, page)
-        if aged and not page and rule.is_life_safety(rule.severity()):
+        if aged and not page and rule.is_life_safety(_severity(rule, episode)):
             episode.aged_at = episode.received_at
             self._wait(key, episode)
 
     def _say(
         self, key: Key, rule: Rule, episode: EventEpisode, when: tuple[int, int], reason: str, page: bool, age: int = 0
     ) -> Detection:
-        made = self.speech.opened(rule, Subject("device", key[0]), episode.onset, *when, reason, {"event": rule.event})
+        evidence: Evidence = {"event": rule.event, **episode.more}
+        made = self.speech.opened(rule, Subject("device", key[0]), episode.onset, *when, reason, evidence)
         if episode.told:
             made = self.speech.updated(made)
         episode.told, episode.paged = True, episode.paged or page
-        return msgspec.structs.replace(made, page=page, age=age)
+        measured = {"severity": _severity(rule, episode), "value": episode.value, "limit": episode.limit}
+        return msgspec.structs.replace(made, page=page, age=age, **measured)
 
     def _end(self, key: Key, episode: EventEpisode, at: int, received_at: int, reason: str) -> Detection:
         paged, episode.paged, episode.aged_at = episode.paged, False, 0
@@ -135,7 +159,7 @@ class Events:
         ended = []
         for key, episode in self.episodes.items():
             rule = speech.rules.rules.get(key[1])
-            reason = gone.get(key[0]) or ("rule_withdrawn" if rule is None or rule.kind != "event" else "")
+            reason = gone.get(key[0]) or ("rule_withdrawn" if rule is None or rule.kind not in EVENT_KINDS else "")
             if not reason:
                 kept[key] = episode
             elif episode.told:
@@ -145,3 +169,8 @@ class Events:
     def open_episodes(self) -> int:
         """How many are announced."""
         return sum(episode.told for episode in self.episodes.values())
+
+
+def _severity(rule: Rule, episode: EventEpisode) -> Severity:
+    """An episode without a number has the rule's one severity."""
+    return rule.severity() if rule.kind == "event" else Severity(episode.level)

@@ -4,24 +4,32 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, time
 from typing import Any
 
+import numpy as np
+
 from core.clock import SHANGHAI, local, moment_of
 from core.journal import START, Offset, Record, RecordKind
 from detectors.carrying import (
     Columns,
     announced,
     columns_of,
+    kept_columns,
+    kept_of,
     moved,
     packed,
     packed_faults,
+    packed_links,
     series_columns,
     series_of,
     state_of,
     unpacked,
     unpacked_faults,
+    unpacked_links,
 )
 from detectors.checks import Rows, grown
+from detectors.compound import SITE, Compounds
 from detectors.events import Events
 from detectors.faults import GATEWAY, PLATFORM, Faults
+from detectors.flapping import Flaps
 from detectors.hearing import FOREVER, Devices, Gateways, Listening
 from detectors.kernel import NEVER
 from detectors.rules import RuleSet
@@ -86,8 +94,12 @@ class SafetyDetector:
     def open_episodes(self) -> int:
         """How many episodes are announced and not over."""
         watch = self._watch
-        told = watch.silence.open_episodes() + watch.events.open_episodes() + watch.faults.open_episodes()
-        return watch.checks.open_episodes + told
+        parts = (watch.silence, watch.events, watch.faults, watch.flaps, watch.drift, watch.compounds)
+        return watch.checks.open_episodes + sum(part.open_episodes() for part in parts)
+
+    def sick_devices(self) -> list[str]:
+        """The devices whose sensors can't be believed, as of the last tick."""
+        return [self.registry.device_codes[place] for place in np.flatnonzero(self._watch.sick).tolist()]
 
     @property
     def owes(self) -> bool:
@@ -112,6 +124,11 @@ class SafetyDetector:
         if record.time >= self._watch.states_due:
             self._watch.refresh_states(record.time)
         found += self._said(record)
+        for detection in found:
+            self._watch.follow(detection, record.time)
+        if record.kind == RecordKind.TICK:
+            self._watch.refresh_health()
+            found += self._watch.compounds.tick(record.time)
         self.offset = record.offset
         return found
 
@@ -124,6 +141,8 @@ class SafetyDetector:
             yield from watch.events.tick(record.time, self._pages)
             yield from watch.silence.tick(record.time, watch.faults.shed(record.time))
             yield from watch.faults.tick(record.time)
+            yield from watch.drift.tick(record.time)
+            yield from watch.flaps.tick(record.time)
         elif record.kind == RecordKind.EVENT:
             yield from self._event(decode_event(record.payload))
         elif record.kind == RecordKind.CONTROL:
@@ -144,11 +163,20 @@ class SafetyDetector:
         elif event.kind == GATEWAY:
             row = self.registry.gateways.get(event.id)
             if row is not None and event.type == STATUS:
-                watch.silence.gateways.report(row.index, event, self._time)
+                self._status_of(row.index, event)
             elif row is not None:  # what the platform found in it: no sign of life
                 yield from watch.faults.apply(event)
         elif event.id in self.registry.device_index:
             yield from self._of_device(event, self.registry.device_index[event.id])
+
+    def _status_of(self, gateway: int, event: Event) -> None:
+        """A gateway's status; one that was not known to be lost, and is, counts as flapping."""
+        watch, gateways = self._watch, self._watch.silence.gateways
+        before, told = int(gateways.offline_at[gateway]), bool(gateways.told[gateway])
+        gateways.report(gateway, event, self._time)
+        after = int(gateways.offline_at[gateway])
+        if after not in (before, NEVER) and not told:
+            watch.flaps.lost(event.id, self._time, after, self._listening)
 
     def _of_device(self, event: Event, device: int) -> Iterator[Detection]:
         watch = self._watch
@@ -160,8 +188,9 @@ class SafetyDetector:
 
     def _control(self, control: Control) -> Iterator[Detection]:
         match control:
-            case Lost():
+            case Lost(at):
                 self._listening.lost = True
+                self._watch.flaps.platform_lost(at)
             case Connected():
                 self._listening.lost, self._listening.connected_at = False, self._time
             case RulesChanged(version) if self._load_rules is not None:
@@ -176,7 +205,13 @@ class SafetyDetector:
         silence, its = self._watch.silence, self._watch.silence.rule_on(subject)
         if its is not None and its.id == rule:
             silence.forget(subject)
-        if subject.kind == "device":
+        if subject.kind == GATEWAY:
+            self._watch.flaps.rearm(subject.id, rule)
+        elif subject.kind == SITE:
+            self._watch.compounds.rearm(subject.id, rule)
+        elif subject.kind == "device":
+            self._watch.compounds.doubt(subject.id, rule)
+            self._watch.drift.rearm(subject.id, rule)
             self._watch.events.rearm(subject.id, rule)
             self._watch.checks.rearm(list(self.registry.series_of.get(subject.id, {}).values()), rule)
 
@@ -212,10 +247,12 @@ class SafetyDetector:
         arrays: Columns = {f"check.{name}": column for name, column in rows.columns.items()}
         arrays |= {"check.series": rows.series, "check.rule": rows.rule, "events": packed(watch.events.episodes)}
         arrays["faults"] = packed_faults(watch.faults.standing)
-        arrays |= series_columns(watch.checks.arrays.series)
+        arrays |= series_columns(watch.checks.series)
         arrays |= columns_of("device", watch.silence.devices, registry.device_codes)
         arrays |= columns_of("gateway", watch.silence.gateways, registry.gateway_codes)
-        return meta, arrays
+        arrays |= {"health.sick": watch.sick.copy(), "health.elsewise": watch.elsewise.copy()}
+        arrays |= kept_columns(watch.drift.memory())
+        return meta, arrays | packed_links(watch.flaps, watch.compounds)
 
     def restore(self, meta: dict[str, Any], arrays: Columns, owed_after: Offset = START) -> None:
         """Go on exactly where the snapshot was taken, on the present registry, which may have grown since.
@@ -259,8 +296,11 @@ def _restored(
     told = {"device": list(announced(devices, device_codes)), "gateway": list(announced(gateways, gateway_codes))}
     devices = moved(devices, device_codes, registry.device_index)
     gateways = moved(gateways, gateway_codes, gateway_places(registry))
-    watch = Watch.assembled(speech, grown(series_of(arrays), registry.device), devices, gateways, listening)
+    drift, series = kept_of(arrays), grown(series_of(arrays), registry.device)
+    watch = Watch.assembled(speech, series, devices, gateways, listening, drift)
     watch.refresh_states(now)
+    if "health.sick" in arrays:
+        watch.take_health(device_codes, arrays["health.sick"], arrays["health.elsewise"])
     watch.checks.arrays.counters[1] = meta["unknown_readings"]
     named = {name.removeprefix("check."): column for name, column in arrays.items() if name.startswith("check.")}
     ended = list(watch.implant(Rows(named.pop("series"), meta["rules"], named.pop("rule"), named), now))
@@ -268,7 +308,18 @@ def _restored(
         ended += watch.silences_over(speech, kind, announcements, now)
     ended += watch.take_events(Events(speech, unpacked(arrays["events"])), now)
     standing = unpacked_faults(arrays["faults"]) if "faults" in arrays else {}  # older snapshots knew of none
-    return watch, [*ended, *watch.take_faults(Faults(speech, standing), now)]
+    ended += watch.take_faults(Faults(speech, standing), now)
+    ended += watch.drifts_over(drift, registry, now)
+    return watch, [*ended, *_linked(watch, arrays, now)]
+
+
+def _linked(watch: Watch, arrays: Columns, now: int) -> list[Detection]:
+    """Give a watch the losses and compounds of a snapshot, which an older one lacks; the episodes that end with it."""
+    speech = watch.speech
+    losses, flapping, members, compounds = unpacked_links(arrays)
+    ended = watch.take_flaps(Flaps(speech, losses, flapping), now)
+    compounds_then = Compounds(speech, watch.sick, members, compounds)
+    return ended + watch.take_compounds(compounds_then, now, exactly="compounds" in arrays)
 
 
 def _start_of(day: date | None) -> int:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from core.clock import MINUTE, SECOND
 from detectors.compile import RETIRED
+from detectors.device_terms import terms_of
 from detectors.hearing import FOREVER, GRACE, Devices, Flags, Gateways, Listening, Times
 from detectors.kernel import NEVER
 from detectors.rules import Rule, Terms
@@ -54,16 +55,18 @@ _NO_RULE = Terms({}, 0.0, 0, 0, enabled=False)
 def device_terms(rules: Mapping[str, Rule], registry: Registry) -> list[Terms]:
     """The terms of each device's silence rule, resolved device by device only where an override names one."""
     common = {code: rule.terms(code, "", "") for code, rule in rules.items()}
-    special = {o.scope for rule in rules.values() for o in rule.overrides if o.device_type is None}
-    if not special:
-        return [common.get(code, _NO_RULE) for code in registry.type_code]
-    named = zip(registry.type_code, registry.site, registry.device_codes, strict=True)
-    return [rules[code].terms(code, site, device) if code in rules else _NO_RULE for code, site, device in named]
+    special = {code for code, rule in rules.items() if any(its.device_type is None for its in rule.overrides)}
+    return [
+        terms_of(rules[code], registry, device) if code in special else common.get(code, _NO_RULE)
+        for device, code in enumerate(registry.type_code)
+    ]
 
 
-def gateway_term(rule: Rule | None, row: GatewayRow) -> Terms:
-    """The gateway rule's terms for one gateway; an override names it as `device`."""
-    return _NO_RULE if rule is None else rule.terms("", row.site, row.code)
+def gateway_term(rule: Rule | None, row: GatewayRow, registry: Registry) -> Terms:
+    """The gateway rule's terms for one gateway; an override names it as `device`, or an attribute of its site."""
+    if rule is None:
+        return _NO_RULE
+    return rule.terms("", row.site, row.code, registry.site_attributes.get(row.site, {}))
 
 
 @dataclass
@@ -86,7 +89,7 @@ class Silence:
         self._limit = registry.silence + np.array([term.dwell for term in terms], np.int64)
         self._ruled = np.array([term.enabled for term in terms], np.bool_)
         self._gateway_rule = self.speech.gateway_rule
-        gateway_terms = [gateway_term(self._gateway_rule, row) for row in registry.gateways.values()]
+        gateway_terms = [gateway_term(self._gateway_rule, row, registry) for row in registry.gateways.values()]
         self._gateway_dwell = np.array([term.dwell for term in gateway_terms], np.int64)
         self._gateway_ruled = np.array([term.enabled for term in gateway_terms], np.bool_)
         self._held = registry.gateway >= 0
