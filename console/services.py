@@ -1,7 +1,8 @@
 """What the console is given by the wiring; it opens nothing itself."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
@@ -26,9 +27,10 @@ class Services:
     """The console's surroundings.
 
     `store` is None when the readings store belongs to another process: curves then say so. `town` and `rules` give
-    the ones in force. `journal_control` appends a control record. `counters` gives `readings_per_s` and `lag_ms`
-    (how far detection is behind the journal); a missing key is shown as unknown. `base_url` is the address that
-    people open, such as `http://127.0.0.1:8080`. `keep` µs back the store has readings, further back only roll-ups.
+    the ones in force; `rule_folders` are those of the town's own rule files. `journal_control` appends a control
+    record. `counters` gives `readings_per_s` and `lag_ms` (how far detection is behind the journal); a missing key is
+    shown as unknown. `base_url` is the address that people open, such as `http://127.0.0.1:8080`. `keep` µs back the
+    store has readings, further back only roll-ups.
     """
 
     engine: Engine
@@ -40,6 +42,7 @@ class Services:
     journal_control: Callable[[Control], object]
     counters: Callable[[], LiveFigures] = no_figures
     keep: int = 730 * DAY
+    rule_folders: Sequence[Path] = ()
     demo: bool = False
     base_url: str = "http://127.0.0.1:8080"
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)

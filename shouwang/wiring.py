@@ -19,7 +19,8 @@ from core.journal import Entry, Offset, RecordKind
 from core.lifecycle import Cleanup, Lifecycle, Part, Worker
 from core.metrics import Metrics
 from core.sqlite_journal import Quota, SqliteJournal
-from detectors.rules import RuleSet, load_packs, load_version, newest_version, record_version
+from detectors.rules import RuleSet, load_version, newest_version
+from detectors.sheets import put_in_force
 from devices.canary import reserve_canary
 from devices.device_types import DeviceType, load_device_types
 from devices.enrolment import ensure_registry
@@ -38,6 +39,7 @@ from ingest.store import ReadingStore
 from ingest.tables import applied
 from ingest.words import Control, RegistryChanged, RulesChanged, encode
 from ingest.writer import StoreWriter
+from shouwang.backtests import Backtests
 from shouwang.canary import Canary, Hop, Passage, Standing
 from shouwang.cutting import Standings
 from shouwang.embedded import EmbeddedBrokerPart
@@ -154,10 +156,10 @@ def build(settings: Settings, clock: Clock, roles: Collection[Role] = ROLES, gat
 
 
 def put_rules_in_force(engine: Engine, settings: Settings, types: Mapping[str, DeviceType], clock: Clock) -> int:
-    """Record the packs' present content as a version, if it changed. Raises RuleErrors."""
-    packs = load_packs(settings.rules, types)
+    """Record packs, the town's files and its sheets as they are now, if they changed. Raises RuleErrors."""
     with writing(engine) as connection:
-        return record_version(connection, packs, "platform", "packs as installed", clock.now())
+        by = ("platform", "files as installed", clock.now(), types, settings.rules)
+        return put_in_force(connection, *by, may_loosen=True)
 
 
 @dataclass
@@ -202,6 +204,7 @@ class _Wiring:
             rows = 20_000 if p.settings.influx else 10_000  # of a server's lines, each with about four values: 5,000
             self._work("store", StoreWriter(p.journal, p.store, p.clock, p.metrics, rows).run)
             self._work("roll-ups", RollUps(p.journal, p.store, p.clock, kept_for(p.settings)).run)
+            self._work("backtests", Backtests(p.engine, p.store, p.settings, p.clock).run)
 
     def dispatch(self) -> None:
         """One sender a channel, so that a slow provider holds up no other."""
@@ -239,6 +242,7 @@ class _Wiring:
             types=p.types,
             town=_town_of(p.engine),
             rules=_rules_of(p.engine),
+            rule_folders=p.settings.rules,
             journal_control=p.control,
             counters=self.house.figures if live else no_figures,
             keep=p.settings.keep_days * DAY,
