@@ -1,7 +1,8 @@
 """A small town in memory and a detector that is fed record by record."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -40,11 +41,12 @@ class Device(NamedTuple):
     state: str = "in_service"
     state_until: int = 0
     in_service_at: int = START
+    attributes: Mapping[str, Any] = MappingProxyType({})
 
 
 def registry_of(devices: Sequence[Device], version: int = 1, disabled: Sequence[str] = ()) -> Registry:
     """A registry whose series numbers follow the order of `devices`, its device indexes that of their codes."""
-    ordered = sorted(devices)
+    ordered = sorted(devices, key=lambda device: device.code)
     index = {device.code: place for place, device in enumerate(ordered)}
     gateways = sorted({device.gateway for device in devices})
     metrics: list[str] = []
@@ -77,7 +79,7 @@ def registry_of(devices: Sequence[Device], version: int = 1, disabled: Sequence[
         in_service_at=np.array([device.in_service_at for device in ordered], np.int64),
         interval=interval,
         silence=interval * np.array([kind.silence_factor for kind in types], np.int64),
-        attributes={},
+        attributes={device.code: dict(device.attributes) for device in ordered if device.attributes},
         metrics=metrics,
         series_of=series_of,
         device=np.array(owners, np.int32),

@@ -194,14 +194,17 @@ def test_a_withdrawn_rule_clears_its_episodes(disabled: bool) -> None:
 
 
 def test_a_rule_ends_with_its_last_day() -> None:
+    """60 µg/m³ as the mean of 24 hours until the end of 2030, then 50."""
     stage = Stage.of(Device("DST-1", "dust"))
     new_year_2031 = (moment_of(datetime(2031, 1, 1, tzinfo=SHANGHAI)) - START) // SECOND
-    stage.read(new_year_2031 - 7200, 70, "DST-1", "pm25")
-    assert [d.rule for d in stage.read(new_year_2031 - 1800, 71, "DST-1", "pm25")] == ["dust.pm25"]
+    for hours in range(24, 0, -1):
+        stage.read(new_year_2031 - hours * 3600, 65 + hours / 100, "DST-1", "pm25")
+    assert [d.rule for d in stage.found if d.rule.startswith("dust.")] == ["dust.pm25"]
     ended = [d for d in stage.tick(new_year_2031) if d.rule == "dust.pm25"]
     assert [short(d)[::6] for d in ended] == [("CLEARED", "rule_withdrawn")]
-    stage.read(new_year_2031 + 60, 55, "DST-1", "pm25")
-    assert [d.rule for d in stage.read(new_year_2031 + 3700, 56, "DST-1", "pm25")] == ["dust.pm25_from_2031"]
+    for hours in range(24):
+        stage.read(new_year_2031 + hours * 3600, 55 + hours / 100, "DST-1", "pm25")
+    assert stage.found[-1].rule == "dust.pm25_from_2031"
 
 
 def test_a_rearmed_rule_announces_itself_again_with_its_onset() -> None:
