@@ -62,7 +62,7 @@ _BESIDES = {
 """Fields that say more about another one, which must be there."""
 _SPANS = {"dwell": DAY, "dwell_off": DAY, "window": DAY, "mean": 7 * DAY, "max_age": DAY, "within": 7 * DAY}
 """By span the longest that can be meant, µs."""
-MOST_COUNTED = 64
+MOST_COUNTED = 24
 """The most readings that `count` may ask for."""
 _DEFAULTS = {each.name: each.default for each in msgspec.structs.fields(Rule) if not each.required}
 
