@@ -1,8 +1,8 @@
 """A month of a town through two sets of rules, from a DuckDB file, as `shouwang backtest` does it.
 
 `python -m benchmarks.backtest` makes a town of four-value meters, fills a store with readings every five minutes, and
-prints one JSON line. `ratio` is the whole time over that of reading the same file once by DuckDB alone, in the same run:
-it tells a slower program from a slower machine. Nothing else may run on the machine meanwhile.
+prints one JSON line. `ratio` is the whole time over that of reading the same file once by DuckDB alone, in the same
+run: it tells a slower program from a slower machine. Nothing else may run on the machine meanwhile.
 """
 
 import argparse

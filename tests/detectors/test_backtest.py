@@ -1,5 +1,6 @@
 """A backtest says of stored readings what the live detector said of them, and sets two sets of rules side by side."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,8 @@ def stored(rows: list[Reading]) -> Block:
 
 def part(block: Block, since: int, until: int) -> Block:
     chosen = (block.received_at >= since) & (block.received_at < until)
-    columns = (block.series, block.at, block.received_at, block.value, block.quality)
-    return Block(*(column[chosen] for column in columns))
+    times = block.at[chosen], block.received_at[chosen]
+    return Block(block.series[chosen], *times, block.value[chosen], block.quality[chosen])
 
 
 def live(rules: RuleSet, block: Block) -> list[tuple[Any, ...]]:
@@ -76,7 +77,7 @@ def live(rules: RuleSet, block: Block) -> list[tuple[Any, ...]]:
 def tried(rules: RuleSet, block: Block, cuts: list[int]) -> list[tuple[Any, ...]]:
     trial = Trial.of(judged(rules), TOWN, START, START + SPAN * SECOND)
     bounds = [0, *sorted(cuts), SPAN]
-    for first, last in zip(bounds, bounds[1:], strict=False):
+    for first, last in pairwise(bounds):
         since, until = START + first * SECOND, START + last * SECOND
         trial.take(part(block, since, until), until)
     found = trial.finished()
