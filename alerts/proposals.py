@@ -189,7 +189,7 @@ def just_above(low: float, high: float, closed: bool) -> float | None:
     """
     if not math.isfinite(low):
         return None
-    exponent = math.floor(math.log10(abs(low))) if low else -1
+    exponent = max(math.floor(math.log10(abs(low))), -9) if low else -1
     for digits in range(2, 8):
         places = digits - 1 - exponent
         number = round((math.floor(low * 10.0**places + 1e-9) + 1) / 10.0**places, max(places, 0))
@@ -239,8 +239,8 @@ def decide_all(
 ) -> dict[Scope, Verdict]:
     """What a rule's judged alerts speak for, the narrowest scope first: what a device explains burdens no site.
 
-    `terms` are by device. Of a scope that was decided (`settled`, by when) only later false alarms count; one that is
-    `taken` by an open proposal is left alone, and its false alarms burden no wider one.
+    `terms` are by device. Of a scope that was decided (`settled`, by when) only later false alarms count, there and
+    in a wider one; a scope that is `taken` by an open proposal is left alone, and its false alarms burden no other.
     """
     explained: set[int] = set()
     verdicts: dict[Scope, Verdict] = {}
@@ -249,11 +249,10 @@ def decide_all(
     for kind in kinds:
         for scope, group in scopes(judged, kind).items():
             if scope in open_scopes:
-                explained |= {each.alert for each in group}
+                explained |= {each.alert for each in group if each.label == "false"}
                 continue
-            left = [
-                e for e in group if e.label == "real" or (e.alert not in explained and e.at > settled.get(scope, 0))
-            ]
+            explained |= {each.alert for each in group if each.label == "false" and each.at <= settled.get(scope, 0)}
+            left = [each for each in group if each.alert not in explained]
             about = [terms[code] for code in sorted({each.device for each in left}) if code in terms]
             verdict = decide(rule, scope, left, about, now, settings)
             if verdict.outcome != "none":

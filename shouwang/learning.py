@@ -1,0 +1,59 @@
+"""Looks once a day, and after each judged ticket, whether false alarms speak for a change of a rule."""
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import structlog
+from sqlalchemy import Engine
+
+from alerts.labels import newest_judgement
+from alerts.proposal_evidence import consider
+from alerts.proposal_rows import propose
+from alerts.proposals import DEFAULT, ProposalSettings
+from core.clock import DAY, MINUTE, Clock
+from core.database import reading, writing
+from ingest.store import ReadingStore, StoreError
+
+_log = structlog.get_logger()
+_INTERVAL = 15.0  # s
+_LONGEST = 7 * DAY
+"""Of a longer episode only its first days are read."""
+
+
+class Learning:
+    """The worker of the process that owns the readings store, which knows how bad false alarms were."""
+
+    def __init__(self, engine: Engine, store: ReadingStore, clock: Clock, settings: ProposalSettings = DEFAULT) -> None:
+        self._engine, self._store, self._clock, self._settings = engine, store, clock, settings
+        self._judged = -1
+        self._next = 0
+
+    def run(self, ending: threading.Event) -> None:
+        """Look until `ending`."""
+        while not ending.wait(_INTERVAL):
+            self.step(self._clock.now())
+
+    def step(self, now: int) -> int:
+        """Look now if it is due; how many proposals were made. A store that is away is asked again a minute later."""
+        with reading(self._engine) as connection:
+            judged = newest_judgement(connection)
+        if now < self._next and (judged == self._judged or self._judged < 0):
+            return 0
+        try:
+            with reading(self._engine) as connection:
+                thought = consider(connection, now, self._settings, self._readings)
+        except StoreError as error:
+            _log.warning("false alarms are looked at later", why=str(error))
+            self._judged, self._next = -1, now + MINUTE
+            return 0
+        with writing(self._engine) as connection:
+            made, superseded = propose(connection, thought, now, self._settings)
+        self._judged, self._next = judged, now + DAY
+        if made or superseded:
+            _log.info("rules have proposals", made=made, superseded=superseded)
+        return len(made)
+
+    def _readings(self, series: int, since: int, until: int) -> tuple[Sequence[int], Sequence[float]]:
+        found = self._store.rows(np.array([series], np.int32), since, min(until, since + _LONGEST))
+        return found.at.tolist(), found.value.tolist()
