@@ -215,18 +215,20 @@ def judged(
     series: Any,
     check: Any,
     memo: Any,
-    window: Any,
-    since: int,
-    active: bool,
-    sick: bool,
+    windows: Any,
+    facts: tuple[int, bool, bool],
     at: int,
     now: int,
     tick: int,
     held: int,
     out: Any,
 ) -> bool:
-    """A check against the series' newest reading, at `at` and held since; whether something was written into `out`."""
-    measure = measured(plan, series, check, memo, window, since, tick == 0)
+    """A check against the series' newest reading, at `at` and held since; whether something was written into `out`.
+
+    `facts` of the device: in service since, pages people, can't be believed.
+    """
+    since, active, sick = facts
+    measure = measured(plan, series, check, memo, windows[memo.window], since, tick == 0)
     if np.isnan(measure) or (check.level == 0 and check.running == 0 and not measure >= plan.limit[0]):
         return False
     confirm(plan, check, memo, measure, began(plan, series), at, held)
@@ -280,65 +282,6 @@ def set_right(series: Any, checks: Any, memos: Any, windows: Any, at: int) -> No
 
 
 @compiled
-def entered(tables: Tables, s: int, at: int, received: int, now: int, value: float, flags: int) -> int:
-    """Take a reading that may be odd: 0 when it is none for rules, 1 when it is, 2 when it is only out of range."""
-    plans, _, every, start, checks, _, memos, windows = tables[:8]
-    series, begin, end = every[s], start[s], start[s + 1]
-    excluded = flags & OUT != 0
-    if excluded:
-        for place in range(begin, end):
-            excluded = excluded and not saturates(plans[checks[place].plan], value)
-    if np.isnan(value) or flags & _DISORDERED or older(series, at, received):
-        return 0
-    if at < series.last_at or at < series.out_at:
-        set_right(series, checks[begin:end], memos, windows, at)
-    if not admitted(series, at, now, value, flags, excluded):
-        return 0
-    return 2 if excluded else 1
-
-
-@compiled
-def heed(
-    tables: Tables, s: int, at: int, received: int, flags: int, excluded: bool, out: npt.NDArray[Any], written: int
-) -> int:
-    """Judge the checks of a series against the reading just taken; how many emissions are written now."""
-    plans, _, every, start, checks, _, memos, windows, since, _, _, active, sick, _, hours, attention, counters = (
-        tables[:17]
-    )
-    series = every[s]
-    device, busy = series.device, 0
-    begun, may, ill = since[device], active[device], sick[device]
-    for place in range(start[s], start[s + 1]):
-        check = checks[place]
-        plan, memo = plans[check.plan], memos[check.memo]
-        window, row = windows[memo.window], out[written]
-        concerned = (not excluded or plan.kind == OUT_OF_RANGE) and not left_out(plan, hours, flags, at)
-        if concerned and judged(plan, series, check, memo, window, begun, may, ill, at, received, 0, 0, row):
-            row.check, row.series = place, s
-            written += 1
-        busy |= check.level | check.running
-        if check.noted == 0 and waits(plan, check, memo):
-            check.noted = 1
-            attention[counters[0]] = place
-            counters[0] += 1
-    series.busy = busy
-    return written
-
-
-@compiled
-def feed(tables: Tables, s: int, received: int, now: int, out: npt.NDArray[Any], written: int) -> int:
-    """Let the series derived from this one take their values; how many emissions are written now."""
-    every, (feeds, fed, derived, steps, stack) = tables[2], tables[17:]
-    for place in range(feeds[s], feeds[s + 1]):
-        to = fed[place]
-        at, value, flags = evaluated(derived[to], every, steps, stack)
-        number = len(feeds) - 1 + to
-        if not np.isnan(value) and entered(tables, number, at, received, now, value, flags):
-            written = heed(tables, number, at, received, flags, False, out, written)
-    return written
-
-
-@compiled
 def read(
     tables: Tables,
     number: npt.NDArray[np.int32],
@@ -355,8 +298,11 @@ def read(
     `now` is the journal's time, from which held values and silence count: `received_at` is a clock's, which may be set.
     Returns the row to go on with and how many emissions were written.
     """
-    profiles, every, heard, heard_at, counters = tables[1], tables[2], tables[9], tables[10], tables[16]
-    written, known, last = 0, len(tables[17]) - 1, len(number) - 1
+    plans, profiles, every, start, checks, _, memos, windows, since, heard, heard_at, active, sick, _, hours = tables[
+        :15
+    ]
+    attention, counters, feeds, fed, derived, steps, stack = tables[15:]
+    written, known, last = 0, len(feeds) - 1, len(number) - 1
     for row in range(first, len(number)):
         if written + counters[2] > len(out):
             return row, written
@@ -367,19 +313,43 @@ def read(
         if s < 0 or s >= known or every[s].device < 0:
             counters[1] += 1
             continue
-        series, v, when, received, flags = every[s], value[row], at[row], received_at[row], quality[row]
-        device = series.device
+        v, when, received, flags = value[row], at[row], received_at[row], int(quality[row])
+        device = every[s].device
         if now > heard[device] or (now == heard[device] and when > heard_at[device]):
             heard[device], heard_at[device] = now, when
-        if flags & (OUT | _DISORDERED) or np.isnan(v) or when < max(series.last_at, series.out_at):
-            status = entered(tables, s, when, received, now, v, flags)
-        else:
-            status = int(admitted(series, when, now, v, flags, False))
-        if status == 0 or (flags & OUT == 0 and calm(profiles[series.profile], series, v)):
-            continue
-        written = heed(tables, s, when, received, flags, status == 2, out, written)
-        if status == 1:
-            written = feed(tables, s, received, now, out, written)
+        feed, feeds_end = 0, 0
+        while True:  # the reading's series, then those derived from it
+            series, taken, excluded = every[s], False, flags & OUT != 0
+            if excluded:
+                for place in range(start[s], start[s + 1]):
+                    excluded = excluded and not saturates(plans[checks[place].plan], v)
+            if not (np.isnan(v) or flags & _DISORDERED or older(series, when, received)):
+                if when < series.last_at or when < series.out_at:
+                    set_right(series, checks[start[s] : start[s + 1]], memos, windows, when)
+                taken = admitted(series, when, now, v, flags, excluded)
+            if taken and (flags & OUT or not calm(profiles[series.profile], series, v)):
+                busy = 0
+                for place in range(start[s], start[s + 1]):
+                    check = checks[place]
+                    plan, memo = plans[check.plan], memos[check.memo]
+                    if not (excluded and plan.kind != OUT_OF_RANGE) and not left_out(plan, hours, flags, when):
+                        facts = since[device], active[device], sick[device]
+                        if judged(plan, series, check, memo, windows, facts, when, received, 0, 0, out[written]):
+                            out[written].check, out[written].series = place, s
+                            written += 1
+                    busy |= check.level | check.running
+                    if check.noted == 0 and waits(plan, check, memo):
+                        check.noted = 1
+                        attention[counters[0]] = place
+                        counters[0] += 1
+                series.busy = busy
+                if s < known and not excluded:
+                    feed, feeds_end = feeds[s], feeds[s + 1]
+            if feed == feeds_end:
+                break
+            s = known + fed[feed]
+            when, v, flags = evaluated(derived[fed[feed]], every, steps, stack)
+            feed += 1
     return len(number), written
 
 
@@ -420,8 +390,8 @@ def tick(tables: Tables, now: int, out: npt.NDArray[Any]) -> int:
         if left_out(plan, hours, 0, now):
             said = closed(plan, series, check, now, row)
         elif latest != NEVER and not left_out(plan, hours, series.quality, latest):
-            begun, may, ill, window = since[device], active[device], sick[device], windows[memo.window]
-            said = judged(plan, series, check, memo, window, begun, may, ill, latest, now, now, held, row)
+            facts = since[device], active[device], sick[device]
+            said = judged(plan, series, check, memo, windows, facts, latest, now, now, held, row)
         if said:
             row.check, row.series = place, owner[place]
             written += 1

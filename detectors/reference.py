@@ -1,7 +1,7 @@
 """The rules on readings said plainly, one reading and one dictionary at a time; what the kernel must agree with."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from detectors.compile import Compiled, Plan, levels
@@ -208,6 +208,18 @@ class Reference:
             if not math.isnan(value) and self._newer(self.lines[derived], at, received_at, quality):
                 yield from self._read(derived, at, received_at, now, value, quality)
 
+    def _known_by(self, number: int) -> int:
+        """The registered series that a series is known by: a derived one's is the first of its inputs."""
+        return number if number not in self.inputs else int(self.inputs[number].min())
+
+    def rearm(self, numbers: Sequence[int], rule: str) -> None:
+        """Forget that the episodes of a rule on these series were announced."""
+        derived = [number for number, inputs in self.inputs.items() if inputs.min() in numbers]
+        for number in (*numbers, *derived):
+            for episode in self.lines[number].episodes:
+                if episode.plan.rule.id == rule:
+                    episode.told = episode.paged = episode.aged_at = 0
+
     def _newer(self, line: Line, at: int, received_at: int, quality: int) -> bool:
         """Whether a reading is newer than what is known, or only seems older because the clock was ahead until now."""
         known = max(NEVER if line.newest is None else line.newest.at, NEVER if line.out_at is None else line.out_at)
@@ -271,7 +283,7 @@ class Reference:
         told, rule, page = episode.told, episode.plan.rule.id, episode.paged > 0
         episode.level = episode.told = episode.paged = episode.aged_at = 0
         if told:
-            yield Step(number, rule, told, 0, page, "schedule_ended", episode.onset, now, now)
+            yield Step(self._known_by(number), rule, told, 0, page, "schedule_ended", episode.onset, now, now)
 
     def _say(
         self, number: int, episode: Episode, measure: float, reached: int, tick: int, at: int, received_at: int
@@ -289,7 +301,9 @@ class Reference:
         reason = self._reason(number, episode, measure, page, tick > 0, aged)
         late = line.newest is not None and reason == "still_violated"
         age = tick - line.newest.at if late and line.newest else 0
-        yield Step(number, episode.plan.rule.id, told, level, page, reason, episode.onset, at, received_at, age)
+        yield Step(
+            self._known_by(number), episode.plan.rule.id, told, level, page, reason, episode.onset, at, received_at, age
+        )
         episode.told = level
         episode.paged = 0 if level == 0 else max(level, paged) if page else paged
         episode.aged_at = 0 if level == 0 or page else received_at if aged and not episode.aged_at else episode.aged_at
