@@ -24,6 +24,7 @@ from console import (
     health,
     listing,
     patroller,
+    proposal_pages,
     signing,
     ticket_pages,
 )
@@ -55,7 +56,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.by_address = Throttle(free=50)
     app.state.feed = _feed(services)
     app.state.remembered = {}
-    for part in (signing, hall, ticket_pages, listing, dead_letter_pages, gateway_pages, patroller, api, health):
+    for part in (signing, hall, ticket_pages, listing, dead_letter_pages, gateway_pages, proposal_pages, patroller, api, health):
         app.include_router(part.router)
     app.mount("/static", CachedFiles(directory=folder), name="static")
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
