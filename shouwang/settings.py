@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from alerts.proposals import ProposalSettings
+from core.clock import DAY
 from ingest.influx_address import SCHEMES, InfluxAddress
 from ingest.mqtt import BrokerAddress
 
@@ -59,6 +61,18 @@ class IngestSettings(_Section):
 
     gateway_messages_per_s: float = Field(default=50, gt=0)
     gateway_burst: float = Field(default=20_000, ge=1)
+
+
+class LearningSettings(_Section):
+    """How many tickets of false alarms within `days`, and of what share of those judged, propose a change of a rule."""
+
+    false_alarms: int = Field(default=5, ge=2)
+    days: int = Field(default=30, gt=0, le=365)
+    share: float = Field(default=0.6, gt=0, le=1)
+
+    @property
+    def limits(self) -> ProposalSettings:
+        return ProposalSettings(self.false_alarms, self.days * DAY, self.share)
 
 
 class ConsoleSettings(_Section):
@@ -126,6 +140,7 @@ class Settings(BaseSettings):
     rules: list[Path] = []
     journal: JournalSettings = JournalSettings()
     ingest: IngestSettings = IngestSettings()
+    learning: LearningSettings = LearningSettings()
     console: ConsoleSettings = ConsoleSettings()
     channels: dict[str, ChannelSettings] = {"phone": ChannelSettings(kind="phone")}
     language: Literal["zh", "en"] = "zh"

@@ -44,6 +44,7 @@ from shouwang.canary import Canary, Hop, Passage, Standing
 from shouwang.cutting import Standings
 from shouwang.embedded import EmbeddedBrokerPart
 from shouwang.housekeeping import Housekeeping
+from shouwang.learning import Learning
 from shouwang.migrate import migrate
 from shouwang.role_lock import RoleLocks
 from shouwang.senders import make_channel, refusing, sending
@@ -205,6 +206,7 @@ class _Wiring:
             self._work("store", StoreWriter(p.journal, p.store, p.clock, p.metrics, rows).run)
             self._work("roll-ups", RollUps(p.journal, p.store, p.clock, kept_for(p.settings)).run)
             self._work("backtests", Backtests(p.engine, p.store, p.settings, p.clock).run)
+            self._work("learning", Learning(p.engine, p.store, p.clock, p.settings.learning.limits).run)
 
     def dispatch(self) -> None:
         """One sender a channel, so that a slow provider holds up no other."""

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from alerts.proposals import ProposalSettings
+from core.clock import DAY
 from shouwang.settings import ChannelSettings, Settings, SettingsError, load_settings, masked
 
 
@@ -40,6 +42,13 @@ def test_defaults_are_one_process_with_embedded_adapters() -> None:
     assert {name: channel.kind for name, channel in settings.channels.items()} == {"phone": "phone"}
     assert (settings.language, settings.keep_days, settings.demo) == ("zh", 730, False)
     assert (settings.journal.quota_bytes, settings.journal.reserve_bytes) == (8 * 2**30, 2**30)
+
+
+def test_how_many_false_alarms_make_a_proposal(file: Path) -> None:
+    assert load_settings(None).learning.limits == ProposalSettings()
+    said = load_settings(write(file, "[learning]\nfalse_alarms = 8\ndays = 7\nshare = 0.9\n")).learning.limits
+    assert (said.least, said.span, said.share) == (8, 7 * DAY, 0.9)
+    assert len(problems(write(file, "[learning]\nfalse_alarms = 1\nshare = 2\n"))) == 2
 
 
 def test_the_environment_wins_over_the_file_key_by_key(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
