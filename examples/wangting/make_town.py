@@ -88,7 +88,7 @@ NAMES = {
     "traffic": "车流",
 }
 NOISE_AREA = {"enterprise": "3", "road": "4a", "site": "2"}
-"""The area class of GB 3096 for each kind of site."""
+"""The area class of GB 3096 for each kind of site, by which the noise rules choose a meter's limits."""
 
 SHIFTS = ("day", "evening", "night", "day", "day", "evening", "night", "day", "day", "evening", "night", "day", "day")
 PATROLLERS = 663
@@ -268,7 +268,7 @@ def make_devices(
                         "serial": f"DEMO{chance.getrandbits(40):010X}",
                         "state": "in_service",
                         "state_until": "",
-                        "attributes": f'{{"area_class": "{NOISE_AREA[site["kind"]]}"}}' if kind == "noise" else "",
+                        "attributes": f'{{"noise_class": "{NOISE_AREA[site["kind"]]}"}}' if kind == "noise" else "",
                     }
                 )
     return sorted(devices, key=lambda row: row["code"])
