@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, tuple_, update
 
 from alerts.rows import first_row, one_row, rows
 from alerts.tables import alert
@@ -52,6 +52,16 @@ def count_open(connection: Connection, ticket: int) -> int:
         select(func.count()).select_from(alert).where(alert.c.ticket == ticket, alert.c.state == "open")
     ).scalar_one()
     return count
+
+
+def tickets_of_members(connection: Connection, evidence: dict[str, Any]) -> tuple[int, ...]:
+    """The tickets of the open alerts that a compound's evidence names."""
+    named = [(each["rule"], each["device"]) for each in evidence.get("members", ())]
+    if not named:
+        return ()
+    its = (alert.c.subject_kind == "device") & tuple_(alert.c.rule, alert.c.subject_id).in_(named)
+    found = select(alert.c.ticket).where(its, alert.c.state == "open", alert.c.ticket.is_not(None)).distinct()
+    return tuple(connection.execute(found.order_by(alert.c.ticket)).scalars())
 
 
 def insert_alert(connection: Connection, **values: Any) -> Row:

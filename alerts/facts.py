@@ -120,7 +120,7 @@ def _measurement(alert: Row) -> dict[str, Any]:
         "hazard": alert["hazard"],
         "severity": alert["severity"],
         "life_safety": alert["life_safety"],
-        "device": "" if alert["subject_kind"] == "platform" else alert["subject_id"],
+        "device": "" if alert["subject_kind"] in ("platform", "site") else alert["subject_id"],
         "value": evidence.get("change", alert["value"]),
         "limit": alert["limit"],
         "unit": str(evidence.get("unit", "")),

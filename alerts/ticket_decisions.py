@@ -24,7 +24,10 @@ class JoinPolicy:
 
 
 class AlertFacts(NamedTuple):
-    """What of an alert decides. `ticket` is the one that it had before it was closed and opened again."""
+    """What of an alert decides. `ticket` is the one that it had before it was closed and opened again.
+
+    `members` are the tickets of the alerts that a compound is made of.
+    """
 
     paged: bool
     site: str | None
@@ -33,6 +36,7 @@ class AlertFacts(NamedTuple):
     lng: float | None
     lat: float | None
     ticket: int | None = None
+    members: tuple[int, ...] = ()
 
 
 class TicketFacts(NamedTuple):
@@ -89,6 +93,9 @@ def _joined(
     own = next((each for each in live if each.id == alert.ticket), None)
     if own:
         return own, "its_own_ticket"
+    members = [each for each in live if each.id in alert.members]
+    if members:
+        return max(members, key=lambda each: (each.hazard == alert.hazard, each.last_alert_at)), "its_members_ticket"
     same = [each for each in live if each.hazard == alert.hazard]
     at_site = [each for each in same if each.site is not None and each.site == alert.site]
     if at_site:

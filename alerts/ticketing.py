@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from alerts.alert_rows import update_alert
+from alerts.alert_rows import tickets_of_members, update_alert
 from alerts.desk_work import DeskWork
 from alerts.dispatching import plan_again, rise, send, tell
 from alerts.lifecycle import LIVE, WORKED_OFF, Status
@@ -84,6 +84,7 @@ def _decide(work: DeskWork, alert: Row) -> TicketDecision:
         lng=alert["lng"],
         lat=alert["lat"],
         ticket=alert["ticket"],
+        members=tickets_of_members(work.connection, alert["evidence"] or {}),
     )
     live = live_tickets(work.connection, facts, max(joining.radius, joining.road_radius))
     ended = ended_tickets(work.connection, facts, work.now - joining.linked_within)

@@ -90,9 +90,9 @@ def last_step(connection: Connection, number: int) -> Row | None:
 
 
 def live_tickets(connection: Connection, about: AlertFacts, metres: float) -> list[TicketFacts]:
-    """The live tickets of an alert's hazard at its site or about so many metres around it, and its own ticket."""
+    """The live tickets of an alert's hazard at its site or about so many metres around it, its own and its members'."""
     near = (ticket.c.site == about.site) | _around(about, metres)
-    wanted = ((ticket.c.hazard == about.hazard) & near) | (ticket.c.id == about.ticket)
+    wanted = ((ticket.c.hazard == about.hazard) & near) | ticket.c.id.in_([about.ticket, *about.members])
     return _facts(connection, ticket.c.status.in_(sorted(LIVE)) & wanted)
 
 
