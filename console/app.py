@@ -18,6 +18,7 @@ from alerts.changes import last_change
 from console import (
     access,
     api,
+    backtest_pages,
     dead_letter_pages,
     gateway_pages,
     hall,
@@ -25,6 +26,9 @@ from console import (
     listing,
     patroller,
     proposal_pages,
+    rule_api,
+    rule_explain,
+    rule_pages,
     signing,
     ticket_pages,
 )
@@ -56,8 +60,24 @@ def create_app(services: Services) -> FastAPI:
     app.state.by_address = Throttle(free=50)
     app.state.feed = _feed(services)
     app.state.remembered = {}
-    for part in (signing, hall, ticket_pages, listing, dead_letter_pages, gateway_pages, proposal_pages, patroller, api, health):
+    for part in (
+        signing,
+        hall,
+        ticket_pages,
+        listing,
+        dead_letter_pages,
+        gateway_pages,
+        rule_api,
+        rule_explain,
+        rule_pages,
+        backtest_pages,
+        proposal_pages,
+        patroller,
+        api,
+        health,
+    ):
         app.include_router(part.router)
+    app.include_router(backtest_pages.api)
     app.mount("/static", CachedFiles(directory=folder), name="static")
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(Shield, base_url=services.base_url)

@@ -185,5 +185,5 @@ def _terms(rule: Rule, scope: tuple[str, str] | None) -> Terms:
     terms = Terms(rule.limits, rule.recovery, rule.dwell, rule.window, dwell_off=rule.dwell_off)
     for override in rule.overrides:
         if override.scope == scope:
-            terms = overridden(terms, override, rule.direction)
+            terms = overridden(terms, override, rule.direction, rule.recovery_share)
     return terms

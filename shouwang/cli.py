@@ -11,7 +11,18 @@ import typer
 from rich.panel import Panel
 
 from core.clock import SystemClock
-from shouwang import cli_account, cli_broker, cli_formats, cli_gateway, cli_operate, cli_rejects, cli_store, cli_town
+from shouwang import (
+    cli_account,
+    cli_backtest,
+    cli_broker,
+    cli_formats,
+    cli_gateway,
+    cli_operate,
+    cli_rejects,
+    cli_rules,
+    cli_store,
+    cli_town,
+)
 from shouwang.demo import Demo, DemoOptions, prepare
 from shouwang.demo import run as run_demo
 from shouwang.demo_town import DISPATCHER, DemoError
@@ -31,10 +42,12 @@ app.add_typer(cli_town.app, name="town")
 app.add_typer(cli_gateway.app, name="gateway")
 app.add_typer(cli_broker.app, name="broker")
 app.add_typer(cli_rejects.app, name="rejects")
+app.add_typer(cli_rules.app, name="rules")
 app.add_typer(cli_store.app, name="store")
 app.add_typer(cli_account.app, name="account")
 app.add_typer(cli_formats.app, name="formats")
 cli_operate.add_to(app)
+cli_backtest.add_to(app)
 
 
 @app.command()
