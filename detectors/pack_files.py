@@ -7,6 +7,7 @@ metric's code, with {metric} in the titles replaced by the metric's name. docs/r
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -22,6 +23,8 @@ from detectors.rule_checks import SUBJECTLESS, problems_of
 from detectors.rule_fields import Unfit, near
 from devices.device_types import DeviceType, Metric
 
+_document = lru_cache(maxsize=64)(read_yaml)
+"""The shipped packs are read again for every edit that is tried; nobody changes a document."""
 _SECTIONS = ("pack", "schedules", "rules", "overrides")
 _REQUIRED = tuple(each.name for each in msgspec.structs.fields(Rule) if each.required and each.name != "id")
 
@@ -175,7 +178,7 @@ class _Reading:
     def _opened(self, source: Source) -> _Page | None:
         self.files += 1
         try:
-            document = read_yaml(source.text)
+            document = _document(source.text)
         except YAMLError as error:
             line, column, what = fault_of(error)
             self.errors.append(_Fault(self.files, line, column, f"{source.file}:{line}:{column}: {what}"))

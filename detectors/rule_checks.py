@@ -143,6 +143,8 @@ def _spans(rule: Rule, _types: Types) -> Iterator[Problem]:
                 yield Problem(rule.id, (name,), f"is longer than {_SPANS[name] // DAY}d", override)
             if value is not None and name in _ONLY and rule.kind not in _ONLY[name]:
                 yield Problem(rule.id, (name,), f"a rule of kind {rule.kind} has none", override)
+        if override.window is not None and rule.kind == "threshold" and not rule.count:
+            yield Problem(rule.id, ("window",), "a threshold has one only with count", override)
 
 
 def _subject_matter(rule: Rule, types: Types) -> Iterator[Problem]:
