@@ -47,12 +47,14 @@ PROFILE = np.dtype(
         ("lower", np.float64),
         ("upper", np.float64),
         ("rest", np.float64),
+        ("keen", np.int64),
         ("least", np.int32),
-        ("keen", np.int32),  # whether a check or a derived series wants every reading
+        ("fill", np.int32),
     ]
 )
 """What series with the same plans share: a value between `lower` and `upper` reaches no limit; one at `rest`, or that
-was the same for fewer than `least` readings, is not frozen."""
+was the same for fewer than `least` readings, is not frozen. `keen` has a bit for each of a series' checks that wants
+every reading, and bit 62 when a derived series does."""
 
 SERIES = np.dtype(
     [

@@ -18,6 +18,7 @@ from detectors.words import Severity
 from devices.registry import Registry
 from ingest.words import Quality
 
+_FEEDS = 62
 __all__ = ["RETIRED", "Compiled", "Plan", "compile_rules", "levels"]
 
 
@@ -111,7 +112,7 @@ def _profiles(
     _, first, profile = np.unique(marks, return_index=True, return_inverse=True)
     first = first[: 2**16 - 1]
     profiles = np.zeros(len(first) + 1, PROFILE)
-    profiles["lower"] = np.inf
+    profiles["lower"], profiles["keen"] = np.inf, -1
     fed = np.zeros(len(marks), np.bool_)
     fed[feeding] = True
     for row, series in enumerate(first.tolist()):
@@ -119,7 +120,7 @@ def _profiles(
     return profiles, np.minimum(profile, len(first)).astype(np.uint16)
 
 
-def _profile(plans: npt.NDArray[Any], feeds: bool) -> tuple[float, float, float, int, int]:
+def _profile(plans: npt.NDArray[Any], feeds: bool) -> tuple[float, float, float, int, int, int]:
     keen = _windowed(plans) | (plans["learn"] > 0) | (plans["kind"] == NOISE)
     limits = plans[(plans["kind"] == THRESHOLD) & ~keen]
     above = limits["sign"] > 0
@@ -128,8 +129,9 @@ def _profile(plans: npt.NDArray[Any], feeds: bool) -> tuple[float, float, float,
         max((-limits["limit"][~above, 0]).tolist(), default=-np.inf),
         min(limits["limit"][above, 0].tolist(), default=np.inf),
         frozen["rest"][0] if len(frozen) else np.nan,
+        sum(1 << place for place in np.flatnonzero(keen).tolist()) | feeds << _FEEDS if len(plans) < _FEEDS else -1,
         min(frozen["least"].tolist(), default=2**31 - 1),
-        int(feeds or keen.any()),
+        0,
     )
 
 

@@ -37,7 +37,7 @@ LONGEST_WAIT = 30_000_000
 """µs after which an aged episode is decided even while its backlog still comes."""
 OVER_RANGE, HELD, RECOVERED, EASED, AGED_RECORDED, NOT_IN_SERVICE, FRESH, STILL_VIOLATED = 5, 6, 7, 8, 9, 10, 11, 12
 SENSOR_SICK, SCHEDULE_ENDED = 13, 14
-AHEAD = 8
+AHEAD, ALL = 12, -1
 """Rows ahead of which a series is fetched into the processor's cache."""
 _DISORDERED, _AGED = 2, 4
 _MANY = 60_000
@@ -195,10 +195,11 @@ def take_out(series: Any, at: int) -> bool:
 
 
 @compiled
-def calm(profile: Any, series: Any, value: float) -> bool:
-    """Whether no check of the series has anything to say to a reading in range: the common case, told apart fast."""
+def concerned(profile: Any, series: Any, value: float) -> int:
+    """Which checks of the series a reading in range concerns, a bit each: mostly only those that want every one."""
     moves = series.run_count < profile.least or value == profile.rest
-    return bool(series.busy == 0 and profile.keen == 0 and moves and profile.lower < value < profile.upper)
+    calm = series.busy == 0 and moves and profile.lower < value < profile.upper
+    return profile.keen if calm else ALL  # type: ignore[no-any-return]
 
 
 @compiled
@@ -306,9 +307,16 @@ def read(
     for row in range(first, len(number)):
         if written + counters[2] > len(out):
             return row, written
-        ahead = number[min(row + AHEAD, last)]
+        ahead, near, next_one = number[min(row + AHEAD, last)], number[min(row + 6, last)], number[min(row + 3, last)]
         if 0 <= ahead < known:
             prefetch(every, ahead)
+            prefetch(start, ahead)
+        if 0 <= near < known and every[near].device >= 0:
+            prefetch(heard, every[near].device)
+            if profiles[every[near].profile].keen & 1:
+                prefetch(checks, start[near])
+        if 0 <= next_one < known and profiles[every[next_one].profile].keen & 1:
+            prefetch(memos, checks[start[next_one]].memo)
         s = number[row]
         if s < 0 or s >= known or every[s].device < 0:
             counters[1] += 1
@@ -327,9 +335,14 @@ def read(
                 if when < series.last_at or when < series.out_at:
                     set_right(series, checks[start[s] : start[s + 1]], memos, windows, when)
                 taken = admitted(series, when, now, v, flags, excluded)
-            if taken and (flags & OUT or not calm(profiles[series.profile], series, v)):
+            bits = ALL if flags & OUT else concerned(profiles[series.profile], series, v)
+            if taken and bits != 0:
                 busy = 0
                 for place in range(start[s], start[s + 1]):
+                    if bits & 1 == 0:
+                        bits >>= 1
+                        continue
+                    bits >>= 1
                     check = checks[place]
                     plan, memo = plans[check.plan], memos[check.memo]
                     if not (excluded and plan.kind != OUT_OF_RANGE) and not left_out(plan, hours, flags, when):
