@@ -221,11 +221,13 @@ def _page(
 
 
 def _fields(rules: Any, row: Row) -> list[tuple[tuple[str, str], dict[str, Any]]]:
-    """What adopting it would set, by scope; nothing for a note, or when the rule is gone."""
+    """What adopting it would set, by scope, spans in µs; nothing for a note, or when the rule is gone."""
     if not row["change"] or row["rule"] not in rules:
         return []
     change = msgspec.convert(row["change"], Override, strict=False)
-    return [(each.scope, fields_of(each)) for each in overrides_for(rules[row["rule"]], scope_of(row), change)]
+    wanted = overrides_for(rules[row["rule"]], scope_of(row), change)
+    spans = [{name: getattr(each, name) for name in ("dwell", "dwell_off", "window")} for each in wanted]
+    return [(each.scope, {**fields_of(each), **span}) for each, span in zip(wanted, spans, strict=True)]
 
 
 def _lines(found: list[Precision]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import numpy as np
 import structlog
 from sqlalchemy import Engine
 
+from alerts.changes import last_change
 from alerts.labels import newest_judgement
 from alerts.proposal_evidence import consider
 from alerts.proposal_rows import propose
@@ -16,7 +17,7 @@ from core.database import reading, writing
 from ingest.store import ReadingStore, StoreError
 
 _log = structlog.get_logger()
-_INTERVAL = 15.0  # s
+_INTERVAL = 60.0  # s
 _LONGEST = 7 * DAY
 """Of a longer episode only its first days are read."""
 
@@ -26,7 +27,7 @@ class Learning:
 
     def __init__(self, engine: Engine, store: ReadingStore, clock: Clock, settings: ProposalSettings = DEFAULT) -> None:
         self._engine, self._store, self._clock, self._settings = engine, store, clock, settings
-        self._judged = -1
+        self._judged = self._change = -1
         self._next = 0
 
     def run(self, ending: threading.Event) -> None:
@@ -36,8 +37,7 @@ class Learning:
 
     def step(self, now: int) -> int:
         """Look now if it is due; how many proposals were made. A store that is away is asked again a minute later."""
-        with reading(self._engine) as connection:
-            judged = newest_judgement(connection)
+        judged = self._newest_judgement()
         if now < self._next and (judged == self._judged or self._judged < 0):
             return 0
         try:
@@ -45,7 +45,7 @@ class Learning:
                 thought = consider(connection, now, self._settings, self._readings)
         except StoreError as error:
             _log.warning("false alarms are looked at later", why=str(error))
-            self._judged, self._next = -1, now + MINUTE
+            self._judged, self._change, self._next = -1, -1, now + MINUTE
             return 0
         with writing(self._engine) as connection:
             made, superseded = propose(connection, thought, now, self._settings)
@@ -53,6 +53,15 @@ class Learning:
         if made or superseded:
             _log.info("rules have proposals", made=made, superseded=superseded)
         return len(made)
+
+    def _newest_judgement(self) -> int:
+        """When a ticket was last judged; while nothing at all has happened since, it is not looked up again."""
+        with reading(self._engine) as connection:
+            change = last_change(connection)
+            if change == self._change and change:
+                return self._judged
+            self._change = change
+            return newest_judgement(connection)
 
     def _readings(self, series: int, since: int, until: int) -> tuple[Sequence[int], Sequence[float]]:
         found = self._store.rows(np.array([series], np.int32), since, min(until, since + _LONGEST))

@@ -10,7 +10,7 @@
     const share = weeks.map((week) => (week[1] === null ? null : week[1] * 100));
     const plot = new uPlot({
       width: box.clientWidth || 160, height: HEIGHT,
-      legend: { show: false }, cursor: { show: false }, axes: [{ show: false }, { show: false }],
+      padding: [4, 6, 4, 6], legend: { show: false }, cursor: { show: false }, axes: [{ show: false }, { show: false }],
       scales: { x: { time: false }, y: { range: [-4, 104] } },
       series: [{}, { stroke: "#7fc4ff", width: 1.6, spanGaps: true, points: { show: true, size: 5, fill: "#7fc4ff" } }],
     }, [at, share], box);

@@ -65,7 +65,7 @@ def test_adopting_edits_the_rule_and_announces_it(desk: Desk) -> None:
     make(town, STRICTER, rule=rule)
     admin = visit("root")
     page = admin.get("/proposals/1").text
-    for said in ("采纳后", "1h", "T3", "5 条误报中 5 条不再报警", "等待"):
+    for said in ("采纳后", "恢复持续 <b>1 小时", "T3", "5 条误报中 5 条不再报警", "等待"):
         assert said in page
     answer = admin.post("/proposals/1/adopt", data={"opinion": "雨天误报"})
     assert answer.headers["location"] == "/proposals/1"

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pytest
 from sqlalchemy import Engine
 
+from alerts.changes import Happened, record_changes
 from alerts.proposal_rows import list_proposals
 from core.clock import DAY, MINUTE, ManualClock
 from core.database import reading, writing
@@ -66,6 +67,22 @@ def test_a_store_that_is_away_is_asked_again(engine: Engine, learning: tuple[Lea
     peaks.away = False
     assert work.step(NOW + 1) == 0
     assert work.step(NOW + MINUTE) == 1
+
+
+def test_while_nothing_happens_tickets_are_not_looked_at(engine: Engine, learning: tuple[Learning, Peaks]) -> None:
+    work, peaks = learning
+    put(engine, peaks.history, (61.0, 62.0, 63.0, 64.0))
+    happened(engine)
+    assert work.step(NOW) == 0
+    put(engine, peaks.history, (65.0,), NOW - DAY + MINUTE)
+    assert work.step(NOW + 1) == 0
+    happened(engine)
+    assert work.step(NOW + 2) == 1
+
+
+def happened(engine: Engine) -> None:
+    with writing(engine) as connection:
+        record_changes(connection, NOW, [Happened("ticket", 1, {})])
 
 
 def test_the_embedded_store_answers(engine: Engine, learning: tuple[Learning, Peaks], tmp_path: Path) -> None:
