@@ -1,8 +1,8 @@
 """A backtest: stored readings through the same kernels as live ones, for today's rules and for tried ones at once.
 
 No look-ahead: readings come in the order in which they were known, and what only time decides (dwell, silence) is
-decided by a tick each second while a check waits. Rules on events, silence, gateways and the platform find nothing in
-stored readings; they are left out and named.
+decided by a tick each second while a check waits. Rules on events, silence, gateways, neighbours and the platform are
+not judged by readings alone; they are left out and named.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,6 +27,7 @@ from detectors.backtest_result import (
 from detectors.columns import EMISSION, KINDS
 from detectors.hearing import Listening
 from detectors.passage import live_through
+from detectors.rule import HEALTH
 from detectors.rules import RuleSet
 from detectors.speech import Speech
 from detectors.watch import Watch, succeed
@@ -48,6 +49,7 @@ class Trial:
 
     watch: Watch
     now: int
+    of_health: npt.NDArray[np.bool_]
     episodes: list[Episode] = field(default_factory=list)
     _open: dict[int, Episode] = field(default_factory=dict)
     _out: npt.NDArray[Any] = field(default_factory=lambda: np.zeros(_ROOM, EMISSION))
@@ -57,7 +59,9 @@ class Trial:
         """A trial that knows nothing yet; who pages people is as the registry says at the end of the span."""
         empty = Watch.empty(registry, Listening(since, since))
         watch, _ = succeed(empty, Speech(rules, registry), until)
-        return cls(watch, since)
+        compiled = watch.checks.compiled
+        of_health = np.array([*(plan.rule.kind in HEALTH for plan in compiled.plans), False], np.bool_)
+        return cls(watch, since, of_health[compiled.plan])
 
     def take(self, block: Block, until: int) -> None:
         """Let time pass to `until` with the readings of a block, all known before it and ordered by receipt."""
@@ -69,10 +73,13 @@ class Trial:
             if waiting > len(self._out):
                 self._out = np.zeros(2 * waiting, EMISSION)
             first, self.now, written = live_through(
-                tables, counters, *columns, first, self.now, until, SECOND, self._out
+                tables, counters, self.of_health, *columns, first, self.now, until, SECOND, self._out
             )
             for emission in self._out[:written]:
                 self._hear(emission)
+            if written and self.of_health[self._out["check"][:written]].any():
+                self.watch.health_asked = True
+                self.watch.refresh_health()
 
     def finished(self) -> list[Episode]:
         """All episodes, those that go on at the end among them, by the moment when they were said."""
@@ -99,7 +106,7 @@ class Trial:
 
     def _begun(self, emission: Any, check: int, level: int, page: bool, value: float) -> Episode:
         checks, registry = self.watch.checks, self.watch.speech.registry
-        device = int(registry.device[emission["series"]])
+        device = int(registry.device[checks.compiled.anchor[check]])
         rule = checks.compiled.plans[checks.compiled.plan[check]].rule.id
         onset, told = int(emission["onset"]), int(emission["received_at"])
         code = registry.device_codes[device]

@@ -13,6 +13,7 @@ from detectors.kernel import Tables, read, tick
 def live_through(
     tables: Tables,
     counters: npt.NDArray[np.int64],
+    of_health: npt.NDArray[np.bool_],
     number: npt.NDArray[np.int32],
     at: npt.NDArray[np.int64],
     received_at: npt.NDArray[np.int64],
@@ -26,15 +27,16 @@ def live_through(
 ) -> tuple[int, int, int]:
     """Readings from row `first` on, by receipt, with a tick at each whole `step` (µs) while a check waits.
 
-    `tables` and `counters` are of columns.Arrays. Goes from `now` to `until`, or until `out` could overflow. Returns
-    the row and the time to go on with and how many emissions were written.
+    `tables` and `counters` are of columns.Arrays, `of_health` tells of each check whether it is on a sensor's health.
+    Goes from `now` to `until`, until `out` could overflow, or until the tick at which a sensor fell ill or got well.
+    Returns the row and the time to go on with and how many emissions were written.
     """
     row, written = first, 0
     while now < until:
         end = min((now // step + 1) * step, until)
         if counters[0] == 0:  # nothing waits: the next tick that could matter follows the next reading
             end = until if row == len(number) else min(max((received_at[row] // step + 1) * step, end), until)
-        last = row
+        last, before = row, written
         while last < len(number) and received_at[last] < end:
             last += 1
         if last > row:
@@ -48,4 +50,7 @@ def live_through(
             return row, now, written
         written += tick(tables, end, out[written:])
         now = end
+        for place in range(before, written):
+            if of_health[out[place].check]:
+                return row, now, written
     return row, now, written
