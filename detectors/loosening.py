@@ -71,7 +71,7 @@ def loosened(rule: Rule, before: Terms, after: Terms) -> Iterator[str]:
     for level, limit in before.limits.items():
         if level not in after.limits or not sign * after.limits[level] <= sign * limit:
             yield f"limits.{level.name.lower()}"
-    if not sign * after.recovery <= sign * before.recovery:
+    if before.limits and not sign * after.recovery <= sign * before.recovery:
         yield "recovery"
     if not after.dwell <= before.dwell:
         yield "dwell"
@@ -91,14 +91,14 @@ def _cases(rule: Rule, change: Override, attributes: Mapping[str, Any]) -> Itera
     """Terms before and after the change for every ground that it may stand on: of each field every value that it may
     have there, as each is set by the rule or by one override."""
     ground = replace(rule.terms("", "", "", attributes), enabled=True)
-    place = SCOPES.index(change.scope[0])
+    place, share = SCOPES.index(change.scope[0]), rule.recovery_share
     weaker = (each for each in rule.overrides if SCOPES.index(each.scope[0]) < place)
     same = [each for each in rule.overrides if each.scope == change.scope]
-    for each in (ground, *(overridden(ground, override, rule.direction) for override in weaker)):
+    for each in (ground, *(overridden(ground, override, rule.direction, share) for override in weaker)):
         before = each
         for override in same:
-            before = overridden(before, override, rule.direction)
-        yield before, overridden(each, change, rule.direction)
+            before = overridden(before, override, rule.direction, share)
+        yield before, overridden(each, change, rule.direction, share)
 
 
 def _named(override: Override) -> set[Severity]:
