@@ -23,7 +23,9 @@ from tests.console.console_scene import TYPES, Town, Visit
 Desk = tuple[Town, Visit]
 
 
-def make(town: Town, change: Override | None, reason: str = "limit_separates", *, rule: str) -> int:
+def make(
+    town: Town, change: Override | None, reason: str = "limit_separates", *, rule: str, scope: Scope | None = None
+) -> int:
     """A proposal for WTR-0001 from five false alarms and a real one."""
     now = town.clock.now()
     labels = [
@@ -34,7 +36,7 @@ def make(town: Town, change: Override | None, reason: str = "limit_separates", *
     verdict = Verdict(outcome, reason, change, tuple(labels[:5]), tuple(labels[5:]), 5)
     with writing(town.engine) as connection:
         version = newest_version(connection) or 0
-        each = Proposed(town.rules.rules[rule], Scope("device", "WTR-0001"), verdict, {"dwell": MINUTE})
+        each = Proposed(town.rules.rules[rule], scope or Scope("device", "WTR-0001"), verdict, {"dwell": MINUTE})
         ((number,), _) = propose(connection, Thought(version, [each]), now)
     return number
 
@@ -79,6 +81,19 @@ def test_adopting_edits_the_rule_and_announces_it(desk: Desk) -> None:
     assert "雨天误报" in admin.get("/proposals/1").text
     again = admin.post("/proposals/1/adopt", data={"opinion": "x"})
     assert (again.status_code, "已被处理" in again.text) == (409, True)
+
+
+@pytest.mark.parametrize("scope", [Scope("site", "S01"), Scope("rule", "")], ids=["site", "town"])
+def test_a_looser_limit_of_no_danger_is_adopted_where_it_was_proposed(desk: Desk, scope: Scope) -> None:
+    town, visit = desk
+    rule = town.rules.rules["device.battery"]
+    level, limit = min(rule.limits.items())
+    make(town, Override(limits={level: limit - 1}), rule=rule.id, scope=scope)
+    assert visit("root").post("/proposals/1/adopt", data={"opinion": "x"}).status_code == 303
+    with reading(town.engine) as connection:
+        adopted = load_version(connection, newest_version(connection) or 0).rules[rule.id]
+    terms = [adopted.terms("water_depth", site, "WTR") for site in ("S01", "S02")]
+    assert [each.limits[level] for each in terms] == [limit - 1, limit - 1 if scope.kind == "rule" else limit]
 
 
 def test_adopting_is_refused_when_the_rule_changed_since(desk: Desk) -> None:
