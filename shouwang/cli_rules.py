@@ -55,7 +55,8 @@ def check(packs: _PACKS = None, config: ConfigOption = None) -> None:
     except RuleErrors as wrong:
         for line in wrong.errors:
             errors.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
-        errors.print(f"{len(wrong.errors)} errors: nothing of this would be in force", highlight=False)
+        count = f"{len(wrong.errors)} error{'s' * (len(wrong.errors) > 1)}"
+        errors.print(f"{count}: nothing of this would be in force", highlight=False)
         raise typer.Exit(2) from wrong
     _tell(found)
 
