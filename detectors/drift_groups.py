@@ -94,13 +94,11 @@ def _arranged(checks: list[tuple[int, str, Terms]], entries: list[tuple[int, int
     numbers = np.unique(np.array([number for number, _, _ in entries], np.int32))
     owners = np.array([number for number, _, _ in checks], np.int32)
     columns = np.array(entries, np.int64).reshape(-1, 3)
-    limits, floors = np.full((len(checks), LEVELS), np.inf), np.full((len(checks), LEVELS), np.inf)
-    for row, (_, _, terms) in enumerate(checks):
-        band = max(min(terms.limits.values()) - terms.recovery, 0.0)
-        for severity in Severity:
-            if severity in terms.limits:
-                limits[row, severity - 1] = terms.limits[severity]
-                floors[row, severity - 1] = terms.limits[severity] - band
+    distinct = {id(terms): terms for _, _, terms in checks}  # most devices share one
+    place = {its: row for row, its in enumerate(distinct)}
+    shared = np.array([place[id(terms)] for _, _, terms in checks], np.int64)
+    levels = np.array([_levels(terms) for terms in distinct.values()]).reshape(-1, 2, LEVELS)
+    needed = np.array([max(-(-terms.window // HOUR), 1) for terms in distinct.values()], np.int64)
     return Grouped(
         numbers=numbers,
         devices=registry.device[numbers],
@@ -108,13 +106,20 @@ def _arranged(checks: list[tuple[int, str, Terms]], entries: list[tuple[int, int
         check_place=np.searchsorted(numbers, owners),
         keys=[(number, rule) for number, rule, _ in checks],
         terms=[terms for _, _, terms in checks],
-        limits=limits,
-        floors=floors,
-        needed=np.array([max(-(-terms.window // HOUR), 1) for _, _, terms in checks], np.int64),
+        limits=levels[shared, 0],
+        floors=levels[shared, 1],
+        needed=needed[shared],
         entry_place=np.searchsorted(numbers, columns[:, 0]),
         entry_group=columns[:, 1],
         entry_check=columns[:, 2],
     )
+
+
+def _levels(terms: Terms) -> list[list[float]]:
+    """Limits and floors by severity: every level keeps the lowest one's distance between limit and recovery."""
+    band = max(min(terms.limits.values()) - terms.recovery, 0.0)
+    limits = [terms.limits.get(severity, np.inf) for severity in Severity if severity]
+    return [limits, [limit - band for limit in limits]]
 
 
 def medians_of_others(
