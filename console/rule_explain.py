@@ -11,6 +11,7 @@ from console.services import Services
 from core.clock import local
 from detectors.explain import Explained, UnknownDevice, explain
 from detectors.rule import GRADED
+from detectors.rule_changes import written_span
 from devices.registry import load_registry
 
 router = APIRouter(include_in_schema=False)
@@ -29,5 +30,5 @@ def explained(services: Services, device: str) -> list[Explained]:
 def device_rules_page(request: Request, services: Given, _: Dispatcher, code: str) -> Response:
     """The rules that apply to a device, those in force first."""
     found = sorted(explained(services, code), key=lambda each: (not each.in_force, each.rule.id))
-    context: dict[str, Any] = {"device": code, "found": found, "graded": GRADED, "version": services.rules().version}
-    return pages_of(request).render(request, "device_rules.html", **context)
+    context: dict[str, Any] = {"device": code, "found": found, "graded": GRADED, "written": written_span}
+    return pages_of(request).render(request, "device_rules.html", version=services.rules().version, **context)

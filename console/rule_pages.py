@@ -148,7 +148,18 @@ def _levels(rule: Rule) -> set[Severity]:
     return {*rule.limits, *rule.limits_from} if rule.kind in GRADED else set()
 
 
-_SHOWN_APART = ("title_", "advice_", "limits", "table", "overrides", "standard", "edition", "effective_", "hazard")
+_SHOWN_APART = (
+    "title_",
+    "advice_",
+    "limits",
+    "table",
+    "overrides",
+    "standard",
+    "edition",
+    "effective_",
+    "hazard",
+    "basis",
+)
 
 
 def _more_fields(rule: Rule) -> dict[str, str]:

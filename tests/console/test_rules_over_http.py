@@ -63,7 +63,7 @@ def test_one_rule_tells_its_standard_in_both_languages(desk: tuple[Desk, Visit])
     page = client.get("/rules/gas.leak").text
     for said in ("GB/T 50493", "已核对原文", "生命安全", "≥ 25"):
         assert said in page
-    assert "设置例外" not in page, "a dispatcher may not"
+    assert "设置覆盖" not in page, "a dispatcher may not"
     client.cookies.set("shouwang_language", "en")
     assert "Read in the source" in client.get("/rules/gas.leak").text
     assert client.get("/rules/no.such").status_code == 404
@@ -73,7 +73,7 @@ def test_one_rule_tells_its_standard_in_both_languages(desk: tuple[Desk, Visit])
 def test_an_administrator_sets_an_override_and_the_platform_hears_of_it(desk: tuple[Desk, Visit]) -> None:
     town, visit = desk
     admin = visit("root")
-    assert "设置例外" in admin.get("/rules/gas.leak").text
+    assert "设置覆盖" in admin.get("/rules/gas.leak").text
     assert override(admin, alarm="20", dwell="2s").headers["location"] == "/rules/gas.leak?done=2"
     assert town.controls == [RulesChanged(2)]
     page = admin.get("/rules/gas.leak?done=2").text
@@ -180,9 +180,9 @@ def test_the_api_edits_as_the_pages_do(desk: tuple[Desk, Visit]) -> None:
 
 def test_a_devices_rules_say_where_each_limit_comes_from(desk: tuple[Desk, Visit]) -> None:
     admin = desk[1]("root")
-    override(admin, alarm="20")
+    assert override(admin, alarm="20").status_code == 303
     page = admin.get("/devices/GAS-0001/rules").text
-    assert "sheet console" in page
+    assert "规则单 console 对场所 S01" in page
     assert "/devices/GAS-0001/rules" in admin.get("/devices/GAS-0001").text
     found = admin.get("/api/v1/devices/GAS-0001/rules").json()["rules"]
     (leak,) = [each for each in found if each["rule"] == "gas.leak"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.clock import ShiftedClock
+from core.clock import Clock
 from core.database import writing
 from detectors import sheets
 from ingest.words import RulesChanged
@@ -39,7 +39,7 @@ class Town:
     """A platform's settings, clock and passwords, and edits as any process makes them."""
 
     def __init__(self, folder: Path) -> None:
-        self.clock: ShiftedClock = workday(10)
+        self.clock: Clock = workday(10)
         self.settings: Settings = small_settings(folder)
         self.passwords = found_town(self.settings, self.clock)
 
