@@ -111,6 +111,15 @@ def test_the_codes_of_environmental_monitors_are_spellings() -> None:
     assert "a34004" in TYPES["dust"].metrics["pm25"].spellings
     assert "a34002" in TYPES["dust"].metrics["pm10"].spellings
     assert "LA" in TYPES["noise"].metrics["laeq"].spellings
+    assert "a34001" in TYPES["construction"].metrics["tsp"].spellings
+    assert "a21026" in TYPES["outlet_air"].metrics["stack_so2"].spellings
+    assert "w01018" in TYPES["outlet_water"].metrics["cod"].spellings
+
+
+def test_people_may_die_of_what_these_tell() -> None:
+    gases = {"gas", "multi_gas", "co", "h2s", "nh3", "cl2", "so2", "benzene", "oxygen"}
+    others = {"smoke", "electrical", "water_depth", "manhole", "tilt", "lift", "ebike_shed"}
+    assert {code for code, kind in TYPES.items() if kind.life_safety} == gases | others
 
 
 @pytest.mark.parametrize("taken", ["Vol", "flow", "volume"])
