@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import select, update
 from typer.testing import CliRunner
 
@@ -27,14 +28,15 @@ from detectors.backtest_requests import (
 )
 from detectors.tables import backtest
 from devices.device_types import load_device_types
-from ingest.duckdb_store import DuckDbStore
 from ingest.store import ReadingStore
 from ingest.words import Block
 from shouwang.backtest_process import Job
 from shouwang.backtests import BacktestFailed, Backtests, BacktestStopped, conduct
 from shouwang.cli import app
 from shouwang.settings import Settings
+from shouwang.stores import open_readings
 from shouwang.wiring import open_database, put_rules_in_force
+from tests.influx_server import InfluxOne, make_buckets
 from tests.servers import wait_until
 from tests.shouwang.small_platform import found_town, running, small_settings, workday
 
@@ -45,9 +47,9 @@ BROKEN = "overrides:\n  - {rule: gas.leak, device: GAS-1, limits: {warnin: 5}}\n
 class Stored:
     """A small town with an hour of GAS-1's readings: 0 %, then 6 % from minute 20 to 30, then 60 % to 40, then 0 %."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **options: Any) -> None:
         self.clock: Clock = workday(10)
-        self.settings: Settings = small_settings(folder)
+        self.settings: Settings = small_settings(folder, **options)
         found_town(self.settings, self.clock)
         self.until = self.clock.now() // MINUTE * MINUTE
         self.since = self.until - 60 * MINUTE
@@ -58,12 +60,12 @@ class Stored:
             self.series = int(connection.exec_driver_sql(asked).scalar_one())
         levels = [0.0] * 20 + [6.0] * 10 + [60.0] * 10 + [0.0] * 20
         at = [self.since + n * MINUTE for n in range(60)]
-        with_store = self.store()
-        with_store.append([(Offset(0, 1), Block.of([self.series] * 60, at, [t + SECOND for t in at], levels))])
-        with_store.close()
+        filled = self.store()
+        filled.append([(Offset(0, 1), Block.of([self.series] * 60, at, [t + SECOND for t in at], levels))])
+        filled.close()
 
-    def store(self) -> DuckDbStore:
-        return DuckDbStore(self.settings.store_file).open()
+    def store(self) -> ReadingStore:
+        return open_readings(self.settings, self.engine)
 
     def job(self, text: str = STRICTER, **changes: Any) -> Job:
         span: dict[str, Any] = {"since": self.since, "until": self.until, "sites": (), "now": self.clock.now()}
@@ -98,6 +100,18 @@ def test_a_process_of_its_own_judges_what_is_stored(stored: Stored, store: Readi
     assert result.changed == ["gas.leak"]
     assert heard[-1] == 100
     assert list(stored.settings.state.glob("backtest-*")) == []
+
+
+def test_a_server_is_read_by_the_process_itself(influx_one: InfluxOne, tmp_path: Path) -> None:
+    address = make_buckets(influx_one.address("backtest"))
+    url = f"influx+{address.base.replace('://', f'://{address.token}@')}/{address.org}/{address.bucket}"
+    stored = Stored(tmp_path, store=SecretStr(url))
+    store = stored.store()
+    result = conduct(stored.job(), store, threading.Event())
+    store.close()
+    stored.engine.dispose()
+    assert (result.readings, result.today.alerts, result.tried.alerts) == (60, 1, 1)
+    assert result.lead_s.median == pytest.approx(600, abs=2)
 
 
 def test_an_empty_span_finds_nothing_and_an_unknown_site_is_told(stored: Stored, store: ReadingStore) -> None:
@@ -196,6 +210,20 @@ def test_a_running_platform_takes_requests(stored: Stored) -> None:
         row = requested(connection, number)
     assert row is not None
     assert row.state == "done", row.error
+
+
+def test_the_command_asks_a_running_platform(stored: Stored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pack = tmp_path / "tried.yaml"
+    pack.write_text(STRICTER, encoding="utf-8")
+    monkeypatch.setenv("SHOUWANG_STATE", str(stored.settings.state))
+    monkeypatch.chdir(tmp_path)
+    span = ["--from", "2026-09-21T09:00", "--to", "2026-09-21T10:00"]
+    with running(stored.settings, stored.clock):
+        done = CliRunner().invoke(app, ["backtest", "--rules", str(pack), *span, "--json"])
+        assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["tried"]["alerts"] == 1
+    with reading(stored.engine) as connection:
+        assert [row.asked_by for row in list_requests(connection, 9)] == ["command line"]
 
 
 def test_the_command_does_it_without_a_platform(
