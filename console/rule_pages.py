@@ -256,11 +256,14 @@ def _sheet(
     newest = found[0] if found else None
     if newest is None and account.role != "admin":
         raise NotFound("error.no_sheet")
+    seen = newest.id if newest else 0
+    if asked is None or (refused and refused.why == "changed"):
+        asked = (asked or Asked())._replace(seen=seen)  # sent again it answers what is there now
     context: dict[str, Any] = {
         "name": name,
         "text": text if text is not None else (newest.text if newest else ""),
         "editions": found,
-        "asked": asked or Asked(seen=newest.id if newest else 0),
+        "asked": asked,
         "refused": refused,
         "done": done,
         "may_edit": account.role == "admin",

@@ -142,6 +142,7 @@ def test_a_sheet_is_edited_as_a_whole(desk: tuple[Desk, Visit]) -> None:
     assert "root: after the drill" in again.text
     with reading(town.engine) as connection:
         seen = newest_sheets(connection)["drill"].id
+    assert f'name="seen" value="{seen}"' in again.text
     gone = {"text": "", "reason": "over", "seen": seen, "confirm": "yes"}
     assert admin.post("/rule-sheets/drill", data=gone).status_code == 303
     assert "已撤销" in admin.get("/rule-sheets").text
