@@ -175,7 +175,8 @@ STEP = st.tuples(
 
 def journal(steps: list[tuple[int, Values]], *, apart: bool = False, twice: bool = False) -> list[Record]:
     """For each step a block, or one for each reading, and a tick; `twice`: each reading is delivered again."""
-    now, records = 0.0, []
+    now = 0.0
+    records: list[Record] = []
 
     def add(kind: RecordKind, payload: bytes) -> None:
         records.append(Record(Offset(0, len(records) + 1), moment(now), kind, payload))

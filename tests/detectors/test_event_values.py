@@ -76,7 +76,7 @@ def test_what_is_missing_or_no_number_is_not_judged(said: dict[str, Any]) -> Non
         assert weighed(stage, 5, **said) == []
 
 
-PLAIN = st.sampled_from(
+PLAIN: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, False, 0, 2, -3, 10**400, 2.5, 1e308, float("nan"), float("inf"), "", "2", "x", [2], {}]
 )
 SAID = st.fixed_dictionaries({}, optional=dict.fromkeys(("axles", "weight_t", "active", "plate"), PLAIN))
