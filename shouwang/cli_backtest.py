@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from contextlib import closing
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -93,12 +94,10 @@ def _found(settings: Settings, clock: Clock, text: str, span: tuple[int, int], s
     try:
         if not known:
             put_rules_in_force(engine, settings, types, clock)
-        store = open_readings(settings, engine, written_here=False)
         job = Job(settings, text, *span, sites, clock.now())
-        with errors.status(f"{local(span[0]):%Y-%m-%d %H:%M} – {local(span[1]):%Y-%m-%d %H:%M}") as status:
-            result = conduct(job, store, threading.Event(), lambda percent: status.update(f"{percent} %"))
-        store.close()
-        return result
+        span_told = f"{local(span[0]):%Y-%m-%d %H:%M} – {local(span[1]):%Y-%m-%d %H:%M}"
+        with closing(open_readings(settings, engine, written_here=False)) as store, errors.status(span_told) as status:
+            return conduct(job, store, threading.Event(), lambda percent: status.update(f"{span_told} {percent} %"))
     finally:
         locks.release()
         engine.dispose()
