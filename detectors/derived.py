@@ -77,7 +77,7 @@ class Derived:
     @property
     def device(self) -> npt.NDArray[np.int32]:
         """The device of each derived series."""
-        return self.registry.device[self.rows["anchor"]]
+        return np.asarray(self.registry.device[self.rows["anchor"]])
 
     def anchor(self, series: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Registered series as they are, derived ones' first inputs."""

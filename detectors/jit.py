@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
-from numba.core import cgutils, types
+from numba.core import cgutils as _cgutils
+from numba.core import types
 from numba.extending import intrinsic
 
+_cg: Any = _cgutils
 _Parameters = ParamSpec("_Parameters")
 _Answer = TypeVar("_Answer")
 
@@ -47,19 +49,20 @@ def digest_of(folder: Path) -> str:
     return digest.hexdigest()
 
 
-@intrinsic
-def prefetch(_typing: Any, array: Any, _index: Any) -> Any:
-    """Ask for `array[index]` to be brought into the processor's cache; for machine code only."""
-
+def _prefetch(_typing: Any, array: Any, _index: Any) -> Any:
     def generated(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         its = context.make_array(array)(context, builder, arguments[0])
         index = context.cast(builder, arguments[1], signature.args[1], types.intp)
-        pointer = cgutils.get_item_pointer(context, builder, array, its, [index])
-        byte, number = cgutils.voidptr_t, cgutils.int32_t
+        pointer = _cg.get_item_pointer(context, builder, array, its, [index])
+        byte, number = _cg.voidptr_t, _cg.int32_t
         there = builder.bitcast(pointer, byte)
-        kind = cgutils.ir.FunctionType(cgutils.ir.VoidType(), [byte, number, number, number])
-        wanted = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        kind = _cg.ir.FunctionType(_cg.ir.VoidType(), [byte, number, number, number])
+        wanted = _cg.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
         builder.call(wanted, [there, number(1), number(3), number(1)])
         return context.get_dummy_value()
 
     return types.void(array, _index), generated
+
+
+prefetch: Any = intrinsic(_prefetch)
+"""prefetch(array, index): ask for `array[index]` to be brought into the processor's cache; for machine code only."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from detectors.compile import Compiled, Plan, levels
 from detectors.expression import Expression
-from detectors.kernel import LONGEST_WAIT, SETTLED
 from detectors.measures import NEVER
 from detectors.remembered import Memory
 from detectors.schedule import minute_of_week, week_of
+from detectors.state_machine import LONGEST_WAIT, SETTLED
 from ingest.words import Block, Quality
 
 

@@ -10,8 +10,8 @@ import msgspec
 from core.clock import SECOND
 from detectors.columns import REASONS
 from detectors.compile import Plan
-from detectors.kernel import HELD
 from detectors.rules import Rule, RuleSet
+from detectors.state_machine import HELD
 from detectors.words import Change, Detection, Severity, Subject
 from devices.registry import Registry
 
