@@ -70,7 +70,7 @@ class Line:
 
 @dataclass
 class Episode:
-    """One rule on one series."""
+    """One rule on one series; `shut` is the reading whose hours are over: it is not held when they begin again."""
 
     plan: Plan
     since: dict[int, int] = field(default_factory=dict)
@@ -80,6 +80,7 @@ class Episode:
     onset: int = 0
     aged_at: int = 0
     below: dict[int, int] = field(default_factory=dict)
+    shut: Reading | None = None
     memory: Memory = field(init=False)
 
     def __post_init__(self) -> None:
@@ -268,7 +269,11 @@ class Reference:
         line, kind = self.lines[number], episode.plan.rule.kind
         if episode.left_out(0, now):
             yield from self._closed(number, episode, now)
-        elif kind in ("threshold", "noise", "rate") and not episode.left_out(newest.quality, newest.at):
+        elif (
+            newest is not episode.shut
+            and kind in ("threshold", "noise", "rate")
+            and not episode.left_out(newest.quality, newest.at)
+        ):
             held = max(min(now - newest.received_at, self.silence[line.device]), 0) if kind == "threshold" else 0
             waiting = kind == "threshold" or episode.level or episode.since
             measure, since = episode.measure(line, self.since[line.device], False) if waiting else (math.nan, 0)
@@ -280,6 +285,7 @@ class Reference:
         episode.since = {}
         if episode.plan.rule.latch and episode.told:
             return
+        episode.shut = self.lines[number].newest
         told, rule, page = episode.told, episode.plan.rule.id, episode.paged > 0
         episode.level = episode.told = episode.paged = episode.aged_at = 0
         if told:
