@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+import threading
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from typing import NamedTuple
@@ -15,6 +16,8 @@ from devices.enrolment import lock_registry, raise_version
 from devices.gateways import set_password_hash
 
 _for_people = PasswordHasher()
+_at_once = threading.BoundedSemaphore(4)
+"""Each check of a person's password takes 64 MiB: more of them wait their turn."""
 _ROUNDS = (
     101  # mosquitto_passwd's own: 144 random bits can't be guessed, and a town of gateways must be able to connect
 )
@@ -64,7 +67,8 @@ def new_password() -> str:
 
 def hash_password(plain: str) -> str:
     """The argon2id hash of a password that a person may have chosen; slow on purpose (tens of ms, 64 MiB)."""
-    return _for_people.hash(plain)
+    with _at_once:
+        return _for_people.hash(plain)
 
 
 def hash_generated(plain: str) -> str:
@@ -77,7 +81,8 @@ def verify(password_hash: str, plain: str) -> bool:
     if machine := Pbkdf2Hash.parse(password_hash):
         return machine.fits(plain)
     try:
-        return _for_people.verify(password_hash, plain)
+        with _at_once:
+            return _for_people.verify(password_hash, plain)
     except (VerificationError, ValueError):
         return False
 
