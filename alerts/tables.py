@@ -207,6 +207,7 @@ ticket = Table(
         "ix_ticket_queue",
         *("status", "severity", "grid", "hazard", "team", "station", "accept_by", "arrive_by", "done_by"),
     ),
+    Index(None, "closed_at"),
 )
 
 ticket_log = Table(

@@ -1,6 +1,6 @@
 """The rules in force, by version; a detection names the version that made it. What was edited, tried and proposed."""
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, String, Table, Text, text
 
 from core.database import metadata
 
@@ -75,5 +75,12 @@ rule_proposal = Table(
     Column("decided_by", Text, nullable=False, default=""),
     Column("opinion", Text, nullable=False, default=""),
     Index(None, "rule", "state"),
+    Index(  # one open proposal a scope, whoever makes it
+        "uq_rule_proposal_open",
+        *("rule", "scope_kind", "scope"),
+        unique=True,
+        sqlite_where=text("state = 'proposed'"),
+        postgresql_where=text("state = 'proposed'"),
+    ),
 )
 """Changes of rules that the false alarms speak for; only a person applies one."""

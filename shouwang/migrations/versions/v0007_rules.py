@@ -66,3 +66,12 @@ def _proposals() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rule_proposal")),
     )
     op.create_index(op.f("ix_rule_proposal_rule_state"), "rule_proposal", ["rule", "state"])
+    op.create_index(
+        "uq_rule_proposal_open",
+        "rule_proposal",
+        ["rule", "scope_kind", "scope"],
+        unique=True,
+        sqlite_where=sa.text("state = 'proposed'"),
+        postgresql_where=sa.text("state = 'proposed'"),
+    )
+    op.create_index(op.f("ix_ticket_closed_at"), "ticket", ["closed_at"])
