@@ -1,13 +1,15 @@
 """Compound rules: several episodes at one site, begun close to each other and still open, are one graver detection.
 
 They are judged at each tick over the episodes that are open then, so that neither the split into blocks nor the order
-between series matters. An episode that pages nobody (maintenance, commissioning, aged) doesn't count, nor does an
+between series matters; one that came and went between two ticks, as a backlog may have it, is not announced: each of
+its members was. An episode that pages nobody (maintenance, commissioning, aged) doesn't count, nor does an
 anomaly of a sick sensor. A compound ends when fewer than `at_least` of its members stand.
 """
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -77,8 +79,9 @@ class Compounds:
     standing: dict[SiteKey, Standing] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        rules = self.speech.rules.rules.values()
-        self._rules = {rule.id: rule for rule in rules if rule.kind == "compound"}
+        rules = self.speech.rules.rules
+        self._rules = {rule.id: rule for rule in rules.values() if rule.kind == "compound"}
+        self._hazards = {code: rule.hazard for code, rule in rules.items()}
         named: dict[str, list[str]] = {}
         for rule in self._rules.values():
             for member in dict.fromkeys(rule.members):
@@ -155,11 +158,11 @@ class Compounds:
         counted = self._counted(place.site, rule)
         standing = self.standing.get(place)
         if standing is None:
-            onset = completed(counted, rule) if self._holds(rule, place.site) else None
+            onset = completed(counted, rule, self._hazards) if self._holds(rule, place.site) else None
             if onset is not None:
                 self.standing[place] = standing = Standing(onset)
                 yield self._say(place, rule, standing, counted, now)
-        elif len({distinguished(key, rule) for _, key in counted}) < rule.at_least:
+        elif len({distinguished(key, rule, self._hazards) for _, key in counted}) < rule.at_least:
             del self.standing[place]
             if standing.told:
                 yield self._end(place, standing, now, "recovered")
@@ -224,20 +227,29 @@ class Compounds:
         return sum(standing.told for standing in self.standing.values())
 
 
-def distinguished(key: MemberKey, rule: Rule) -> str:
-    """By what members are told apart: two of the same count once."""
-    return key.device if rule.distinct == "device" else key.rule
+def distinguished(key: MemberKey, rule: Rule, hazards: Mapping[str, str]) -> str:
+    """By what members are told apart: two of the same count once. `hazards` are by rule.
+
+    >>> from types import SimpleNamespace
+    >>> distinguished(MemberKey("smoke.alarm", "SMK-1"), SimpleNamespace(distinct="hazard"), {"smoke.alarm": "smoke"})
+    'smoke'
+    """
+    if rule.distinct == "device":
+        return key.device
+    return hazards.get(key.rule, key.rule) if rule.distinct == "hazard" else key.rule
 
 
-def completed(members: Iterable[tuple[int, MemberKey]], rule: Rule) -> int | None:
+def completed(
+    members: Iterable[tuple[int, MemberKey]], rule: Rule, hazards: Mapping[str, str] = MappingProxyType({})
+) -> int | None:
     """When the first member began that made `at_least` of them within the rule's span, µs; None when none did.
 
-    `members` come with the oldest first; a rule without a span takes them all together.
+    `members` come with the oldest first; a rule without a span takes them all together. `hazards` are by rule.
     """
     window: deque[tuple[int, str]] = deque()
     counted: Counter[str] = Counter()
     for onset, key in members:
-        window.append((onset, distinguished(key, rule)))
+        window.append((onset, distinguished(key, rule, hazards)))
         counted[window[-1][1]] += 1
         while rule.within and window[0][0] < onset - rule.within:
             counted[window.popleft()[1]] -= 1

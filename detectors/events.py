@@ -1,6 +1,8 @@
 """Event rules: an alarm that a device reports itself opens at once and ends when the device says so.
 
-A rule of kind event_value judges the number that an event brings: one that reaches no limit says nothing.
+A rule of kind event_value judges the number that an event brings: one that reaches no limit says nothing. While a
+rule's hours are closed nothing begins; what stands goes on. An episode of a latched rule ends only when a person
+closes it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +14,7 @@ import msgspec
 from detectors.event_values import Judged, judge
 from detectors.kernel import LONGEST_WAIT, SETTLED
 from detectors.rule import Rule
+from detectors.schedule import is_open
 from detectors.speech import Evidence, Speech
 from detectors.words import Detection, Severity, Subject
 from ingest.words import Event, Quality
@@ -67,7 +70,7 @@ class Events:
         for rule in self._rules.get((device_type, event.type), ()):
             terms = rule.terms(device_type, site, event.id, registry.attributes_of(device))
             judged = judge(rule, terms, event.attributes) if terms.enabled else None
-            if judged is not None:
+            if judged is not None and (not judged.level or is_open(rule.hours, event.at)):
                 yield from self._apply(event, rule, judged, active)
 
     def _apply(self, event: Event, rule: Rule, judged: Judged, active: bool) -> Iterator[Detection]:
@@ -81,14 +84,15 @@ class Events:
         begins = says and not episode.active
         episode.at, episode.received_at, episode.active = event.at, event.received_at, says
         if begins:
-            episode.onset, episode.momentary = event.at, "active" not in event.attributes
+            episode.momentary = "active" not in event.attributes
+            episode.onset = episode.onset if episode.told else event.at  # a latched one goes on
         if says:
-            raised = begins or judged.level > episode.level
+            raised = (begins and not episode.told) or judged.level > episode.level
             if raised:
                 episode.level, episode.value, episode.limit, episode.more = judged
             aged = bool(event.quality & Quality.AGED)
             yield from self._violated(key, rule, episode, active, aged, raised)
-        elif episode.told:
+        elif episode.told and not rule.latch:
             episode.told = False
             yield self._end(key, episode, event.at, event.received_at, "recovered")
 
@@ -159,12 +163,28 @@ class Events:
         ended = []
         for key, episode in self.episodes.items():
             rule = speech.rules.rules.get(key[1])
-            reason = gone.get(key[0]) or ("rule_withdrawn" if rule is None or rule.kind not in EVENT_KINDS else "")
+            reason = gone.get(key[0]) or ("" if self._still(rule, key, speech) else "rule_withdrawn")
+            if not reason and episode.told and not episode.active and rule is not None and not rule.latch:
+                reason = "recovered"  # a latch was all that kept it
             if not reason:
                 kept[key] = episode
             elif episode.told:
                 ended.append(self._end(key, episode, now, now, reason))
         return Events(speech, kept), ended
+
+    def _still(self, rule: Rule | None, key: Key, speech: Speech) -> bool:
+        """Whether what a rule now is judges the same event of the device as it did."""
+        before, registry = self.speech.rules.rules.get(key[1]), speech.registry
+        device = registry.device_index.get(key[0])
+        if rule is None or rule.kind not in EVENT_KINDS or device is None:
+            return False
+        if before is not None and before.event != rule.event:
+            return False
+        kind = registry.type_code[device]
+        return (
+            kind in rule.device_types
+            and rule.terms(kind, registry.site[device], key[0], registry.attributes_of(device)).enabled
+        )
 
     def open_episodes(self) -> int:
         """How many are announced."""

@@ -319,16 +319,22 @@ def _expanded(name: str, own: dict[str, Any], types: Mapping[str, DeviceType]) -
     found: dict[str, Metric] = {}
     for code in _types_of({**own, "metric": ""}, types):
         for metric in types[code].metrics.values() if code in types else ():
-            if own["kind"] != "frozen" or metric.frozen_s is not None:
+            if _has(types[code], metric.code, own["kind"]):
                 found.setdefault(metric.code, metric)
     for code, metric in found.items():
         narrow = {**own, "metric": code}
         narrow["device_types"] = tuple(
-            each for each in _types_of(narrow, types) if each not in types or code in types[each].metrics
+            each for each in _types_of(narrow, types) if each not in types or _has(types[each], code, own["kind"])
         )
         narrow["title_zh"] = own["title_zh"].replace("{metric}", metric.name_zh)
         narrow["title_en"] = own["title_en"].replace("{metric}", metric.name_en)
         yield f"{name}.{code}", narrow
+
+
+def _has(kind: DeviceType, metric: str, rule_kind: str) -> bool:
+    """Whether a device type has a metric of which such a rule can say something."""
+    its = kind.metrics.get(metric)
+    return its is not None and (rule_kind != "frozen" or its.frozen_s is not None)
 
 
 def _types_of(own: Mapping[str, Any], types: Mapping[str, DeviceType]) -> tuple[str, ...]:

@@ -131,11 +131,13 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     distances from the neighbours' median held over `window`.
     event_value judges the number `value` that an event brings, by `table`: limits by severity and then by what the
     event's attribute `by` says.
-    compound is about a site: `at_least` of its `members` (rules), told apart by `distinct`, begun `within` a span.
+    compound is about a site: `at_least` of its `members` (rules), told apart by `distinct` (their rules, devices or the
+    rules' hazards), begun `within` a span.
     Rules of kind platform and gateway_fault judge no device: their `event` is what the platform says of itself or of a
     gateway.
 
-    A `latch` rule's episode ends only when a person closes its alert. An `anomaly` is held back while its sensor is
+    A `latch` rule's episode ends only when a person closes its alert; until then nothing that comes again is announced
+    again, but for a higher severity. An `anomaly` is held back while its sensor is
     sick. `class_code` is the ticket's class: E for events, C for components. `basis` is "V" where the source was read,
     "K" for a default that is general knowledge and no claim of compliance. `effective_from` and `effective_to` are
     local days, both included. `source` is the pack or sheet that says it.
@@ -179,7 +181,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     latch: bool = False
     anomaly: bool = False
     members: tuple[str, ...] = ()
-    distinct: Literal["rule", "device"] = "rule"
+    distinct: Literal["rule", "device", "hazard"] = "rule"
     at_least: int = 2
     within: int = 0
     class_code: str = ""

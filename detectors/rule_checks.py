@@ -27,7 +27,15 @@ HAZARDS = (
     *("structure", "noise", "dust", "fume", "emission", "overload", "traffic", "device", "platform"),
 )
 FAULTS = {
-    "platform": ("journal_quota", "readings_dropped", "store_behind", "disk_low", "canary_missed", "broker_drops"),
+    "platform": (
+        "journal_quota",
+        "readings_dropped",
+        "store_behind",
+        "disk_low",
+        "canary_missed",
+        "broker_drops",
+        "rules_refused",
+    ),
     "gateway_fault": ("clock", "flooding", "shut_out"),
 }
 """By kind of rule what the platform says of itself or of a gateway."""
@@ -44,9 +52,11 @@ _ONLY: Mapping[str, frozenset[str]] = {
     "beyond": frozenset({"threshold", "event_value"}),
     **dict.fromkeys(_ONE_WAY, frozenset({"threshold"})),
     "window": frozenset({"threshold", "rate", "frozen", "noise", "drift", "flapping"}),
-    "dwell_off": MEASURED,
-    "not_when": MEASURED,
-    "hours": MEASURED | {"event", "event_value"},
+    "dwell_off": MEASURED - {"drift"},
+    "not_when": MEASURED - {"drift"},
+    "dwell": MEASURED - {"drift"} | {"silence", "gateway"},
+    "hours": MEASURED - {"drift"} | {"event", "event_value"},
+    "latch": MEASURED - {"drift"} | {"event", "event_value"},
     "anomaly": frozenset({"threshold", "rate", "event_value", "compound"}),
     **dict.fromkeys(("value", "by", "table"), frozenset({"event_value"})),
     **dict.fromkeys(("members", "within"), frozenset({"compound"})),
@@ -105,6 +115,10 @@ def _fields(rule: Rule, _types: Types) -> Iterator[Problem]:
         yield Problem(rule.id, ("beyond",), "only a limit above which a value must lie has it")
     if rule.anomaly and rule.life_safety_from is not None:
         yield Problem(rule.id, ("anomaly",), "a life-safety rule is never held back because its sensor is sick")
+    if rule.not_when and rule.life_safety_from is not None:
+        yield Problem(
+            rule.id, ("not_when",), "a life-safety rule leaves no reading out: late or doubtful, it may be true"
+        )
 
 
 def _ways(rule: Rule, _types: Types) -> Iterator[Problem]:
@@ -241,8 +255,12 @@ def _compound(rule: Rule, rules: Mapping[str, Rule], broken: Collection[str]) ->
         yield Problem(rule.id, ("within",), "is missing: how far apart may its members begin?")
     if rule.at_least < 2:
         yield Problem(rule.id, ("at_least",), f"must be 2 or more, is {rule.at_least}")
-    elif rule.distinct == "rule" and rule.at_least > len(set(rule.members)):
-        yield Problem(rule.id, ("at_least",), f"asks for {rule.at_least} of {len(set(rule.members))} rules")
+    elif rule.distinct != "device":
+        found = {
+            rules[member].hazard if rule.distinct == "hazard" and member in rules else member for member in rule.members
+        }
+        if rule.at_least > len(found):
+            yield Problem(rule.id, ("at_least",), f"asks for {rule.at_least} of {len(found)} {rule.distinct}s")
     for place, member in enumerate(rule.members):
         path = ("members", place)
         if member == rule.id:

@@ -5,6 +5,7 @@ These are a regulation's hours (day 06–22 of a noise standard), not the shifts
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +51,20 @@ def week_of(spans: Sequence[str]) -> npt.NDArray[np.bool_]:
         for day in _days(match["days"], span):
             week[(day * 24 * 60 + begin + np.arange(length)) % WEEK] = True
     return week
+
+
+def is_open(spans: Sequence[str], moment: int) -> bool:
+    """Whether a moment (µs UTC) lies within the spans; always without any.
+
+    >>> is_open(["08:00-09:00"], 0), is_open(["09:00-10:00"], 0), is_open([], 0)
+    (True, False, True)
+    """
+    return not spans or bool(_week(tuple(spans))[minute_of_week(moment)])
+
+
+@lru_cache(maxsize=256)
+def _week(spans: tuple[str, ...]) -> npt.NDArray[np.bool_]:
+    return week_of(spans)
 
 
 def _minute(clock: str, span: str) -> int:

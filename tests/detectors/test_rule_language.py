@@ -186,6 +186,19 @@ def test_each_field_becomes_what_the_rule_has(tmp_path: Path, fields: str, expec
         (COMPOUND + "members: [site.fire, gas.leak]\nwithin: 5min", "members[0]: site.fire is of kind compound"),
         (COMPOUND + "members: [gas.leak]\nwithin: 5min", "at_least: asks for 2 of 1 rules"),
         (COMPOUND + "members: [gas.leak, smoke.alarm]", "within: is missing"),
+        (
+            COMPOUND + "members: [smoke.detected, smoke.alarm]\ndistinct: hazard\nwithin: 5min",
+            "at_least: asks for 2 of 1 hazards",
+        ),
+        (
+            GAS + "limits: {alarm: 25}\nnot_when: [aged]\nlife_safety_from: alarm",
+            "not_when: a life-safety rule leaves no",
+        ),
+        (
+            COMPOUND + "members: [gas.leak, smoke.alarm]\nwithin: 5min\nlatch: true",
+            "latch: a rule of kind compound has none",
+        ),
+        ("kind: event\nevent: weighed\nseverity: alarm\ndwell: 10s", "dwell: a rule of kind event has none"),
         ("kind: flapping\nlimits: {warning: 5}", "window: a rule of kind flapping needs one"),
         (
             "kind: noise\nmetric: gas_lel\nlimits: {warning: 5}\ndirection: below",
