@@ -1,13 +1,16 @@
 """The facts that a notice's text is made of, kept with the notice so that the text is made at sending."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
 from sqlalchemy import Connection, select
 
+from alerts.measurements import Kind, figure, measurement_of
 from alerts.words import Row
-from core.clock import SECOND
 from devices.tables import grid, site, village
+
+_DEVICES = 5
 
 
 class RuleText(Protocol):
@@ -28,8 +31,10 @@ class RuleText(Protocol):
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """All that any template may say; stored as JSON.
 
-    `onset` is µs UTC, `age` µs (0: fresh), `lng` and `lat` WGS84 degrees. `value` and `limit` are in `unit`; with
-    `within` (µs) they are what it changed by in that span. `mobiles` are the numbers to mention in a group.
+    `onset` is µs UTC, `age` µs (0: fresh), `lng` and `lat` WGS84 degrees. `value`, `limit`, `unit`, `within` and
+    `times` are those of a Measurement of the kind `measured`. `devices` are the first of the `members` devices that a
+    finding about a site is made of, each with what it measured; `said` is what an event brought, such as a plate.
+    `mobiles` are the numbers to mention in a group.
     """
 
     number: str
@@ -49,6 +54,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     limit: float | None = None
     unit: str = ""
     within: int = 0
+    times: int = 0
+    measured: Kind = "change"
+    devices: list[str] = []
+    members: int = 0
+    said: dict[str, str | float | None] = {}
     onset: int | None = None
     age: int = 0
     advice_zh: str = ""
@@ -80,7 +90,7 @@ def gather_facts(connection: Connection, ticket: Row, alert: Row | None, cause: 
             "lat": at["lat"],
             **_place(connection, at),
             **_area(connection, at),
-            **(_measurement(alert) if alert else {}),
+            **(_measurement(alert, rule.unit if rule else "") if alert else {}),
             **(_rule_text(rule, ticket) if rule else {}),
         },
         Facts,
@@ -114,22 +124,37 @@ def _area(connection: Connection, at: Row) -> dict[str, Any]:
     return {"area_zh": f"{found['name']} {found['grid']}", "area_en": " ".join(names_en)}
 
 
-def _measurement(alert: Row) -> dict[str, Any]:
+def _measurement(alert: Row, unit: str) -> dict[str, Any]:
     evidence = alert["evidence"] or {}
+    found, devices = measurement_of(alert, unit), _devices(evidence)
     return {
         "hazard": alert["hazard"],
         "severity": alert["severity"],
         "life_safety": alert["life_safety"],
         "device": "" if alert["subject_kind"] in ("platform", "site") else alert["subject_id"],
-        "value": evidence.get("change", alert["value"]),
-        "limit": alert["limit"],
-        "unit": str(evidence.get("unit", "")),
-        "within": int(evidence.get("window_s", 0) * SECOND),
+        "value": found.value,
+        "limit": found.limit,
+        "unit": found.unit,
+        "within": found.within,
+        "times": found.times,
+        "measured": found.kind,
+        "devices": devices[:_DEVICES],
+        "members": max(len(devices), evidence.get("count", 0) if devices else 0),
+        "said": evidence.get("said", {}),
         "onset": alert["onset"],
         "age": alert["age"],
         "lng": alert["lng"],
         "lat": alert["lat"],
     }
+
+
+def _devices(evidence: Mapping[str, Any]) -> list[str]:
+    """A compound's devices, each with its first member's value where that has a unit."""
+    found: dict[str, str] = {}
+    for each in evidence.get("members", ()):
+        measured = each["value"] is not None and each["unit"]
+        found.setdefault(each["device"], f" {figure(each['value'])} {each['unit']}" if measured else "")
+    return [device + value for device, value in found.items()]
 
 
 def _rule_text(rule: RuleText, ticket: Row) -> dict[str, Any]:
@@ -140,5 +165,4 @@ def _rule_text(rule: RuleText, ticket: Row) -> dict[str, Any]:
         "title_en": ticket["title_en"] if told and ticket["title_en"] else rule.title_en,
         "advice_zh": rule.advice_zh,
         "advice_en": rule.advice_en,
-        "unit": rule.unit,
     }

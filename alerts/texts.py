@@ -1,14 +1,12 @@
 """Texts of notices in Chinese and English, within the byte limits of each channel."""
 
-from typing import Literal
 from urllib.parse import quote
 
 from alerts.channels import OutgoingNotice
 from alerts.facts import Facts
+from alerts.measurements import Language, Measurement, figure, span_text
 from alerts.words import UNNAMED, Words
-from core.clock import DAY, HOUR, MINUTE, SECOND, local
-
-Language = Literal["zh", "en"]
+from core.clock import local
 
 _SEVERITIES = {
     1: Words("提示", "NOTICE"),
@@ -65,6 +63,12 @@ _CAUSES = {
     "sent_back": Words("处置后再次报警", "Alert after it was handled"),
     "unassigned": Words("无人可派，请调度", "Nobody to send: dispatcher to decide"),
 }
+_SAID = {
+    "plate": Words("车牌", "Plate"),
+    "axles": Words("轴数", "Axles"),
+    "speed_km_h": Words("车速 km/h", "Speed km/h"),
+    "lane": Words("车道", "Lane"),
+}
 _REPEATED = Words("可能重复", "may be a repeat")
 _TITLE_BYTES = 180
 _NAME_BYTES = 60
@@ -119,15 +123,11 @@ def headline(notice: OutgoingNotice, language: Language) -> str:
 
 def measurement(facts: Facts, language: Language) -> str:
     """Value, unit and limit, with a space before; empty where the hazard is not measured in a unit."""
-    if facts.value is None or not facts.unit:
-        return ""
-    span = _span(facts.within, language) if facts.within else ""
-    text = f" {_number(facts.value)} {facts.unit}"
-    if span:
-        text = f" {span}内{text}" if language == "zh" else f"{text} in {span}"
-    if facts.limit is None:
-        return text
-    return text + (f"（限值 {_number(facts.limit)}）" if language == "zh" else f" (limit {_number(facts.limit)})")
+    found = Measurement(facts.measured, facts.value, facts.limit, facts.unit, facts.within, facts.times)
+    text = found.text(language)
+    if not text or not found.limit_text:
+        return f" {text}" if text else ""
+    return f" {text}（限值 {found.limit_text}）" if language == "zh" else f" {text} (limit {found.limit_text})"
 
 
 def details(facts: Facts, language: Language) -> list[str]:
@@ -138,10 +138,20 @@ def details(facts: Facts, language: Language) -> list[str]:
         "地点" if chinese else "Place": _place(facts, language),
         "须知" if chinese else "Do": _advice(facts, language),
         "发生" if chinese else "Since": _since(facts, language),
-        "设备" if chinese else "Device": facts.device,
+        "设备" if chinese else "Device": facts.device or _devices(facts, language),
+        "详情" if chinese else "Details": said(facts, language),
         "联系" if chinese else "Contact": " ".join(part for part in (facts.contact, facts.phone) if part),
     }
     return [f"{label}{colon}{text}" for label, text in lines.items() if text]
+
+
+def said(facts: Facts, language: Language) -> str:
+    """What an event brought besides its value, such as a lorry's plate and axles."""
+    told = {name: value for name, value in facts.said.items() if name in _SAID and value not in (None, "")}
+    texts = {name: figure(value) if isinstance(value, int | float) else value for name, value in told.items()}
+    return ("，" if language == "zh" else ", ").join(
+        f"{_pick(_SAID[name], language)} {text}" for name, text in texts.items() if text
+    )
 
 
 def navigation_url(facts: Facts) -> str:
@@ -182,10 +192,6 @@ def reference(notice: OutgoingNotice, language: Language) -> str:
     return f"Ticket {notice.facts.number}, notice {notice.id}"
 
 
-def _number(value: float) -> str:
-    return f"{round(value, 2) + 0:.12g}"
-
-
 def _pick(words: Words, language: Language) -> str:
     return words.zh if language == "zh" else words.en
 
@@ -210,19 +216,16 @@ def _since(facts: Facts, language: Language) -> str:
     text = local(facts.onset).strftime("%m-%d %H:%M:%S")
     if not facts.age:
         return text
-    age = _span(facts.age, language)
+    age = span_text(facts.age, language)
     return text + (f"（数据迟到 {age}）" if language == "zh" else f" (data {age} old)")
 
 
-def _span(span: int, language: Language) -> str:
-    units = (
-        (DAY, Words("天", "d")),
-        (HOUR, Words("小时", "h")),
-        (MINUTE, Words("分钟", "min")),
-        (SECOND, Words("秒", "s")),
-    )
-    size, name = next((unit for unit in units if span >= unit[0]), units[-1])
-    return f"{span // size} {_pick(name, language)}"
+def _devices(facts: Facts, language: Language) -> str:
+    """The devices that a finding about a site is made of, and how many more there are."""
+    named = ("、" if language == "zh" else ", ").join(facts.devices)
+    if facts.members <= len(facts.devices):
+        return named
+    return f"{named} 等 {facts.members} 台" if language == "zh" else f"{named}, {facts.members} in all"
 
 
 def _unmarked(text: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -120,8 +121,26 @@ def _evidence(emission: Any, plan: Plan) -> Evidence:
         evidence |= {"change": measure, "window_s": terms.window / SECOND}
     elif rule.kind == "out_of_range":
         evidence["readings"] = int(measure)
+    elif rule.kind == "noise":
+        evidence |= _judged("scatter", measure)
+    elif rule.count:
+        evidence |= {**_judged("count", _signed(rule, measure)), "count": rule.count, "window_s": terms.window / SECOND}
+    elif rule.baseline:
+        evidence |= _judged("distance", measure)
+    elif rule.mean:
+        evidence |= {**_judged("mean", _signed(rule, measure)), "window_s": rule.mean / SECOND}
     elif rule.kind == "frozen":
         evidence["same_for_s"] = (int(emission["at"]) - int(emission["onset"])) / SECOND
     if emission["reason"] == HELD:
         evidence["held"] = True
     return evidence
+
+
+def _judged(name: str, measure: float) -> Evidence:
+    """What was judged, where it is not the reading: its name and, unless the sensor was saturated, its number."""
+    return {"judged": name, "measure": measure if isfinite(measure) else None}
+
+
+def _signed(rule: Rule, measure: float) -> float:
+    """A measure as people know it: kernels turn those of lower limits round."""
+    return measure if rule.direction == "above" else -measure

@@ -11,10 +11,10 @@ from alerts.channels.signed_webhook import SignedWebhook
 from alerts.channels.transport import open_client
 from alerts.channels.wecom_robot import BASE_URL as WECOM_URL
 from alerts.channels.wecom_robot import WecomRobot
+from alerts.measurements import Language
 from alerts.notices import refuse_unknown
 from alerts.sender import Sender
 from alerts.tables import notice
-from alerts.texts import Language
 from core.clock import MINUTE, Clock
 from core.database import reading, writing
 from shouwang.settings import ChannelSettings

@@ -5,9 +5,10 @@ from sqlalchemy.exc import OperationalError
 
 from alerts.channels import Limit, Outcome, OutgoingNotice
 from alerts.links import personal_url
+from alerts.measurements import Language
 from alerts.one_writer import insert_or
 from alerts.tables import phone_message
-from alerts.texts import Language, phone_text
+from alerts.texts import phone_text
 from core.database import reading, writing
 
 

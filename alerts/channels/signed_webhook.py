@@ -11,7 +11,8 @@ import msgspec
 from alerts.channels import Limit, Outcome, OutgoingNotice
 from alerts.channels.transport import FAILED_REQUEST, outcome_of_failure
 from alerts.links import ticket_url
-from alerts.texts import Language, phone_text
+from alerts.measurements import Language
+from alerts.texts import phone_text
 from core.clock import MINUTE, SECOND, moment_of
 
 SIGNATURE = "X-Shouwang-Signature"

@@ -8,7 +8,8 @@ import msgspec
 from alerts.channels import Limit, Outcome, OutgoingNotice
 from alerts.channels.transport import FAILED_REQUEST, outcome_of_failure
 from alerts.links import ticket_url
-from alerts.texts import Language, robot_markdown, robot_text
+from alerts.measurements import Language
+from alerts.texts import robot_markdown, robot_text
 from core.clock import MINUTE, SECOND
 from detectors.words import Severity
 
