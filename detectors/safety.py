@@ -32,6 +32,7 @@ from detectors.faults import GATEWAY, PLATFORM, Faults
 from detectors.flapping import Flaps
 from detectors.hearing import FOREVER, Devices, Gateways, Listening
 from detectors.kernel import NEVER
+from detectors.re_evaluation import hang_on_the_register
 from detectors.rules import RuleSet
 from detectors.speech import Speech
 from detectors.watch import Watch, gateway_places, succeed
@@ -217,14 +218,16 @@ class SafetyDetector:
 
     def _follow(self, rules: RuleSet, registry: Registry) -> list[Detection]:
         """Go on under these rules and this registry: what is still ruled keeps its state, the rest ends."""
-        first, before = self._rules_due == NEVER, self._watch.speech.rules.rules
+        first, before, registered = self._rules_due == NEVER, self._watch.speech.rules.rules, self.registry
         day = local(self._time).date()
         speech = Speech(rules.in_force(day), registry)
         self._watch, ended = succeed(self._watch, speech, self._time)
         self.rules, self._rules_due = rules, _start_of(rules.next_change(day))
         if not first:
-            changed = [code for code, rule in speech.rules.rules.items() if before.get(code) != rule]
-            self._watch.checks.rejudge(changed)
+            changed = {code for code, rule in speech.rules.rules.items() if before.get(code) != rule}
+            if registry is not registered:
+                changed.update(hang_on_the_register(speech.rules.rules))
+            self._watch.checks.rejudge(sorted(changed))
         return ended
 
     def snapshot(self) -> tuple[dict[str, Any], Columns]:

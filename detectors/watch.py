@@ -17,6 +17,7 @@ from detectors.events import Events
 from detectors.faults import Faults
 from detectors.flapping import Flaps
 from detectors.hearing import FOREVER, Devices, Flags, Gateways, Listening
+from detectors.re_evaluation import expressions_changed, reevaluate
 from detectors.rule import HEALTH
 from detectors.rules import RuleSet
 from detectors.silence import Silence
@@ -230,6 +231,7 @@ def succeed(before: Watch, speech: Speech, now: int) -> tuple[Watch, list[Detect
     watch.take_health(old.device_codes, before.sick, before.elsewise)
     watch.checks.arrays.counters[1] = before.checks.arrays.counters[1]
     ended = list(watch.implant(before.checks.rows(), now))
+    reevaluate(watch.checks, set(expressions_changed(before.speech.rules.rules, speech.rules.rules)))
     for kind, announcements in told.items():
         ended += watch.silences_over(before.speech, kind, announcements, now)
     ended += watch.take_events(before.events, now)
