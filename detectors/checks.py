@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from detectors.columns import CHECK, EMISSION, SERIES, Arrays, empty_memos, empty_series
+from detectors.columns import CHECK, EMISSION, FIRST, SERIES, Arrays, empty_memos, empty_series, in_lines
 from detectors.compile import Compiled
 from detectors.expression import DEEPEST
 from detectors.kernel import read, tick
@@ -81,12 +81,12 @@ class Checks:
         arrays = Arrays(
             plan=compiled.columns,
             profile=compiled.profiles,
-            series=every,
+            series=in_lines(every),
             start=compiled.start,
-            check=check,
+            check=in_lines(check),
             owner=compiled.owner,
-            memo=memo,
-            window=window,
+            memo=in_lines(memo),
+            window=in_lines(window),
             since=registry.in_service_at,
             heard=heard,
             heard_at=heard_at,
@@ -101,6 +101,7 @@ class Checks:
             derived=derived.rows,
             steps=derived.step_rows,
             stack=np.zeros(DEEPEST),
+            first=in_lines(_first(compiled)),
         )
         return cls(compiled, arrays, np.zeros(max(_ROOM, most), EMISSION))
 
@@ -240,6 +241,14 @@ class Checks:
         keys = self.compiled.keys
         order = np.argsort(keys, kind="stable")
         return keys[order], order
+
+
+def _first(compiled: Compiled) -> npt.NDArray[Any]:
+    """FIRST over series: how many checks with a memo, and with a window, those before it have."""
+    first = np.zeros(len(compiled.start) - 1, FIRST)
+    for name, has in (("memo", compiled.has_memo), ("window", compiled.has_window)):
+        first[name] = np.concatenate([[0], np.cumsum(has)])[compiled.start[:-1]]
+    return first
 
 
 def _window_use(plans: npt.NDArray[Any]) -> npt.NDArray[np.int8]:

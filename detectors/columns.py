@@ -12,6 +12,7 @@ import numpy.typing as npt
 from detectors.expression import MOST_METRICS
 from detectors.measures import FROZEN, LEVELS, LONG_AGO, NEVER, NOISE, OUT_OF_RANGE, PARTS, RATE, THRESHOLD
 
+_LINE = 64
 KINDS = {"threshold": THRESHOLD, "rate": RATE, "frozen": FROZEN, "out_of_range": OUT_OF_RANGE, "noise": NOISE}
 
 PLAN = np.dtype(
@@ -49,12 +50,17 @@ PROFILE = np.dtype(
         ("rest", np.float64),
         ("keen", np.int64),
         ("least", np.int32),
-        ("fill", np.int32),
+        ("rate", np.int32),
+        ("noise", np.int32),
+        ("rate_window", np.int16),
+        ("noise_memo", np.int16),
     ]
 )
 """What series with the same plans share: a value between `lower` and `upper` reaches no limit; one at `rest`, or that
 was the same for fewer than `least` readings, is not frozen. `keen` has a bit for each of a series' checks that wants
-every reading, and bit 62 when a derived series does."""
+every reading, and bit 62 when a derived series does. The plans of one rate and one noise that need no more than
+`measures.stays_level` and `stays_quiet` while nothing happens are `rate` and `noise` instead (-1: none), with the place
+of what they remember among the series' windows and memos."""
 
 SERIES = np.dtype(
     [
@@ -103,8 +109,22 @@ MEMO = np.dtype(
 )
 """64 bytes: what a check with a dwell off, a baseline or a scatter remembers besides."""
 
-WINDOW = np.dtype([("part", np.int64, PARTS), ("value", np.float64, PARTS), ("readings", np.int32, PARTS)])
-"""The parts of a span: of a rate the lowest value in each, of a mean sum and number, of a count time and measure."""
+WINDOW = np.dtype(
+    [
+        ("newest", np.int64),  # number of a rate's part
+        ("older", np.float64),  # lowest value of a rate's other parts
+        ("value", np.float64, PARTS),
+        ("part", np.int64, PARTS),
+        ("readings", np.int32, PARTS),
+        ("fill", np.int64, 2),
+    ]
+)
+"""The parts of a span: of a rate the lowest value in each, of a mean sum and number, of a count time and measure.
+
+512 bytes, of which a rate needs the first two cache lines."""
+
+FIRST = np.dtype([("memo", np.int32), ("window", np.int32)])
+"""Where the rows of a series' checks in MEMO and WINDOW begin."""
 
 DERIVED = np.dtype(
     [
@@ -169,7 +189,7 @@ class Arrays(NamedTuple):
     believed), `silence` (µs). `hours` are minutes of the week by row, 1 when open. `attention` lists the checks that a
     tick must judge; `counters` is [length of attention, readings of unknown series, emissions that one reading may
     cause]. `feeds` is the CSR index over the registry's series of `fed`, the rows of `derived` that each one feeds;
-    `steps` is STEP, `stack` where they are run.
+    `steps` is STEP, `stack` where they are run. `first` is FIRST over series.
     """
 
     plan: npt.NDArray[Any]
@@ -194,6 +214,16 @@ class Arrays(NamedTuple):
     derived: npt.NDArray[Any]
     steps: npt.NDArray[Any]
     stack: npt.NDArray[np.float64]
+    first: npt.NDArray[Any]
+
+
+def in_lines(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A copy that begins at a cache line, so that a row of 64 bytes is one line and not two halves."""
+    room = np.zeros(rows.nbytes + _LINE, np.uint8)
+    begin = -room.ctypes.data % _LINE
+    copy = room[begin : begin + rows.nbytes].view(rows.dtype)
+    copy[:] = rows
+    return copy
 
 
 def empty_series(device: npt.NDArray[np.int32]) -> npt.NDArray[Any]:
@@ -209,5 +239,5 @@ def empty_memos(count: int, windows: int) -> tuple[npt.NDArray[Any], npt.NDArray
     """Rows of MEMO and WINDOW that remember nothing, nobody's last."""
     memo, window = np.zeros(count + 1, MEMO), np.zeros(windows + 1, WINDOW)
     memo["below"], memo["window"] = NEVER, -1
-    window["part"] = LONG_AGO
+    window["part"] = window["newest"] = LONG_AGO
     return memo, window

@@ -50,9 +50,7 @@ class Compiled:
     @property
     def has_memo(self) -> npt.NDArray[np.bool_]:
         """Over checks: whether it remembers anything but its state."""
-        columns = self.columns
-        own = (columns["learn"] > 0) | (columns["dwell_off"] > 0) | (columns["kind"] == NOISE)
-        return np.asarray((own | _windowed(columns))[self.plan])
+        return np.asarray(_remembering(self.columns)[self.plan])
 
     @cached_property
     def anchor(self) -> npt.NDArray[np.int32]:
@@ -67,6 +65,11 @@ class Compiled:
 
 def _windowed(columns: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     return np.asarray((columns["kind"] == RATE) | (columns["needed"] > 0) | (columns["count"] > 0))
+
+
+def _remembering(columns: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    own = (columns["learn"] > 0) | (columns["dwell_off"] > 0) | (columns["kind"] == NOISE)
+    return np.asarray(own | _windowed(columns))
 
 
 def compile_rules(rules: RuleSet, registry: Registry) -> Compiled:
@@ -112,27 +115,35 @@ def _profiles(
     _, first, profile = np.unique(marks, return_index=True, return_inverse=True)
     first = first[: 2**16 - 1]
     profiles = np.zeros(len(first) + 1, PROFILE)
-    profiles["lower"], profiles["keen"] = np.inf, -1
+    profiles["lower"], profiles["keen"], profiles["rate"], profiles["noise"] = np.inf, -1, -1, -1
     fed = np.zeros(len(marks), np.bool_)
     fed[feeding] = True
     for row, series in enumerate(first.tolist()):
-        profiles[row] = _profile(plans[plan_of[start[series] : start[series + 1]]], bool(fed[series]))
+        its = plan_of[start[series] : start[series + 1]]
+        _describe(profiles[row], plans[its], its, bool(fed[series]))
     return profiles, np.minimum(profile, len(first)).astype(np.uint16)
 
 
-def _profile(plans: npt.NDArray[Any], feeds: bool) -> tuple[float, float, float, int, int, int]:
+def _describe(profile: Any, plans: npt.NDArray[Any], numbers: npt.NDArray[np.int32], feeds: bool) -> None:
+    """Fill the row of PROFILE of series with these plans, whose places among all are `numbers`."""
     keen = _windowed(plans) | (plans["learn"] > 0) | (plans["kind"] == NOISE)
     limits = plans[(plans["kind"] == THRESHOLD) & ~keen]
     above = limits["sign"] > 0
     frozen = plans[plans["kind"] == FROZEN]
-    return (
-        max((-limits["limit"][~above, 0]).tolist(), default=-np.inf),
-        min(limits["limit"][above, 0].tolist(), default=np.inf),
-        frozen["rest"][0] if len(frozen) else np.nan,
-        sum(1 << place for place in np.flatnonzero(keen).tolist()) | feeds << _FEEDS if len(plans) < _FEEDS else -1,
-        min(frozen["least"].tolist(), default=2**31 - 1),
-        0,
-    )
+    profile["lower"] = max((-limits["limit"][~above, 0]).tolist(), default=-np.inf)
+    profile["upper"] = min(limits["limit"][above, 0].tolist(), default=np.inf)
+    profile["rest"] = frozen["rest"][0] if len(frozen) else np.nan
+    profile["least"] = min(frozen["least"].tolist(), default=2**31 - 1)
+    if len(plans) >= _FEEDS:
+        return
+    plain = (plans["mask"] == 0) & (plans["hours"] < 0)
+    for name, kind, row, has in (
+        ("rate", RATE, "rate_window", _windowed(plans)),
+        ("noise", NOISE, "noise_memo", _remembering(plans)),
+    ):
+        for place in np.flatnonzero(plain & (plans["kind"] == kind))[:1].tolist():
+            profile[name], profile[row], keen[place] = numbers[place], has[:place].sum(), False
+    profile["keen"] = sum(1 << place for place in np.flatnonzero(keen).tolist()) | feeds << _FEEDS
 
 
 def _columns(plans: list[Plan]) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:

@@ -19,6 +19,8 @@ from detectors.measures import (
     evaluated,
     minute_of_week,
     saturates,
+    stays_level,
+    stays_quiet,
 )
 from detectors.state_machine import LONGEST_WAIT, SETTLED, closed, judged, waits
 
@@ -60,11 +62,10 @@ def take_out(series: Any, at: int) -> bool:
 
 
 @compiled
-def concerned(profile: Any, series: Any, value: float) -> int:
-    """Which checks of the series a reading in range concerns, a bit each: mostly only those that want every one."""
+def calm(profile: Any, series: Any, value: float) -> bool:
+    """Whether a reading in range concerns only the checks of the series that want every one."""
     moves = series.run_count < profile.least or value == profile.rest
-    calm = series.busy == 0 and moves and profile.lower < value < profile.upper
-    return profile.keen if calm else ALL
+    return bool(series.busy == 0 and moves and profile.lower < value < profile.upper)
 
 
 @compiled
@@ -106,6 +107,7 @@ def set_right(series: Any, checks: Any, memos: Any, windows: Any, at: int) -> No
             checks[place].since[level] = min(checks[place].since[level], at)
             memo.below[level] = min(memo.below[level], at)
         windows[memo.window].part[:] = LONG_AGO
+        windows[memo.window].newest = LONG_AGO
 
 
 @compiled
@@ -128,7 +130,7 @@ def read(  # noqa: PLR0912, PLR0915 - a call with arrays costs more than its wor
     plans, profiles, every, start, checks, _, memos, windows, since, heard, heard_at, active, sick, _, hours = tables[
         :15
     ]
-    attention, counters, feeds, fed, derived, steps, stack = tables[15:]
+    attention, counters, feeds, fed, derived, steps, stack, own = tables[15:]
     written, known, last = 0, len(feeds) - 1, len(number) - 1
     for row in range(first, len(number)):
         if written + counters[2] > len(out):
@@ -140,13 +142,15 @@ def read(  # noqa: PLR0912, PLR0915 - a call with arrays costs more than its wor
         )
         if 0 <= ahead < known:
             prefetch(every, ahead)
-            prefetch(start, ahead)
         if 0 <= near < known and every[near].device >= 0:
             prefetch(heard, every[near].device)
-            if profiles[every[near].profile].keen & 1:
-                prefetch(checks, start[near])
-        if 0 <= next_one < known and profiles[every[next_one].profile].keen & 1:
-            prefetch(memos, checks[start[next_one]].memo)
+            prefetch(own, near)
+        if 0 <= next_one < known:
+            profile = profiles[every[next_one].profile]
+            if profile.noise >= 0:
+                prefetch(memos, own[next_one].memo + profile.noise_memo)
+            if profile.rate >= 0:
+                prefetch(windows, own[next_one].window + profile.rate_window)
         s = number[row]
         if s < 0 or s >= known or every[s].device < 0:
             counters[1] += 1
@@ -165,7 +169,14 @@ def read(  # noqa: PLR0912, PLR0915 - a call with arrays costs more than its wor
                 if when < series.last_at or when < series.out_at:
                     set_right(series, checks[start[s] : start[s + 1]], memos, windows, when)
                 taken = admitted(series, when, now, v, flags, excluded)
-            bits = ALL if flags & OUT else concerned(profiles[series.profile], series, v)
+            profile, bits = profiles[series.profile], ALL
+            if taken and flags & OUT == 0 and calm(profile, series, v):
+                rate, noise, moved = profile.rate, profile.noise, False
+                if rate >= 0:
+                    moved = not stays_level(plans[rate], windows[own[s].window + profile.rate_window], v, when)
+                if noise >= 0 and not moved:  # what is judged in full is entered there
+                    moved = not stays_quiet(plans[noise], memos[own[s].memo + profile.noise_memo], v)
+                bits = ALL if moved else profile.keen
             if taken and bits != 0:
                 busy = 0
                 for place in range(start[s], start[s + 1]):

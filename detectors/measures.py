@@ -50,16 +50,14 @@ def rise(window: Any, value: float, at: int, span: int) -> float:
     """Enter a value into its part; by how much it exceeds the lowest value within the span."""
     now = at // max(span // BUCKETS, 1)
     slot = now % BUCKETS
-    if window.part[slot] != now:
-        window.part[slot] = now
-        window.value[slot] = value
-    elif value < window.value[slot]:
-        window.value[slot] = value
-    least = value
-    for other in range(BUCKETS):
-        if window.part[other] > now - BUCKETS and window.value[other] < least:
-            least = window.value[other]
-    return value - least
+    if window.newest != now:
+        for later in range(min(now - window.newest, BUCKETS)):
+            window.value[(now - later) % BUCKETS] = np.inf
+        window.newest, window.older = now, np.inf
+        for part in range(BUCKETS):
+            window.older = min(window.older, window.value[part])
+    window.value[slot] = min(window.value[slot], value)
+    return value - min(window.older, window.value[slot])  # type: ignore[no-any-return]
 
 
 @compiled
@@ -116,18 +114,42 @@ def usual(plan: Any, memo: Any, value: float, at: int, since: int, enter: bool) 
 
 
 @compiled
+def stepped(memo: Any, value: float, settled: bool) -> tuple[int, float, float]:
+    """How many readings there are with a finite value, and the present and the usual scatter that it makes."""
+    step, steps = abs(value - memo.before), min(memo.readings, SLOW)
+    present, usual = memo.total, memo.slow
+    if steps > 0 and np.isfinite(step):
+        present += (step - present) / min(steps, FAST)
+        if settled:
+            usual += (step - usual) / steps
+    return steps + 1, present, usual
+
+
+@compiled
 def scatter(plan: Any, memo: Any, value: float, settled: bool, enter: bool) -> float:
     """How many times its usual scatter a sensor has now; the usual one moves only while the check is `settled`."""
     if enter and np.isfinite(value):
-        step = abs(value - memo.before)
+        memo.readings, memo.total, memo.slow = stepped(memo, value, settled)
         memo.before = value
-        memo.readings = min(memo.readings + 1, SLOW + 1)
-        if memo.readings > 1 and np.isfinite(step):
-            steps = memo.readings - 1
-            memo.total += (step - memo.total) / min(steps, FAST)
-            if settled:
-                memo.slow += (step - memo.slow) / min(steps, SLOW)
     return memo.total / max(memo.slow, plan.resolution) if memo.readings > ENOUGH else np.nan
+
+
+@compiled
+def stays_quiet(plan: Any, memo: Any, value: float) -> bool:
+    """Enter a value into the scatter of a settled check if its limit isn't reached; else nothing is entered."""
+    if not np.isfinite(value):
+        return False
+    readings, present, usual = stepped(memo, value, True)
+    if readings > ENOUGH and present / max(usual, plan.resolution) >= plan.limit[0]:
+        return False
+    memo.readings, memo.total, memo.slow, memo.before = readings, present, usual, value
+    return True
+
+
+@compiled
+def stays_level(plan: Any, window: Any, value: float, at: int) -> bool:
+    """Enter a value into the window of a rate; whether its limit isn't reached."""
+    return not rise(window, plan.sign * value, at, plan.window) >= plan.limit[0]
 
 
 @compiled
