@@ -28,12 +28,7 @@ HAZARDS = (
 )
 FAULTS = {
     "platform": (
-        "journal_quota",
-        "readings_dropped",
-        "store_behind",
-        "disk_low",
-        "canary_missed",
-        "broker_drops",
+        *("journal_quota", "readings_dropped", "store_behind", "disk_low", "canary_missed", "broker_drops"),
         "rules_refused",
     ),
     "gateway_fault": ("clock", "flooding", "shut_out"),

@@ -97,11 +97,14 @@ def record_version(connection: Connection, rules: RuleSet, author: str, reason: 
 
 
 def load_version(connection: Connection, version: int) -> RuleSet:
-    """The rules of a version. Raises UnknownRules."""
+    """The rules of a version. Raises UnknownRules, also for those that only another program can read."""
     row = connection.execute(select(rules_version.c.content).where(rules_version.c.version == version)).first()
     if row is None:
         raise UnknownRules(f"the database holds no rules of version {version}")
-    return RuleSet(version, msgspec.json.decode(row.content, type=dict[str, Rule]))
+    try:
+        return RuleSet(version, msgspec.json.decode(row.content, type=dict[str, Rule]))
+    except msgspec.ValidationError as error:
+        raise UnknownRules(f"the rules of version {version} are of another program: {error}") from error
 
 
 def newest_version(connection: Connection) -> int | None:

@@ -1,7 +1,8 @@
 """The town's own rule sheets: packs kept in the database, edited whole or override by override, each edit a version.
 
 Every edit is checked together with all packs, the town's files and the other sheets before anything is written, and is
-recorded with its author and reason in the caller's transaction. After the commit the caller journals
+recorded with its author and reason in the caller's transaction. Files that changed since the last version come along
+as a version of the platform's own before it. After the commit the caller journals
 RulesChanged(version), by which a running platform follows.
 """
 
@@ -19,7 +20,7 @@ from core.database import writing
 from core.yaml_files import YAMLError, load_yaml
 from detectors.rule import SCOPES
 from detectors.rule_changes import changes, loosened, written_span
-from detectors.rules import RuleSet, UnknownRules, load_packs, load_version, newest_version, record_version
+from detectors.rules import RuleErrors, RuleSet, UnknownRules, load_packs, load_version, newest_version, record_version
 from detectors.tables import rules_sheet, rules_version
 from detectors.words import Severity
 from devices.device_types import DeviceType
@@ -27,6 +28,8 @@ from ingest.words import RulesChanged
 
 CONSOLE = "console"
 """The sheet that structured edits write; it is read after all others."""
+FILES = "platform"
+"""The author of what changed in packs and files, of which nobody told the platform."""
 FIELDS = ("limits", "recovery", "dwell", "dwell_off", "window", "enabled")
 """What an override may change."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -108,7 +111,9 @@ def put_in_force(
     """Record packs, files and sheets as they are now; the version. Raises EditRefused and RuleErrors."""
     by = _Edit(author, reason, now, may_loosen, types, extra)
     _begin(connection, by)
-    return _record(connection, by.rules(sheets_in_force(connection)), by)
+    rules = by.rules(sheets_in_force(connection))
+    _refuse_looser(connection, rules, by)
+    return record_version(connection, rules, author, reason, now)
 
 
 def edit(
@@ -283,20 +288,33 @@ def _edit_console(
 
 def _write(connection: Connection, name: str, text: str, by: _Edit) -> int:
     before = sheets_in_force(connection)
-    version = _record(connection, by.rules({**before, name: text}), by)
+    wanted = by.rules({**before, name: text})
+    _refuse_looser(connection, wanted, by)
+    _record_files(connection, before, by)
+    version = record_version(connection, wanted, by.author, by.reason, by.now)
     if before.get(name, "") != text:
         row = {"name": name, "text": text, "at": by.now, "author": by.author, "reason": by.reason}
         connection.execute(insert(rules_sheet).values(**row))
     return version
 
 
-def _record(connection: Connection, rules: RuleSet, by: _Edit) -> int:
+def _refuse_looser(connection: Connection, rules: RuleSet, by: _Edit) -> None:
     looser = loosened(_newest(connection).rules, rules.rules)
     if looser and not by.may_loosen:
         raise EditRefused("loosens", [f"{rule} {field}".strip() for rule, found in looser.items() for field in found])
     if looser:
         _log.warning("a life-safety rule is loosened", author=by.author, reason=by.reason, rules=looser)
-    return record_version(connection, rules, by.author, by.reason, by.now)
+
+
+def _record_files(connection: Connection, sheets: Mapping[str, str], by: _Edit) -> None:
+    """Record what packs and files changed since as a version of its own, so that it isn't taken for the author's."""
+    if newest_version(connection) is None:
+        return
+    try:
+        files = by.rules(sheets)
+    except RuleErrors:  # what stands now doesn't hold together: the edit mends it
+        return
+    record_version(connection, files, FILES, f"files as they were when {by.author} edited", by.now)
 
 
 def _ordered(names: Iterable[str]) -> list[str]:
@@ -304,8 +322,11 @@ def _ordered(names: Iterable[str]) -> list[str]:
 
 
 def _newest(connection: Connection) -> RuleSet:
-    version = newest_version(connection)
-    return RuleSet(0) if version is None else load_version(connection, version)
+    """The newest recorded rules; none where there are none that this program can read."""
+    try:
+        return load_version(connection, newest_version(connection) or 0)
+    except UnknownRules:
+        return RuleSet(0)
 
 
 def _refuse_changed(connection: Connection, newest: RuleSet, rule: str, seen: int) -> None:

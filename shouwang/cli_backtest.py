@@ -26,10 +26,11 @@ from devices.device_types import load_device_types
 from shouwang.backtest_process import Job
 from shouwang.backtests import BacktestFailed, conduct
 from shouwang.role_lock import RoleLocks
+from shouwang.rules_at_start import rules_at_start
 from shouwang.settings import Settings
 from shouwang.stores import open_readings
 from shouwang.terminal import ConfigOption, errors, fail, out, settings_from, telling_errors
-from shouwang.wiring import open_database, put_rules_in_force
+from shouwang.wiring import open_database
 
 _LOOK = 0.5  # s between two looks at a request
 _SHOWN = 20
@@ -93,7 +94,7 @@ def _found(settings: Settings, clock: Clock, text: str, span: tuple[int, int], s
         return _asked(engine, clock, text, span, sites)
     try:
         if not known:
-            put_rules_in_force(engine, settings, types, clock)
+            rules_at_start(engine, settings.rules, types, clock.now())
         job = Job(settings, text, *span, sites, clock.now())
         span_told = f"{local(span[0]):%Y-%m-%d %H:%M} – {local(span[1]):%Y-%m-%d %H:%M}"
         with closing(open_readings(settings, engine, written_here=False)) as store, errors.status(span_told) as status:

@@ -20,7 +20,6 @@ from core.lifecycle import Cleanup, Lifecycle, Part, Worker
 from core.metrics import Metrics
 from core.sqlite_journal import Quota, SqliteJournal
 from detectors.rules import RuleSet, load_version, newest_version
-from detectors.sheets import put_in_force
 from devices.canary import reserve_canary
 from devices.device_types import DeviceType, load_device_types
 from devices.enrolment import ensure_registry
@@ -47,9 +46,11 @@ from shouwang.housekeeping import Housekeeping
 from shouwang.learning import Learning
 from shouwang.migrate import migrate
 from shouwang.role_lock import RoleLocks
+from shouwang.rules_at_start import Refused, rules_at_start
 from shouwang.senders import make_channel, refusing, sending
 from shouwang.settings import ROLES, Role, Settings
 from shouwang.stores import kept_for, open_readings
+from shouwang.unannounced import Unannounced
 from shouwang.watch import SafetyWatch
 from shouwang.web import WebServer
 
@@ -131,17 +132,17 @@ def build(settings: Settings, clock: Clock, roles: Collection[Role] = ROLES, gat
     metrics = Metrics()
     registry = load_registry(engine, types)
     journal = open_journal(settings, registry.id)
-    version = put_rules_in_force(engine, settings, types, clock)
+    began = rules_at_start(engine, settings.rules, types, clock.now())
     parts: list[Part] = [
         Cleanup("role locks", locks.release),
         Cleanup("database", engine.dispose),
         Cleanup("journal", journal.close),
     ]
     platform = Platform(settings, clock, metrics, engine, journal, types, Lifecycle(parts))
-    wire = _Wiring(platform, parts, lambda: load_registry(engine, types), gateways)
+    wire = _Wiring(platform, parts, lambda: load_registry(engine, types), gateways, Refused(engine, began))
     if "store" in roles or ("console" in roles and settings.influx):
         wire.open_store("store" in roles)
-    wire.begin(registry, version)
+    wire.begin(registry, began.version)
     if "detect" in roles:
         wire.detect()
     if "store" in roles:
@@ -156,13 +157,6 @@ def build(settings: Settings, clock: Clock, roles: Collection[Role] = ROLES, gat
     return platform
 
 
-def put_rules_in_force(engine: Engine, settings: Settings, types: Mapping[str, DeviceType], clock: Clock) -> int:
-    """Record packs, the town's files and its sheets as they are now, if they changed. Raises RuleErrors."""
-    with writing(engine) as connection:
-        by = ("platform", "files as installed", clock.now(), types, settings.rules)
-        return put_in_force(connection, *by, may_loosen=True)
-
-
 @dataclass
 class _Wiring:
     """One step a role; each adds its parts in the order in which they start."""
@@ -171,6 +165,7 @@ class _Wiring:
     parts: list[Part]
     registry: Callable[[], Registry]
     gateways: Check | None
+    refused: Refused
 
     def _work(self, name: str, work: Callable[[Signal], None]) -> None:
         failures = self.platform.metrics.task_failures
@@ -197,6 +192,7 @@ class _Wiring:
             p.journal, p.engine, p.clock, p.metrics, p.settings.state / "safety.snapshot", self.registry
         )
         self._work("safety", p.watch.run)
+        self._work("unannounced rules", Unannounced(p.engine, p.control, self._followed).run)
         self._work("dead letters", DeadLetterWriter(p.journal, p.engine, p.clock).run)
 
     def write_store(self) -> None:
@@ -223,9 +219,23 @@ class _Wiring:
         detected = self._detected if p.watch else None
         reserve = p.settings.journal.reserve_bytes
         self.house = Housekeeping(
-            p.journal, p.engine, store, p.clock, p.metrics, detected, keep, reserve, self._beats, p.settings.canary_s
+            p.journal,
+            p.engine,
+            store,
+            p.clock,
+            p.metrics,
+            detected,
+            keep,
+            reserve,
+            self._beats,
+            p.settings.canary_s,
+            self.refused.count,
         )
         self._work("housekeeping", self.house.run)
+
+    def _followed(self) -> int:
+        watch = self.platform.watch
+        return watch.rules.version if watch else 0
 
     def _detected(self) -> int:
         watch = self.platform.watch

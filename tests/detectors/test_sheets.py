@@ -278,3 +278,33 @@ def test_the_newest_version_is_announced(begun: Engine) -> None:
         sheets.edit(connection, "quiet", LOWER, *BY)
     assert sheets.announce(begun, journalled.append) == 2
     assert journalled == [RulesChanged(2)]
+
+
+def test_a_file_that_changed_meanwhile_is_a_version_of_its_own_and_not_the_authors(
+    begun: Engine, tmp_path: Path
+) -> None:
+    file = tmp_path / "town.yaml"
+    file.write_text(TOWN.replace("town.noise", "town.file").replace("warning: 70", "warning: 80"), encoding="utf-8")
+    by = (*BY, None, [file])
+    with writing(begun) as connection:
+        made = sheets.edit(connection, "quiet", LOWER, *by)
+    with reading(begun) as connection:
+        own, of_files = history(connection)[:2]
+    assert (own.version, own.author) == (made, "li")
+    assert {change.rule for change in own.changes} == {"town.noise"}
+    assert (of_files.author, {change.rule for change in of_files.changes}) == ("platform", {"town.file"})
+    assert "li" in of_files.reason
+
+
+def test_a_file_that_loosens_life_safety_is_confirmed_by_whoever_brings_it_along(begun: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "town.yaml"
+    file.write_text("overrides:\n- {rule: gas.leak, device: GAS-1, enabled: false}\n", encoding="utf-8")
+    by = (*BY, None, [file])
+    with writing(begun) as connection, pytest.raises(EditRefused, match=r"gas\.leak"):
+        sheets.edit(connection, "quiet", LOWER, *by)
+    with writing(begun) as connection:
+        assert counts(connection) == (1, 1)
+        sheets.edit(connection, "quiet", LOWER, *by, may_loosen=True)
+    with reading(begun) as connection:
+        own, of_files = history(connection)[:2]
+    assert (own.loosened, list(of_files.loosened)) == ({}, ["gas.leak"])

@@ -33,9 +33,10 @@ from ingest.words import Block
 from shouwang.backtest_process import Job
 from shouwang.backtests import BacktestFailed, Backtests, BacktestStopped, conduct
 from shouwang.cli import app
+from shouwang.rules_at_start import rules_at_start
 from shouwang.settings import Settings
 from shouwang.stores import open_readings
-from shouwang.wiring import open_database, put_rules_in_force
+from shouwang.wiring import open_database
 from tests.influx_server import InfluxOne, make_buckets
 from tests.servers import wait_until
 from tests.shouwang.small_platform import found_town, running, small_settings, workday
@@ -54,7 +55,7 @@ class Stored:
         self.until = self.clock.now() // MINUTE * MINUTE
         self.since = self.until - 60 * MINUTE
         self.engine = open_database(self.settings)
-        put_rules_in_force(self.engine, self.settings, load_device_types(), self.clock)
+        rules_at_start(self.engine, self.settings.rules, load_device_types(), self.clock.now())
         with self.engine.connect() as connection:
             asked = "SELECT number FROM series WHERE device = 'GAS-1' AND metric = 'gas_lel'"
             self.series = int(connection.exec_driver_sql(asked).scalar_one())
