@@ -1,6 +1,7 @@
 """Numba with types kept: `compiled` is `njit(nogil, cache)` that also works where no cache can be written."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -14,13 +15,14 @@ from numba.extending import intrinsic
 _cg: Any = _cgutils
 _Parameters = ParamSpec("_Parameters")
 _Answer = TypeVar("_Answer")
+_IMPORTED = re.compile(rb"^from \w+\.(\w+) import", re.MULTILINE)
 
 
 def compiled(function: Callable[_Parameters, _Answer]) -> Callable[_Parameters, _Answer]:
     """`function` as machine code, compiled at its first call and kept beside the source or in the user's cache.
 
-    What is kept is used only while no file of the function's package that holds machine code has changed: functions of
-    one such file may call those of another.
+    What is kept is used only while no file of the function's package that holds machine code has changed, nor one that
+    it imports from: functions of one such file may call those of another, and constants become part of the code.
 
     >>> @compiled
     ... def double(x: int) -> int:
@@ -40,12 +42,13 @@ def compiled(function: Callable[_Parameters, _Answer]) -> Callable[_Parameters, 
 
 @cache
 def digest_of(folder: Path) -> str:
-    """One digest of all the folder's modules that hold machine code."""
+    """One digest of the folder's modules that hold machine code, and of those whose constants went into it."""
+    texts = {file.stem: file.read_bytes() for file in folder.glob("*.py")}
+    holding = {name for name, text in texts.items() if b"@compiled" in text}
+    imported = {found.decode() for name in holding for found in _IMPORTED.findall(texts[name])}
     digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.py")):
-        text = file.read_bytes()
-        if b"@compiled" in text:
-            digest.update(text)
+    for name in sorted(holding | imported & texts.keys()):
+        digest.update(texts[name])
     return digest.hexdigest()
 
 
