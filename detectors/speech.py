@@ -133,7 +133,21 @@ def _evidence(emission: Any, plan: Plan) -> Evidence:
         evidence["same_for_s"] = (int(emission["at"]) - int(emission["onset"])) / SECOND
     if emission["reason"] == HELD:
         evidence["held"] = True
-    return evidence
+    return evidence | _basis(plan)
+
+
+def _basis(plan: Plan) -> Evidence:
+    """From which readings a judgement is made, where not from the newest alone and at any hour."""
+    rule, basis = plan.rule, Evidence()
+    if rule.expression:
+        basis["expression"] = rule.expression
+    if rule.mean:
+        basis |= {"mean_s": rule.mean / SECOND, "coverage": rule.coverage}
+    if rule.baseline:
+        basis |= {"baseline_readings": rule.baseline_readings} if plan.base is None else {"baseline": plan.base}
+    if rule.hours:
+        basis |= {"schedule": rule.schedule, "hours": list(rule.hours)}
+    return basis
 
 
 def _judged(name: str, measure: float) -> Evidence:
