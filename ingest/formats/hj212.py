@@ -3,7 +3,9 @@
 Options: `topic` (filters, default `hj212/{gateway}/#`), `fields` (see field_map), `reply_topic` (where an answer goes
 for who asks for one; {device} becomes the MN). The MN is the device's name, a factor's code the metric's. Real-time
 data (CN 2011): `a34004-Rtd` is the metric a34004. Other values, and those of minutes, hours and days (2051, 2061,
-2031), have names that only `fields` brings in: `a34004.zsrtd`, `a34004.avg_minute`, `a34004.max_hour`.
+2031), have names that only `fields` brings in: `a34004.zsrtd`, `a34004.avg_minute`, `a34004.max_hour`. Where it brings
+another real-time value of a factor in (`a21026.zsrtd`, at reference oxygen), the plain one is left out unless `fields`
+has it too: both would be one metric at one moment.
 A value whose flag is not N is refused as `flagged`.
 
 >>> data = b"QN=20260921221320000;ST=22;CN=2011;PW=123456;MN=DUST1;Flag=4;CP=&&DataTime=20260921221320;" \\
@@ -15,7 +17,7 @@ Measured(device='DUST1', values={'a34004': 35.2}, t=1790000000000)
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -56,6 +58,7 @@ class Hj212:
         options = Options(gateway, given)
         self.topics = options.topics("topic", _DEFAULT)
         self._fields = options.fields()
+        self._replaced = _replaced(self._fields.fields)
         self._reply = "".join(options.topics("reply_topic", "", wildcards=False)[:1])
         options.finish()
         self.answers = (TopicPattern.of(self._reply).filter,) if self._reply else ()
@@ -128,7 +131,8 @@ class Hj212:
             name = factor.code if kind == "rtd" and not period else f"{factor.code}.{kind}"
             if period:
                 name = f"{name}_{period}"
-            if (kind == "rtd" and not period) or name in self._fields.fields:
+            plain = kind == "rtd" and not period and factor.code not in self._replaced
+            if plain or name in self._fields.fields:
                 yield name, (float(text) if _NUMBER.fullmatch(text) else text)
 
     def _answer(self, head: Mapping[str, str]) -> Iterator[Answer]:
@@ -139,6 +143,18 @@ class Hj212:
             return
         data = f"QN={qn};ST=91;CN=9014;PW={head.get('PW', '')};MN={mn};Flag=4;CP=&&&&"
         yield Answer(self._reply.replace("{device}", mn), framed(data.encode("latin-1")))
+
+
+def _replaced(fields: Iterable[str]) -> frozenset[str]:
+    """The factors whose real-time value is taken from another of their kinds.
+
+    >>> sorted(_replaced(["a21026.zsrtd", "a21002", "a21002.zsrtd", "a34004.avg_minute"]))
+    ['a21026']
+    """
+    named = set(fields)
+    periods = tuple(f"_{period}" for period in PERIODS.values() if period)
+    codes = {name.rpartition(".")[0] for name in named if "." in name and not name.endswith(periods)}
+    return frozenset(codes - named)
 
 
 def _report_time(read: Packet, times: dict[str, str]) -> str:

@@ -170,7 +170,11 @@ def test_averages_are_read_under_names_of_their_own_when_the_options_ask() -> No
     mapped = _Gateway(fields={"a34004.avg_hour": "pm25_hour", "a34004.zsrtd": "pm25_standard"})
     assert _values(mapped.send(hour)) == [("DUST1", {"pm25_hour": 35}, _T)]
     real_time = framed(_data(f"DataTime={_TIME};a34004-Rtd=35,a34004-ZsRtd=36"))
-    assert _values(mapped.send(real_time)) == [("DUST1", {"a34004": 35, "pm25_standard": 36}, _T)]
+    assert _values(mapped.send(real_time)) == [("DUST1", {"pm25_standard": 36}, _T)], "never two of one metric"
+    both = _Gateway(fields={"a34004": "pm25", "a34004.zsrtd": "pm25_standard"})
+    assert _values(both.send(real_time)) == [("DUST1", {"pm25": 35, "pm25_standard": 36}, _T)]
+    raw_only = framed(_data(f"DataTime={_TIME};a34004-Rtd=35,a34002-Rtd=80"))
+    assert _values(mapped.send(raw_only)) == [("DUST1", {"a34002": 80}, _T)]
 
 
 def test_a_factors_own_sample_time_stands_before_the_reports() -> None:
