@@ -8,6 +8,7 @@ import numpy as np
 
 from core.clock import SHANGHAI, local, moment_of
 from core.journal import START, Offset, Record, RecordKind
+from detectors.baselines import baseline_of
 from detectors.carrying import (
     Columns,
     announced,
@@ -150,9 +151,14 @@ class SafetyDetector:
             yield from self._control(decode_control(record.payload))
 
     def _of_checks(self, emissions: Iterator[Any]) -> Iterator[Detection]:
-        compiled = self._watch.checks.compiled
+        checks = self._watch.checks
         for emission in emissions:
-            yield self._watch.speech.of_check(emission, compiled.plans[compiled.plan[emission["check"]]])
+            place = int(emission["check"])
+            plan = checks.compiled.plans[checks.compiled.plan[place]]
+            said = self._watch.speech.of_check(emission, plan)
+            if plan.rule.baseline:
+                said.evidence["baseline"] = baseline_of(checks, place)
+            yield said
 
     def _pages(self, device: str) -> bool:
         return bool(self._watch.active[self.registry.device_index[device]])

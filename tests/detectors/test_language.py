@@ -11,8 +11,8 @@ from detectors.compile import compile_rules
 from detectors.rule import FromAttribute, Override
 from detectors.rules import RuleSet
 from detectors.words import Severity
-from ingest.words import Quality, Rearm
-from tests.detectors.stage import Device, Row, Stage, registry_of, short
+from ingest.words import Quality, Rearm, RegistryChanged
+from tests.detectors.stage import Device, Row, Stage, moment, registry_of, short
 from tests.detectors.wide import rule
 
 GAS, CABLE, NOISE = "gas.leak", "electrical.cable_temperature", "noise.level"
@@ -184,3 +184,35 @@ def test_a_sensor_that_scatters_more_than_usual_is_noisy() -> None:
     for at in range(400, 440):
         its.read(at, 30 + random.normal(0, 12), "ELE-1", "cable_temp")
     assert said(its)[0][0] == "OPENED"
+
+
+@pytest.mark.parametrize(("attributes", "base"), [({}, 11.0), ({"GAS-1": {"usual": 4}}, 4.0)])
+def test_the_baseline_stands_in_the_evidence(attributes: dict[str, Any], base: float) -> None:
+    its = stage(GAS, attributes, baseline="usual", baseline_readings=2)
+    for at, value in ((0, 10), (1, 12), (2, 40)):
+        its.read(at, value)
+    (found,) = its.found
+    assert found.evidence["baseline"] == base
+    assert found.evidence["measure"] == 40 - base
+
+
+def test_a_lost_snapshot_learns_what_it_finds_and_a_given_baseline_does_not() -> None:
+    """Why the attribute is the better baseline: a cover that stands open is taken for usual."""
+    for attributes, opened in (({}, False), ({"GAS-1": {"usual": 3}}, True)):
+        its = stage(GAS, attributes, baseline="usual", baseline_readings=2)
+        for at in range(3):
+            its.read(at, 45)
+        assert bool(its.found) == opened
+
+
+def test_a_device_that_comes_into_service_anew_learns_anew() -> None:
+    its = stage(GAS, baseline="usual", baseline_readings=2)
+    for at, value in ((0, 10), (1, 12)):
+        its.read(at, value)
+    its.registry = registry_of([device._replace(in_service_at=moment(2)) for device in DEVICES], version=2)
+    its.control(RegistryChanged(2))
+    for at in (3, 4, 5):
+        its.read(at, 60)
+    assert its.found == [], "it was set up anew at 60"
+    its.read(6, 10)
+    assert [d.evidence["baseline"] for d in its.found] == [60.0]
