@@ -31,8 +31,7 @@ def alerts_page(
     before: Before = None,
 ) -> Response:
     """Alerts, the newest first."""
-    columns = [column for column in alert.c if column.name != "evidence"]
-    query = select(*columns).where(alert.c.state == state).order_by(alert.c.id.desc()).limit(LIST)
+    query = select(alert).where(alert.c.state == state).order_by(alert.c.id.desc()).limit(LIST)
     if before is not None:
         query = query.where(alert.c.id < before)
     with reading(services.engine) as connection:

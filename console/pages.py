@@ -12,6 +12,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from alerts.measurements import measurement_of
+from alerts.texts import said
 from console.access import language_of, services_of
 from console.language import LANGUAGES, grouped, named, number, span, text, texts, when
 from detectors.words import Severity
@@ -19,6 +21,12 @@ from detectors.words import Severity
 SEVERITIES = {int(level): level.name.lower() for level in Severity}
 SCRIPT_TEXTS = ("live.", "severity.", "unit.", "hazard.", "map.", "curve.")
 """The families of texts that the scripts need."""
+
+REASONS_TOLD = ("sensor_sick", "not_in_service", "aged_recorded", "over_range", "held", "still_violated")
+"""Reasons of alerts that a person must know of: why nobody was told, or what is odd about what was measured."""
+
+ABOUT_RULES = ("/rules/", "/rule-sheets", "/rule-versions", "/backtests", "/proposals")
+"""Where pages begin that stand under the rules."""
 
 
 def static_folder() -> Path:
@@ -54,6 +62,9 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.globals.update(static=self.static, severities=SEVERITIES, languages=LANGUAGES)
+        self._environment.globals.update(
+            measurement_of=measurement_of, said=said, reasons_told=REASONS_TOLD, about_rules=ABOUT_RULES
+        )
         self._environment.filters.update(when=when, number=number, grouped=grouped)
 
     def static(self, path: str) -> str:

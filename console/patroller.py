@@ -10,6 +10,7 @@ from starlette.responses import Response
 from alerts.facts import gather_facts
 from alerts.lifecycle import Role
 from alerts.links import resolve
+from alerts.measurements import measurement_of
 from alerts.moves import MoveRefused
 from alerts.tables import person, phone_message, station, team
 from console import board, dossier, worklist
@@ -34,7 +35,15 @@ def card(connection: Connection, rules: RuleSet, row: dossier.Row, role: Role) -
     rule = dossier.rule_of(rules, worst) if worst else None
     full = dossier.ticket_by_number(connection, row["number"])
     facts = gather_facts(connection, full or row, worst, "page", rule)
-    return {**row, "facts": facts, "alerts": alerts, "moves": moves_now(full or row, role, FIELD_BUTTONS)}
+    measured = measurement_of(worst, rule.unit if rule else "") if worst else None
+    return {
+        **row,
+        "facts": facts,
+        "worst": worst,
+        "measured": measured,
+        "alerts": alerts,
+        "moves": moves_now(full or row, role, FIELD_BUTTONS),
+    }
 
 
 @router.get("/m")

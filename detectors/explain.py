@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from detectors.rule import Override, Rule, Terms, overridden
+from detectors.rule import FromAttribute, Override, Rule, Terms, overridden
 from detectors.rule_fields import near
 from detectors.rules import RuleSet
 from detectors.words import Severity
@@ -38,6 +38,17 @@ _WHY: Mapping[Why, tuple[str, str]] = {
 
 class UnknownDevice(LookupError):
     """The registry has no such device."""
+
+
+class Place(NamedTuple):
+    """A device as rules see it: its type, site and state, its own attributes and its site's."""
+
+    device: str
+    type: str
+    site: str
+    state: str
+    attributes: Mapping[str, Any]
+    site_attributes: Mapping[str, Any]
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -92,7 +103,8 @@ class Explained(msgspec.Struct, frozen=True):
     """A rule as it holds for one device.
 
     `origins` are by field: "limits.alarm", "recovery", "dwell", "dwell_off", "window", "enabled". `overrides` are those
-    that hold for the device, the more specific later.
+    that hold for the device, the more specific later. `base` is the baseline that an attribute gives; a rule with a
+    baseline but without `base` learns it from the device's first readings in service.
     """
 
     rule: Rule
@@ -100,6 +112,7 @@ class Explained(msgspec.Struct, frozen=True):
     origins: dict[str, Origin]
     overrides: tuple[Override, ...]
     why: Why
+    base: float | None = None
 
     @property
     def in_force(self) -> bool:
@@ -120,30 +133,37 @@ def explain(rules: RuleSet, registry: Registry, device: str, day: date | None = 
     `day` is the local day on which rules must hold; without it their days are not looked at. Raises UnknownDevice with
     the nearest code.
     """
-    place = registry.device_index.get(device)
-    if place is None:
+    index = registry.device_index.get(device)
+    if index is None:
         raise UnknownDevice(f"there is no device {device}{near(device, registry.device_index)}")
-    own = [rule for rule in rules.rules.values() if _is_about(rule, registry.type_code[place])]
+    site = registry.site[index]
+    own, its_site = registry.attributes.get(device, {}), registry.site_attributes.get(site, {})
+    return explain_at(rules, Place(device, registry.type_code[index], site, registry.state[index], own, its_site), day)
+
+
+def explain_at(rules: RuleSet, place: Place, day: date | None = None) -> list[Explained]:
+    """The same for a device that is known without the registry."""
+    own = [rule for rule in rules.rules.values() if _is_about(rule, place.type)]
     named = {rule.id for rule in own}
     own += [rule for rule in rules.rules.values() if rule.kind == "compound" and named & set(rule.members)]
-    return [_explained(rule, registry, place, day) for rule in sorted(own, key=lambda rule: rule.id)]
+    return [_explained(rule, place, day) for rule in sorted(own, key=lambda rule: rule.id)]
 
 
 def _is_about(rule: Rule, device_type: str) -> bool:
     return device_type in rule.device_types and rule.kind not in ("gateway", "flapping")
 
 
-def _explained(rule: Rule, registry: Registry, place: int, day: date | None) -> Explained:
-    code, site = registry.device_codes[place], registry.site[place]
-    attributes = registry.attributes_of(place)
-    overrides = tuple(rule.overrides_on(registry.type_code[place], site, code, attributes))
+def _explained(rule: Rule, place: Place, day: date | None) -> Explained:
+    attributes = {**place.site_attributes, **place.attributes}
+    overrides = tuple(rule.overrides_on(place.type, place.site, place.device, attributes))
     terms = msgspec.structs.replace(rule, overrides=()).terms("", "", "", attributes)
-    origins = _base_origins(rule, terms, registry.attributes.get(code, {}), attributes)
+    origins = _base_origins(rule, terms, place.attributes, attributes)
     terms = msgspec.structs.replace(terms, enabled=True)
     for override in overrides:
         terms = overridden(terms, override, rule.direction, rule.recovery_share)
         origins |= _changed(override)
-    return Explained(rule, terms, origins, overrides, _why(rule, terms, registry.state[place], day))
+    base = FromAttribute(rule.baseline).of(attributes) if rule.baseline else None
+    return Explained(rule, terms, origins, overrides, _why(rule, terms, place.state, day), base)
 
 
 def _base_origins(rule: Rule, terms: Terms, own: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, Origin]:
