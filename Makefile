@@ -31,6 +31,7 @@ $(STAMP): pyproject.toml requirements.lock
 demo: install ## the whole way in one process, with a synthetic town: prints the address to open
 	@$(BIN)/shouwang demo
 
+test: export PYTHONDONTWRITEBYTECODE := # tests start Python very often: what is compiled is kept, whatever is set
 test: install ## all tests but the soak tests
 	@$(BIN)/python -m pytest -q -n 4 --dist worksteal
 

@@ -105,11 +105,12 @@ class Running:
 
     process: subprocess.Popen[bytes]
     console: int
+    client: httpx.Client
 
     def metric(self, name: str) -> float:
         """The value of a metric without labels, 0 while there is no page."""
         try:
-            page = httpx.get(f"http://127.0.0.1:{self.console}/metrics", timeout=5).text
+            page = self.client.get(f"http://127.0.0.1:{self.console}/metrics").text
         except httpx.TransportError:
             return 0.0
         values = [line.split(" ")[1] for line in page.splitlines() if line.startswith(f"{name} ")]
@@ -158,7 +159,8 @@ def running(settings: Settings, store: str = "", **more: str) -> Iterator[Runnin
     with (settings.state / "run.log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "shouwang", "run"], stdout=log, stderr=log, env=environment)
         try:
-            yield Running(process, settings.console.port)
+            with httpx.Client(timeout=5, limits=httpx.Limits(max_keepalive_connections=0)) as client:
+                yield Running(process, settings.console.port, client)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)

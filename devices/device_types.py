@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -105,18 +106,27 @@ def _yaml_files(source: Traversable | Path, problems: list[str]) -> list[Travers
 
 def _read_type(file: Traversable | Path, problems: list[str]) -> DeviceType | None:
     try:
-        content = load_yaml(file.read_text(encoding="utf-8"))
-    except (YAMLError, UnicodeDecodeError) as error:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
         problems.append(f"{file.name}: (file): {' '.join(str(error).split())}")
         return None
+    made, found = _type_in(text)
+    problems.extend(f"{file.name}: {problem}" for problem in found)
+    return made
+
+
+@lru_cache(maxsize=64)
+def _type_in(text: str) -> tuple[DeviceType | None, tuple[str, ...]]:
+    """The type that a file's text tells, or what is wrong with it; the catalogue is read again for each edited rule."""
+    try:
+        content = load_yaml(text)
+    except YAMLError as error:
+        return None, (f"(file): {' '.join(str(error).split())}",)
     if not isinstance(content, dict):
-        problems.append(f"{file.name}: (file): must be a mapping of keys to values")
-        return None
-    found = [f"{file.name}: {key}: {problem}" for key, problem in _problems_of(content)]
-    if found:
-        problems.extend(found)
-        return None
-    return msgspec.convert(content, DeviceType)
+        return None, ("(file): must be a mapping of keys to values",)
+    if found := tuple(f"{key}: {problem}" for key, problem in _problems_of(content)):
+        return None, found
+    return msgspec.convert(content, DeviceType), ()
 
 
 def _problems_of(content: dict[str, Any]) -> Iterator[tuple[str, str]]:

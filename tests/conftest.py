@@ -1,18 +1,22 @@
 """Fixtures that every test may use: a manual clock, a database on both engines, real servers."""
 
+import gc
+import os
 import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import settings
 from sqlalchemy import Engine, insert
 
 from core.clock import ManualClock
 from core.database import metadata, open_engine, writing
+from devices import credentials
 from tests.influx_server import TEST_URL, InfluxOne
-from tests.servers import Mosquitto, Postgres, in_ci
+from tests.servers import Mosquitto, Postgres, files_folder, in_ci
 
 
 @pytest.hookimpl(wrapper=True)
@@ -27,6 +31,33 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 settings.register_profile("ci", derandomize=True, print_blob=True)  # there a red run is the commit's own doing
 if in_ci():
     settings.load_profile("ci")
+
+
+def pytest_configure() -> None:
+    """`tmp_path` too stands where files are quick."""
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(files_folder()))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What imports and collection made stays to the end: the garbage collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[PasswordHasher]:
+    """Passwords are hashed with 8 KiB for 64 MiB, which every sign-in would take; the hasher of real life."""
+    dear = credentials._for_people
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(credentials, "_for_people", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        yield dear
+
+
+@pytest.fixture
+def dear_passwords(cheap_passwords: PasswordHasher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords cost what they cost in real life."""
+    monkeypatch.setattr(credentials, "_for_people", cheap_passwords)
 
 
 def _make_schema(url: str) -> None:

@@ -20,7 +20,7 @@ from ingest.influx_store import InfluxStore
 from ingest.influx_wire import InfluxWire, client_of, release
 from tests.servers import _end as end
 from tests.servers import _spawn as spawn
-from tests.servers import accepts, free_port, program, wait_until
+from tests.servers import accepts, files_folder, free_port, program, wait_until
 
 TEST_URL = "SHOUWANG_TEST_INFLUX_URL"
 _KEPT_DAYS = 60 * 365
@@ -87,7 +87,7 @@ class InfluxOne:
     def start(self) -> None:
         """Start both (again) and wait until they answer."""
         if not self.folder.name:
-            self.folder = Path(tempfile.mkdtemp(prefix="sw-influx-"))
+            self.folder = Path(tempfile.mkdtemp(prefix="sw-influx-", dir=files_folder()))
         names = {"folder": self.folder, "rpc": self._rpc, "behind": self._behind, "port": self.port}
         for name, content in (("influxd.conf", _INFLUXD), ("nginx.conf", _NGINX)):
             text = content.format(**names, largest=self._largest)

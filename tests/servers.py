@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 
 _ADMIN_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"])
+_MEMORY = Path("/dev/shm")
+_ROOM = 3 << 30  # bytes
 _START_S = 30.0
 _STOP_S = 10.0
 
@@ -45,6 +47,16 @@ def program(names: Sequence[str], packages: str, folders: Sequence[Path] = ()) -
     missing(names[0], packages)
 
 
+def files_folder() -> Path:
+    """Where servers and tests keep their files: in memory where that has room, else where temporary files belong.
+
+    Files there outlive a killed process as those on a disk do; only waits for the disk are saved.
+    """
+    if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _ROOM:
+        return _MEMORY
+    return Path(tempfile.gettempdir())
+
+
 def free_port() -> int:
     """A TCP port on 127.0.0.1 that nobody listens on now."""
     with socket.socket() as probe:
@@ -53,12 +65,16 @@ def free_port() -> int:
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = _START_S) -> None:
-    """Poll `condition` every 10 ms; TimeoutError naming `what` when it stays false for `seconds`."""
-    deadline = time.monotonic() + seconds
+    """Poll `condition` after 10 ms, then ever less often down to every 60 ms: asking costs what is asked for.
+
+    TimeoutError naming `what` when it stays false for `seconds`.
+    """
+    deadline, pause = time.monotonic() + seconds, 0.01
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what} did not happen within {seconds:g} s")
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.06)
 
 
 def accepts(port: int) -> bool:
@@ -100,6 +116,7 @@ class Postgres:
         self.folder = Path()
         self.user = "postgres" if os.geteuid() == 0 else None
         self._process: subprocess.Popen[bytes] | None = None
+        self._administering: Engine | None = None
         self._made = 0
 
     @classmethod
@@ -111,7 +128,7 @@ class Postgres:
 
     def start(self) -> None:
         """Make the cluster in a new temporary folder (a socket's path must be short) and wait until it answers."""
-        self.folder = Path(tempfile.mkdtemp(prefix="sw-pg-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="sw-pg-", dir=files_folder()))
         if self.user:
             owner = pwd.getpwnam(self.user)
             os.chown(self.folder, owner.pw_uid, owner.pw_gid)
@@ -127,6 +144,7 @@ class Postgres:
             "synchronous_commit": "off",
             "shared_buffers": "32MB",
             "max_connections": "60",
+            "autovacuum": "off",
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = [f"{self.programs}/postgres", "-D", f"{self.folder}/data", *options]
@@ -141,6 +159,8 @@ class Postgres:
 
     def stop(self) -> None:
         """End the server (open connections are cut) and remove its folder."""
+        if self._administering:
+            self._administering.dispose()
         if self._process:
             _end(self._process, signal.SIGINT)
         if self.folder.name:
@@ -151,10 +171,10 @@ class Postgres:
         return f"postgresql+psycopg://postgres@/{database}?host={self.folder}"
 
     def _administer(self, statement: str) -> None:
-        engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
+        if self._administering is None:
+            self._administering = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
+        with self._administering.connect() as connection:
             connection.execute(text(statement))
-        engine.dispose()
 
     def create(self, template: str = "template1") -> str:
         """Make a database of its own from `template`, to which nobody may be connected; its name."""

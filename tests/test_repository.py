@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from xml.etree import ElementTree
@@ -39,12 +40,14 @@ _FOREIGN = {Path("LICENSE"), Path("tests/test_repository.py")}
 WRITTEN = [path for path in TRACKED if path.suffix in _READ and "vendor" not in path.parts and path not in _FOREIGN]
 
 
+@cache
 def _text(path: Path | str) -> str:
     return (ROOT / path).read_text(encoding="utf-8")
 
 
-def _source(path: Path) -> ast.Module:
-    return ast.parse(_text(path), str(path))
+@cache
+def _nodes(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(_text(path), str(path))))
 
 
 @pytest.mark.parametrize("readme", README_FILES)
@@ -80,21 +83,21 @@ def test_the_examples_of_the_mqtt_contract_are_admitted(contract: str) -> None:
 
 def test_files_and_functions_stay_short() -> None:
     assert [str(path) for path in OURS if len(_text(path).splitlines()) > 400] == []
-    functions = [(path, node) for path in OURS for node in ast.walk(_source(path)) if isinstance(node, _FUNCTION)]
+    functions = [(path, node) for path in OURS for node in _nodes(path) if isinstance(node, _FUNCTION)]
     long = [f"{path}:{node.name}" for path, node in functions if (node.end_lineno or 0) - node.lineno >= 60]
     assert long == []
 
 
 def test_no_name_hides_what_a_class_or_a_file_is_for() -> None:
     vague = ("manager", "handler", "helper", "util", "utils", "data", "info")
-    classes = [node.name for path in SHIPPED for node in ast.walk(_source(path)) if isinstance(node, ast.ClassDef)]
+    classes = [node.name for path in SHIPPED for node in _nodes(path) if isinstance(node, ast.ClassDef)]
     names = [*classes, *(path.stem for path in SHIPPED)]
     assert [name for name in names if name.lower().endswith(vague)] == []
 
 
 def test_only_the_clock_reads_the_time() -> None:
     readers = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
-    calls = [(path, node) for path in SHIPPED for node in ast.walk(_source(path)) if isinstance(node, ast.Call)]
+    calls = [(path, node) for path in SHIPPED for node in _nodes(path) if isinstance(node, ast.Call)]
     assert {str(path) for path, call in calls if ast.unparse(call.func) in readers} <= {"core/clock.py"}
 
 

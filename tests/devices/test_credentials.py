@@ -9,8 +9,11 @@ import pytest
 from devices.credentials import Pbkdf2Hash, hash_generated, hash_password, new_password, verify
 from tests.servers import program
 
+DEAR = "$argon2id$v=19$m=65536,t=3,p=4$"
 
-@pytest.mark.parametrize(("hashed", "form"), [(hash_password, "$argon2id$"), (hash_generated, "$7$101$")])
+
+@pytest.mark.usefixtures("dear_passwords")
+@pytest.mark.parametrize(("hashed", "form"), [(hash_password, DEAR), (hash_generated, "$7$101$")])
 def test_only_the_right_password_fits(hashed: Callable[[str], str], form: str) -> None:
     kept = hashed("右边的门 7")
     assert kept.startswith(form)

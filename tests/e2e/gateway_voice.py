@@ -38,7 +38,7 @@ def voice(port: int, name: str = "voice") -> Iterator[Voice]:
     client.connect("127.0.0.1", port)
     client.loop_start()
     try:
-        wait_until(client.is_connected, "the gateway's connection", 10)
+        wait_until(client.is_connected, "the gateway's connection", 20)
         yield Voice(client)
     finally:
         client.disconnect()

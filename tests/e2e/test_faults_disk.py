@@ -3,8 +3,9 @@
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -16,9 +17,16 @@ GIGABYTE = 2**30
 
 
 @pytest.fixture
-def filler(tmp_path: Path):
+def disk() -> Iterator[Path]:
+    """A folder on a disk; gigabytes are too many for memory, where `tmp_path` may stand."""
+    with TemporaryDirectory(prefix="sw-disk-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def filler(disk: Path):
     """Takes this many bytes of the disk, or gives them back."""
-    file = tmp_path / "filler"
+    file = disk / "filler"
 
     def fill(size: int) -> None:
         if not size:
@@ -32,10 +40,10 @@ def filler(tmp_path: Path):
 
 
 def test_a_full_disk_stops_the_acknowledgements_and_nothing_is_lost(
-    mosquitto, tmp_path: Path, filler: Callable[[int], None], record_property
+    mosquitto, disk: Path, filler: Callable[[int], None], record_property
 ) -> None:
-    broker, state = mosquitto(), tmp_path / "state"
-    margin = min(2 * GIGABYTE, shutil.disk_usage(tmp_path).free // 4)
+    broker, state = mosquitto(), disk / "state"
+    margin = min(2 * GIGABYTE, shutil.disk_usage(disk).free // 4)
     publisher = Publisher(broker.port, *make_town(state))
     reserve = (shutil.disk_usage(state).free - margin) / GIGABYTE
     platform = PlatformProcess(state, broker.port, journal__reserve_gb=reserve)

@@ -116,7 +116,7 @@ def held_by_the_broker(port: int) -> int:
     client.on_message = lambda *arguments: held.append(arguments[2].payload)
     client.connect("127.0.0.1", port)
     client.loop_start()
-    wait_until(client.is_connected, "the session", 10)
+    wait_until(client.is_connected, "the session", 20)
     time.sleep(1)
     client.disconnect()
     client.loop_stop()

@@ -217,12 +217,13 @@ class PlatformProcess:
             **{f"SHOUWANG_{name.upper()}": str(value) for name, value in settings.items()},
         }
         self._log = state / "run.log"
+        self._client = httpx.Client(timeout=5, limits=httpx.Limits(max_keepalive_connections=0))
         self._process: subprocess.Popen[bytes] | None = None
 
     def metric(self, name: str) -> int:
         """The value of a metric, over all its labels; 0 while there is no page."""
         try:
-            page = httpx.get(f"http://127.0.0.1:{self.console}/metrics", timeout=5).text
+            page = self._client.get(f"http://127.0.0.1:{self.console}/metrics").text
         except httpx.TransportError:
             return 0
         lines = (line for line in page.splitlines() if line.startswith((f"{name} ", f"{name}{{")))
@@ -263,6 +264,7 @@ class PlatformProcess:
 
     def end(self) -> None:
         """Make sure that it is gone, however the test ended."""
+        self._client.close()
         if self._process and self._process.poll() is None:
             self._process.kill()
             self._process.wait()

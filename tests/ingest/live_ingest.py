@@ -91,7 +91,7 @@ class Platform:
         return [decode_control(r.payload) for r in records if r.kind is RecordKind.CONTROL]
 
 
-def wait_for(condition, seconds: float = 10.0) -> None:
+def wait_for(condition, seconds: float = 30.0) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "waited in vain"

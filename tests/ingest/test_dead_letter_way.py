@@ -77,8 +77,8 @@ def test_rejects_are_kept_with_the_offset_in_one_transaction(engine: Engine, jou
     clock = ManualClock()
     with at_work(DeadLetterWriter(journal, engine, clock)):
         head = journal_rejects(journal, reject(1), reject(2))
-        wait_until(lambda: len(letters(engine)) == 2, "the letters", 5)
-        wait_until(lambda: (journal.flush(), journal.acknowledged("rejects"))[1] == head, "the acknowledgement", 5)
+        wait_until(lambda: len(letters(engine)) == 2, "the letters", 20)
+        wait_until(lambda: (journal.flush(), journal.acknowledged("rejects"))[1] == head, "the acknowledgement", 20)
     with reading(engine) as connection:
         assert read_applied(connection, "rejects") == head
     assert [letter.topic for letter in letters(engine)] == [reject(1).topic, reject(2).topic]
@@ -90,14 +90,14 @@ def test_what_was_kept_before_a_crash_is_not_kept_twice(engine: Engine, journal:
         keep(connection, [(Offset(0, 2), reject(1)), (Offset(0, 3), reject(2))], head)
     with at_work(DeadLetterWriter(journal, engine, ManualClock())):
         journal_rejects(journal, reject(3))
-        wait_until(lambda: len(letters(engine)) == 3, "the third letter", 5)
+        wait_until(lambda: len(letters(engine)) == 3, "the third letter", 20)
     assert len(letters(engine)) == 3
 
 
 def test_records_without_rejects_are_let_go_too(engine: Engine, journal: SqliteJournal) -> None:
     with at_work(DeadLetterWriter(journal, engine, ManualClock())):
         head = journal_rejects(journal)
-        wait_until(lambda: (journal.flush(), journal.acknowledged("rejects"))[1] == head, "the acknowledgement", 5)
+        wait_until(lambda: (journal.flush(), journal.acknowledged("rejects"))[1] == head, "the acknowledgement", 20)
     assert letters(engine) == []
 
 
@@ -116,7 +116,7 @@ def test_letters_come_back_in_their_order_as_late_as_they_are(engine: Engine, ke
         assert ask_for_replay(connection, reversed(kept), clock.now()) == 3, "what was cut is no message any more"
     clock.advance(SETTLED)
     with at_work(Replays(engine, inbox, clock)):
-        wait_until(lambda: len(inbox) == 3, "the letters", 5)
+        wait_until(lambda: len(inbox) == 3, "the letters", 20)
     arrivals = inbox.take(10, 0)
     assert [arrival.what for arrival in arrivals] == [
         Message(one.topic, one.payload, clock.now(), one.retained, replayed_from=one.received_at)
@@ -132,17 +132,17 @@ def test_a_letter_goes_round_once_and_is_marked_when_it_is_journalled(engine: En
         ask_for_replay(connection, kept[:1], clock.now())
     clock.advance(SETTLED)
     with at_work(replays):
-        wait_until(lambda: len(inbox) == 1, "the letter", 5)
+        wait_until(lambda: len(inbox) == 1, "the letter", 20)
         (arrival,) = inbox.take(10, 0)
         assert letters(engine)[0].replayed_at is None, "in the inbox it can still be lost"
         assert arrival.receipt
         replays.acknowledge([arrival.receipt, Receipt(1, kept[1], 1)])
-        wait_until(lambda: letters(engine)[0].replayed_at is not None, "the mark", 5)
+        wait_until(lambda: letters(engine)[0].replayed_at is not None, "the mark", 20)
         assert [letter.replayed_at for letter in letters(engine)[:2]] == [clock.now(), None]
         with writing(engine) as connection:
             ask_for_replay(connection, kept[1:2], clock.now())
         clock.advance(SETTLED)
-        wait_until(lambda: len(inbox) == 1, "the next letter", 5)
+        wait_until(lambda: len(inbox) == 1, "the next letter", 20)
     assert [arrival.receipt for arrival in inbox.take(10, 0)] == [Receipt(REPLAY, kept[1], 0)]
 
 
@@ -154,7 +154,7 @@ def test_a_replay_that_a_kill_cut_short_is_done_again(engine: Engine, kept: list
     for _ in range(2):  # the first one's inbox dies with its process
         inbox = Inbox()
         with at_work(Replays(engine, inbox, clock)):
-            wait_until(lambda inbox=inbox: len(inbox) == 1, "the letter", 5)
+            wait_until(lambda inbox=inbox: len(inbox) == 1, "the letter", 20)
 
 
 def test_a_letter_waits_until_the_gate_has_followed_an_enrolment(engine: Engine, kept: list[int]) -> None:

@@ -119,7 +119,7 @@ def test_a_changed_registry_is_followed_at_its_control_record(platform, gateway)
     newer.state[0] = "retired"
     platform.registry = newer
     platform.journal.append([Entry(RecordKind.CONTROL, encode(RegistryChanged(2)))], SystemClock().now())
-    wait_for(lambda: "GAS-0001" not in platform.pipeline._gate._admitted["GW-0001"].series, 5)
+    wait_for(lambda: "GAS-0001" not in platform.pipeline._gate._admitted["GW-0001"].series, 20)
     publish(gateway, 1.0)
 
     def reasons() -> list[str]:

@@ -125,7 +125,7 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
 
 
 def until(condition: Callable[[], bool], what: str = "the roll-ups") -> None:
-    wait_until(condition, what, 10)
+    wait_until(condition, what, 20)
 
 
 def test_a_bucket_is_summed_up_when_it_is_over(scene: Scene) -> None:

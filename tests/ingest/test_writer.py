@@ -92,7 +92,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    wait_until(condition, "the writer", 5)
+    wait_until(condition, "the writer", 20)
 
 
 def test_a_full_batch_is_written_at_once(scene: Scene) -> None:

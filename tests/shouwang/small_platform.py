@@ -71,7 +71,7 @@ def running(settings: Settings, clock: Clock, roles: tuple[Role, ...] = ROLES) -
     platform.lifecycle.start()
     try:
         if session := platform.session:
-            wait_until(lambda: session.connected, "the platform's own session", 10)
+            wait_until(lambda: session.connected, "the platform's own session", 20)
         yield platform
     finally:
         platform.lifecycle.stop()
@@ -83,7 +83,7 @@ def gateway(settings: Settings, code: str, password: str) -> Iterator[paho.Clien
     client = _calling(settings, code, password)
     client.loop_start()
     try:
-        wait_until(client.is_connected, "the gateway's connection", 10)
+        wait_until(client.is_connected, "the gateway's connection", 20)
         yield client
     finally:
         client.disconnect()
@@ -142,4 +142,4 @@ def follow_registry(platform: Platform) -> None:
         version = registry_version(connection)
     platform.control(RegistryChanged(version))
     name = "shouwang_registry_version"
-    wait_until(lambda: platform.metrics.registry.get_sample_value(name) == version, "the gate's new registry", 10)
+    wait_until(lambda: platform.metrics.registry.get_sample_value(name) == version, "the gate's new registry", 20)

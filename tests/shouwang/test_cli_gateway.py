@@ -143,7 +143,7 @@ def test_a_new_password_works_at_once_and_a_shut_gateway_is_out_at_once(live: Ex
     with Account(live.plan.gateways.port, "GW-1", password) as gateway:
         assert gateway.admitted
         assert "the broker knows" in run("gateway", "disable", "GW-1", "--why", "x").output
-        wait_until(lambda: gateway.cut, "the end of its connection", 5)
+        wait_until(lambda: gateway.cut, "the end of its connection", 20)
     with Account(live.plan.gateways.port, "GW-1", password) as gateway:
         assert not gateway.admitted
     run("gateway", "enable", "GW-1")

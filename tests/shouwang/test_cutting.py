@@ -55,7 +55,7 @@ def test_what_changed_while_the_platform_was_away_is_brought_at_its_start(broker
     with Account(broker.plan.gateways.port, "GW-A", "pa") as a, Account(broker.plan.gateways.port, "GW-B", "pb") as b:
         standings.read()
         assert standings.step()
-        wait_until(lambda: a.cut, "the end of its connection", 2)
+        wait_until(lambda: a.cut, "the end of its connection", 20)
         assert not b.cut
 
 

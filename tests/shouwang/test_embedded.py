@@ -75,7 +75,7 @@ def test_who_is_shut_out_is_cut_off_and_stays_out(start: Callable[..., Town], no
     with town.gateway() as a, town.gateway("GW-B", "pb") as b:
         assert a.admitted
         town.becomes(*now)
-        wait_until(lambda: a.cut, "the end of its connection", 5)
+        wait_until(lambda: a.cut, "the end of its connection", 20)
         assert not b.cut
     assert not town.admits()
     assert town.admits("GW-B", "pb")
@@ -103,7 +103,7 @@ def test_disabled_at_once_without_a_look_into_the_registry(start: Callable[..., 
     town = start()
     with town.gateway() as a:
         town.part.disable("GW-A")
-        wait_until(lambda: a.cut, "the end of its connection", 5)
+        wait_until(lambda: a.cut, "the end of its connection", 20)
     assert not town.admits()
 
 

@@ -287,7 +287,7 @@ def test_a_tiny_quota_raises_an_alert_for_the_dispatcher_that_ends_by_itself(tmp
         ticket = "SELECT status, team, station, site FROM ticket"
         assert rows(platform, ticket) == [("registered", None, None, None)]
         notice = "SELECT recipient, state FROM notice"
-        wait_until(lambda: rows(platform, notice) == [("D-01", "accepted")], "the message on the phone", 10)
+        wait_until(lambda: rows(platform, notice) == [("D-01", "accepted")], "the message on the phone", 20)
         fill(platform, 2.0)
         until(platform, (QUOTA, "open"), (DROPPED, "open"))
         clock.shift += 6 * MINUTE

@@ -111,19 +111,19 @@ def test_gauges_follow_the_journal_and_the_notices(house: House, at_work: None) 
     enqueue(house.engine, "accepted", now - 2 * DAY, 3)
     house.clock.advance(5 * SECOND)
     counted = {"queued": 1, "accepted": 1}  # of the last day
-    wait_until(lambda: {s: house.gauge("notices", state=s) for s in counted} == counted, "the notices' gauge", 5)
+    wait_until(lambda: {s: house.gauge("notices", state=s) for s in counted} == counted, "the notices' gauge", 20)
 
     def behind(consumer: str, read: int) -> bool:  # housekeeping writes records of its own, after it has measured
         house.clock.advance(SECOND)
         return house.gauge("consumer_lag_records", consumer=consumer) == house.journal.head().n - read
 
-    wait_until(lambda: behind("safety", 3) and behind("store", 0), "the lag behind what was read", 5)
+    wait_until(lambda: behind("safety", 3) and behind("store", 0), "the lag behind what was read", 20)
     assert house.gauge("journal_bytes")
     assert house.gauge("open_alerts") == 0
     with writing(house.engine) as connection:
         connection.execute(delete(notice).where(notice.c.state == "queued"))
     house.clock.advance(5 * SECOND)
-    wait_until(lambda: house.gauge("notices", state="queued") == 0, "the end of the stale gauge", 5)
+    wait_until(lambda: house.gauge("notices", state="queued") == 0, "the end of the stale gauge", 20)
 
 
 def test_what_all_have_read_goes_after_the_span_for_replay(house: House, at_work: None) -> None:
@@ -131,10 +131,10 @@ def test_what_all_have_read_goes_after_the_span_for_replay(house: House, at_work
     for consumer in ("safety", "store"):
         house.journal.acknowledge(consumer, Offset(0, 4))
     house.clock.advance(HOUR - SECOND)
-    wait_until(lambda: house.journal.acknowledged("store").n == 4, "the acknowledgement", 5)
+    wait_until(lambda: house.journal.acknowledged("store").n == 4, "the acknowledgement", 20)
     assert house.journal.tail().n == 0
     house.clock.advance(10 * SECOND)
-    wait_until(lambda: house.journal.tail().n == 4, "the trimmed journal", 5)
+    wait_until(lambda: house.journal.tail().n == 4, "the trimmed journal", 20)
 
 
 def test_readings_go_once_a_day(house: House, at_work: None) -> None:
@@ -148,9 +148,9 @@ def test_readings_go_once_a_day(house: House, at_work: None) -> None:
     keep(now - KEEP - HOUR, 1)
     keep(now - KEEP + HOUR, 2)
     house.clock.advance(DAY)
-    wait_until(lambda: left() == 0, "the end of the old readings", 5)
+    wait_until(lambda: left() == 0, "the end of the old readings", 20)
     keep(now - KEEP, 3)
     keep(house.clock.now(), 4)
-    wait_until(lambda: left() == 2, "the new readings", 5)
+    wait_until(lambda: left() == 2, "the new readings", 20)
     house.clock.advance(DAY)
-    wait_until(lambda: left() == 1, "the next day's clearing", 5)
+    wait_until(lambda: left() == 1, "the next day's clearing", 20)

@@ -83,24 +83,24 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Town, P
 
 
 def until_alert(platform: Platform, state: str = "open") -> None:
-    wait_until(lambda: rows(platform, ALERTS) == [(*LEAK[:2], state)], f"the alert {state}", 10)
+    wait_until(lambda: rows(platform, ALERTS) == [(*LEAK[:2], state)], f"the alert {state}", 20)
 
 
 def one_tick(platform: Platform) -> None:
     """Let detection see a tick that is still to come."""
     watch, until = platform.watch, platform.clock.now() + SECOND
     assert watch
-    wait_until(lambda: watch.reached >= until, "a tick", 10)
+    wait_until(lambda: watch.reached >= until, "a tick", 20)
 
 
 def test_a_reading_goes_the_whole_way_to_a_phone(standing: tuple[Town, Platform]) -> None:
     town, platform = standing
     town.leak()
-    wait_until(lambda: values(platform) == [60.0, 60.0], "the readings in the store", 10)
+    wait_until(lambda: values(platform) == [60.0, 60.0], "the readings in the store", 20)
     until_alert(platform)
     ((number, status, team, station),) = rows(platform, "SELECT number, status, team, station FROM ticket")
     assert (status, team, station) == ("dispatched", "T-G02", "S1")
-    wait_until(lambda: bool(rows(platform, "SELECT 1 FROM phone_message")), "the message on the phone", 10)
+    wait_until(lambda: bool(rows(platform, "SELECT 1 FROM phone_message")), "the message on the phone", 20)
     ((person, message),) = rows(platform, "SELECT person, text FROM phone_message")
     assert person == "G02-01"
     assert "可燃气体" in message
@@ -119,7 +119,7 @@ def test_only_a_gateways_own_password_opens_and_a_new_one_ends_it(standing: tupl
     with writing(platform.engine) as connection:
         town.passwords["GW-2"] = issue_password(connection, "GW-2")
     follow_registry(platform)
-    wait_until(lambda: not opens(town.settings, "GW-2", old), "the end of the old password", 10)
+    wait_until(lambda: not opens(town.settings, "GW-2", old), "the end of the old password", 20)
     assert opens(town.settings, "GW-2", town.passwords["GW-2"])
 
 
@@ -130,7 +130,7 @@ def the_letter(platform: Platform, code: str) -> DeadLetter:
         with reading(platform.engine) as connection:
             return list_dead_letters(connection, code)
 
-    wait_until(lambda: letters() != [], "the dead letter", 10)
+    wait_until(lambda: letters() != [], "the dead letter", 20)
     (letter,) = letters()
     return letter
 
@@ -149,7 +149,7 @@ def test_a_restart_goes_on_where_it_was(town: Town) -> None:
     with running(town.settings, town.clock) as first:
         town.leak()
         until_alert(first)
-        wait_until(lambda: rows(first, "SELECT state FROM notice") == [("accepted",)], "the notice", 10)
+        wait_until(lambda: rows(first, "SELECT state FROM notice") == [("accepted",)], "the notice", 20)
     town.clock.shift += HOUR
     with running(town.settings, town.clock) as second:
         one_tick(second)
@@ -159,7 +159,7 @@ def test_a_restart_goes_on_where_it_was(town: Town) -> None:
         assert len(rows(second, "SELECT 1 FROM phone_message")) == 1
         town.leak(level=2.0)
         until_alert(second, "closed")
-        wait_until(lambda: sorted(values(second)) == [2.0] * 2 + [60.0] * 4, "the readings in the store", 10)
+        wait_until(lambda: sorted(values(second)) == [2.0] * 2 + [60.0] * 4, "the readings in the store", 20)
 
 
 def test_after_a_kill_the_outage_began_at_the_last_tick(town: Town) -> None:
@@ -180,7 +180,7 @@ def measured_while_down(town: Town, platform: Platform) -> None:
     """A reading of the outage's middle is not late: we were away, not the gateway."""
     with gateway(town.settings, "GW-1", town.passwords["GW-1"]) as client:
         measure(client, "GAS-1", 1.0, town.clock.now() - 15 * MINUTE)
-    wait_until(lambda: len(values(platform)) == 3, "the reading of the outage", 10)
+    wait_until(lambda: len(values(platform)) == 3, "the reading of the outage", 20)
     blocks = [Block.from_bytes(record.payload) for record in records(platform) if record.kind is RecordKind.BLOCK]
     (quality,) = [quality for block in blocks for quality in block.quality[block.value == 1.0]]
     assert not int(quality) & Quality.AGED
@@ -200,13 +200,13 @@ def test_damaged_snapshots_are_made_up_from_the_journal(town: Town) -> None:
 def test_a_journal_that_was_moved_away_is_begun_anew_and_nothing_new_is_taken_for_old(town: Town) -> None:
     with running(town.settings, town.clock) as first:
         town.leak(level=2.0)
-        wait_until(lambda: values(first) == [2.0, 2.0], "the readings in the store", 10)
+        wait_until(lambda: values(first) == [2.0, 2.0], "the readings in the store", 20)
     for file in town.settings.state.glob("journal.db*"):
         file.unlink()
     with running(town.settings, town.clock) as second:
         town.leak()
         until_alert(second)
-        wait_until(lambda: sorted(values(second)) == [2.0, 2.0, 60.0, 60.0], "the new readings in the store", 10)
+        wait_until(lambda: sorted(values(second)) == [2.0, 2.0, 60.0, 60.0], "the new readings in the store", 20)
 
 
 def enrol_gas(platform: Platform, code: str) -> None:
@@ -225,7 +225,7 @@ def test_maintenance_pages_nobody(standing: tuple[Town, Platform]) -> None:
     follow_registry(platform)
     one_tick(platform)
     town.leak("GAS-3")
-    wait_until(lambda: len(values(platform, "GAS-3")) == 2, "the readings in the store", 10)
+    wait_until(lambda: len(values(platform, "GAS-3")) == 2, "the readings in the store", 20)
     one_tick(platform)
     assert rows(platform, "SELECT paged, ticket FROM alert WHERE subject_id = 'GAS-3'") == [(0, None)]
 
@@ -241,7 +241,7 @@ def test_it_stops_in_time_while_gateways_publish(town: Town) -> None:
     platform.lifecycle.start()
     assert platform.session
     session = platform.session
-    wait_until(lambda: session.connected, "the platform's own session", 10)
+    wait_until(lambda: session.connected, "the platform's own session", 20)
     ending = threading.Event()
 
     def publish() -> None:
@@ -254,7 +254,7 @@ def test_it_stops_in_time_while_gateways_publish(town: Town) -> None:
     assert platform.web
     with httpx.Client(base_url=f"http://127.0.0.1:{platform.web.port}") as browser:
         assert browser.get("/").status_code in (200, 302, 303, 307)
-        wait_until(lambda: len(records(platform)) > 100, "some records", 10)
+        wait_until(lambda: len(records(platform)) > 100, "some records", 20)
         began = time.monotonic()
         platform.lifecycle.stop()
         assert time.monotonic() - began < 10
@@ -268,8 +268,8 @@ def test_roles_in_two_processes_bring_an_alert_through(town: Town) -> None:
     with running(town.settings, town.clock, first) as taking, running(town.settings, town.clock, second) as acting:
         town.leak()
         until_alert(acting)
-        wait_until(lambda: bool(rows(acting, "SELECT 1 FROM phone_message")), "the message on the phone", 10)
-        wait_until(lambda: values(taking) == [60.0, 60.0], "the readings in the store", 10)
+        wait_until(lambda: bool(rows(acting, "SELECT 1 FROM phone_message")), "the message on the phone", 20)
+        wait_until(lambda: values(taking) == [60.0, 60.0], "the readings in the store", 20)
         assert acting.store is None, "one process owns the store's file"
 
 
@@ -280,8 +280,8 @@ def test_every_role_stands_in_a_process_of_its_own(town: Town) -> None:
         role = {one: processes.enter_context(running(settings, town.clock, (one,))) for one in ROLES}
         town.leak()
         until_alert(role["detect"])
-        wait_until(lambda: bool(rows(role["dispatch"], "SELECT 1 FROM phone_message")), "the message on the phone", 10)
-        wait_until(lambda: values(role["store"]) == [60.0, 60.0], "the readings in the store", 10)
+        wait_until(lambda: bool(rows(role["dispatch"], "SELECT 1 FROM phone_message")), "the message on the phone", 20)
+        wait_until(lambda: values(role["store"]) == [60.0, 60.0], "the readings in the store", 20)
         canary = role["ingest"].canary
         assert canary, "the process that hears the broker sends it"
         wait_until(lambda: (beats := canary.standing()) is not None and not beats.hop, "a beat", 15)
@@ -308,11 +308,11 @@ def test_what_was_refused_comes_in_after_enrolment_at_its_own_time(
     enrol_gas(platform, "GAS-2")
     with writing(platform.engine) as connection:
         assert ask_for_replay(connection, [letter.id], town.clock.now()) == 1
-    wait_until(lambda: values(platform, "GAS-2") == [7.0], "the reading in the store", 10)
+    wait_until(lambda: values(platform, "GAS-2") == [7.0], "the reading in the store", 20)
     blocks = [Block.from_bytes(record.payload) for record in records(platform) if record.kind is RecordKind.BLOCK]
     (at,) = [at for block in blocks for at in block.at[block.value == 7.0]]
     assert at // MILLISECOND == sent_at // MILLISECOND
-    wait_until(lambda: the_letter(platform, "GW-1").replayed_at is not None, "the letter's mark", 10)
+    wait_until(lambda: the_letter(platform, "GW-1").replayed_at is not None, "the letter's mark", 20)
 
 
 def test_a_port_that_is_taken_stops_what_had_started(town: Town) -> None:

@@ -213,6 +213,6 @@ def test_a_record_that_nobody_foresaw_is_left_out_at_the_third_try(post: Post, m
             watch.run(ending)
     worker = Worker("safety", watch.run)
     worker.start()
-    wait_until(lambda: watch.reached == moment(9), "the last record", 10)
+    wait_until(lambda: watch.reached == moment(9), "the last record", 20)
     worker.stop(5)
     assert post.alerts() == [("GAS-1", "gas.leak", 0, "open")]
