@@ -179,7 +179,7 @@ def measured(plan: Any, series: Any, check: Any, memo: Any, window: Any, since: 
     if plan.kind == RATE:
         return rise(window, plan.sign * series.last_value, series.last_at, plan.window)
     if plan.kind == NOISE:
-        return scatter(plan, memo, series.last_value, check.level == 0, enter)
+        return scatter(plan, memo, series.last_value, check.level == 0 and check.running == 0, enter)
     measure = of_value(plan, series, memo, window, since, enter)
     if plan.count > 0 and not np.isnan(measure):
         return repeated(window, measure, series.last_at, plan.window, plan.count, enter)

@@ -111,7 +111,7 @@ class Episode:
         if rule.kind == "rate":
             return self.memory.rise(signed, newest.at), newest.at
         if rule.kind == "noise":
-            return self.memory.scatter(newest.value, self.level == 0, enter), newest.at
+            return self.memory.scatter(newest.value, self.level == 0 and not self.since, enter), newest.at
         measure = self._of_value(newest, in_service_at, enter)
         if rule.count and not math.isnan(measure):
             measure = self.memory.repeated(measure, newest.at, enter)
