@@ -119,7 +119,8 @@ def _head(device: str, kind: str, site: str, rules: RuleSet, language: str) -> N
 def _table(found: Sequence[Explained], language: str) -> Table:
     table = Table(*(head[language == "en"] for head in _HEADS), show_lines=True)
     for each in found:
-        cells = (_name(each, language), *_limits(each, language), _recovery(each), _dwell(each), each.status(language))
+        spans, status = _dwell(each, language), each.status(language)
+        cells = (_name(each, language), *_limits(each, language), _recovery(each), spans, status)
         table.add_row(*(Text(cell) for cell in cells), style="" if each.in_force else "dim")
     return table
 
@@ -154,11 +155,23 @@ def _recovery(each: Explained) -> str:
     return f"{each.terms.recovery:g}" if limits and each.terms.recovery != lowest(limits, each.rule.direction) else ""
 
 
-def _dwell(each: Explained) -> str:
+def _dwell(each: Explained, language: str) -> str:
     terms = each.terms
     spans = ((terms.dwell, ""), (terms.dwell_off, "off "), (terms.window, "in "), (each.rule.mean, "mean "))
     parts = [f"{what}{_span(span)}" for span, what in spans if span]
-    return "\n".join([*parts, " ".join(each.rule.hours)]).strip()
+    return "\n".join([*parts, " ".join(each.rule.hours), _baseline(each, language)]).strip()
+
+
+def _baseline(each: Explained, language: str) -> str:
+    """From what a distance is judged, and whether that is given or learnt."""
+    rule = each.rule
+    if not rule.baseline:
+        return ""
+    if each.base is not None:
+        words = ("基准 {} {}（属性 {}）", "from {} {} (attribute {})")[language == "en"]
+        return words.format(f"{each.base:g}", rule.unit, rule.baseline)
+    words = ("基准取投用后前 {} 次读数（无属性 {}）", "from the first {} readings in service (no {})")[language == "en"]
+    return words.format(rule.baseline_readings, rule.baseline)
 
 
 def _span(span: int) -> str:
