@@ -102,3 +102,12 @@ def test_it_tells_the_terms_that_are_judged_by(own: RuleSet) -> None:
         assert each.terms.limits == judged.limits
         assert (each.terms.recovery, each.terms.dwell) == (judged.recovery, judged.dwell)
         assert set(each.origins) >= {f"limits.{severity.name.lower()}" for severity in judged.limits}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "base"), [({}, None), ({"tilt_baseline": 3}, 3.0), ({"tilt_baseline": "3"}, None)]
+)
+def test_a_baseline_is_given_or_else_learnt(attributes: dict[str, object], base: float | None) -> None:
+    registry = registry_of([Device("MHC-1", "manhole", attributes=attributes)])
+    (tilt,) = (each for each in explain(PACKS, registry, "MHC-1") if each.rule.id == "manhole.tilt")
+    assert tilt.base == base
