@@ -1,5 +1,6 @@
 """Rules × registry → arrays: plans, and the checks of every series in CSR form."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +15,6 @@ from detectors.groups import RETIRED, Plan, Town, planned
 from detectors.measures import FROZEN, LEVELS, NOISE, PARTS, RATE, THRESHOLD, WEEK
 from detectors.rules import RuleSet
 from detectors.schedule import week_of
-from detectors.words import Severity
 from devices.registry import Registry
 from ingest.words import Quality
 
@@ -104,13 +104,14 @@ def _profiles(
     plan_of: npt.NDArray[np.int32],
     feeding: npt.NDArray[np.int32],
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint16]]:
-    """One profile for each set of plans that some series has; the last row, for those beyond 65,535, is never calm.
+    """One profile for each set of plans that makes one; the last row, for those beyond 65,535, is never calm.
 
     The series `feeding` derived ones are like those without that have other plans.
     """
     mark = np.random.default_rng(0).integers(0, 2**63, len(plans) + 2, np.uint64)
     marks = np.zeros(len(start) - 1, np.uint64)
-    np.add.at(marks, owner, mark[plan_of])
+    place = np.arange(len(owner)) - start[owner]
+    np.add.at(marks, owner, mark[_alike(plans)[plan_of]] * (2 * place + 1).astype(np.uint64))
     marks[feeding] += mark[-1]
     _, first, profile = np.unique(marks, return_index=True, return_inverse=True)
     first = first[: 2**16 - 1]
@@ -122,6 +123,26 @@ def _profiles(
         its = plan_of[start[series] : start[series + 1]]
         _describe(profiles[row], plans[its], its, bool(fed[series]))
     return profiles, np.minimum(profile, len(first)).astype(np.uint16)
+
+
+def _alike(plans: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    """A number for each plan, the same for those that make no difference to a profile."""
+    keen = _windowed(plans) | (plans["learn"] > 0) | (plans["kind"] == NOISE)
+    its_own = np.isin(plans["kind"], (RATE, NOISE)) & (plans["mask"] == 0) & (plans["hours"] < 0)
+    frozen = plans["kind"] == FROZEN
+    parts = (
+        plans["kind"],
+        plans["sign"],
+        np.where(keen, 0.0, plans["limit"][:, 0]),
+        np.where(frozen, plans["rest"], 0.0),
+        np.where(frozen, plans["least"], 0),
+        _windowed(plans),
+        _remembering(plans),
+        np.where(its_own, np.arange(len(plans)), -1),
+    )
+    rows = np.column_stack([keen, *parts]).astype(np.float64)
+    _, number = np.unique(rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel(), return_inverse=True)
+    return np.asarray(number)
 
 
 def _describe(profile: Any, plans: npt.NDArray[Any], numbers: npt.NDArray[np.int32], feeds: bool) -> None:
@@ -148,25 +169,36 @@ def _describe(profile: Any, plans: npt.NDArray[Any], numbers: npt.NDArray[np.int
 
 def _columns(plans: list[Plan]) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
     """PLAN over plans, and the distinct weeks to which their `hours` point (at least one row)."""
-    columns = np.zeros(len(plans), PLAN)
     weeks: dict[tuple[str, ...], int] = {}
-    for row, plan in zip(columns, plans, strict=True):
+    rows = []
+    for plan in plans:
         rule, rest = plan.rule, plan.metric.rest
-        row["limit"], row["floor"] = levels(plan)
-        row["sign"] = 1.0 if rule.direction == "above" else -1.0
-        row["ignore"] = np.nan if rule.ignore is None else rule.ignore
-        row["rest"] = np.nan if rest is None else rest
-        row["dwell"], row["dwell_off"] = plan.terms.dwell, plan.terms.dwell_off
-        row["window"], row["least"] = window_of(plan), plan.metric.frozen_count
-        row["kind"], row["over"] = KINDS[rule.kind], rule.over_range or 0
-        row["life"] = rule.life_safety_from or LEVELS
-        row["latch"], row["anomaly"] = rule.latch, rule.anomaly
-        row["base"] = np.nan if plan.base is None else plan.base
-        row["learn"] = max(rule.baseline_readings, 1) if rule.baseline else 0
-        row["needed"], row["count"] = parts_needed(plan), min(rule.count, PARTS)
-        row["resolution"] = 10.0**-plan.metric.decimals
-        row["mask"] = mask_of(rule.not_when)
-        row["hours"] = weeks.setdefault(rule.hours, len(weeks)) if rule.hours else -1
+        limit, floor = _levels(plan)
+        row = {
+            "limit": limit,
+            "floor": floor,
+            "sign": 1.0 if rule.direction == "above" else -1.0,
+            "ignore": np.nan if rule.ignore is None else rule.ignore,
+            "rest": np.nan if rest is None else rest,
+            "dwell": plan.terms.dwell,
+            "dwell_off": plan.terms.dwell_off,
+            "window": window_of(plan),
+            "base": np.nan if plan.base is None else plan.base,
+            "resolution": 10.0**-plan.metric.decimals,
+            "least": plan.metric.frozen_count,
+            "learn": max(rule.baseline_readings, 1) if rule.baseline else 0,
+            "needed": parts_needed(plan),
+            "count": min(rule.count, PARTS),
+            "hours": weeks.setdefault(rule.hours, len(weeks)) if rule.hours else -1,
+            "mask": mask_of(rule.not_when),
+            "kind": KINDS[rule.kind],
+            "over": rule.over_range or 0,
+            "life": rule.life_safety_from or LEVELS,
+            "latch": rule.latch,
+            "anomaly": rule.anomaly,
+        }
+        rows.append(tuple(map(row.__getitem__, PLAN.names or ())))
+    columns = np.array(rows, PLAN)
     hours = np.ones((max(len(weeks), 1), WEEK), np.uint8)
     for spans, number in weeks.items():
         hours[number] = week_of(spans)
@@ -201,19 +233,21 @@ def levels(plan: Plan) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]
     reached, a lower one only by less, one of a rule with `beyond` only by more: these are moved by the least possible
     step.
     """
-    limit, floor = np.full(LEVELS, np.nan), np.full(LEVELS, np.nan)
+    limit, floor = _levels(plan)
+    return np.array(limit), np.array(floor)
+
+
+def _levels(plan: Plan) -> tuple[tuple[float, ...], tuple[float, ...]]:
     above = plan.rule.direction == "above" or plan.rule.kind != "threshold"
-    sign = 1.0 if above else -1.0
-    terms = plan.terms
-    first = min(sign * value for value in terms.limits.values())
-    band = max(first - sign * terms.recovery, 0.0)
-    for severity in Severity:
-        if severity in terms.limits:
-            limit[severity] = _reached(sign * terms.limits[severity], above and not plan.rule.beyond)
-            floor[severity] = _reached(sign * terms.limits[severity] - band, above)
-    limit[0], floor[0] = np.nanmin(limit), np.nanmin(floor)
-    return limit, floor
+    sign, terms = 1.0 if above else -1.0, plan.terms
+    band = max(min(sign * value for value in terms.limits.values()) - sign * terms.recovery, 0.0)
+    limit, floor = [math.nan] * LEVELS, [math.nan] * LEVELS
+    for severity, value in terms.limits.items():
+        limit[severity] = _reached(sign * value, above and not plan.rule.beyond)
+        floor[severity] = _reached(sign * value - band, above)
+    limit[0], floor[0] = (min(level[severity] for severity in terms.limits) for level in (limit, floor))
+    return tuple(limit), tuple(floor)
 
 
 def _reached(value: float, above: bool) -> float:
-    return value if above else float(np.nextafter(value, np.inf))
+    return value if above else math.nextafter(value, math.inf)

@@ -1,8 +1,7 @@
 """Which series follow which plan: a rule's terms, the same for all devices that nothing tells apart."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from devices.device_types import Metric
 from devices.registry import Registry
 
 RETIRED = "retired"
+_NONE: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,6 @@ class Town:
     registry: Registry
     types: list[str]
     type_of: npt.NDArray[np.int32]
-    _having: dict[str, set[int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, registry: Registry) -> "Town":
@@ -51,27 +50,6 @@ class Town:
         code = self.registry.metrics.index(metric)
         its = (self.registry.metric == code) & (self.type_of == self.types.index(device_type))
         return np.flatnonzero(its).astype(np.int32)
-
-    @cached_property
-    def _at(self) -> dict[str, list[int]]:
-        """The devices of each site."""
-        found: dict[str, list[int]] = {}
-        for index, site in enumerate(self.registry.site):
-            found.setdefault(site, []).append(index)
-        return found
-
-    def at(self, sites: Iterable[str]) -> set[int]:
-        """The devices at these sites."""
-        return {index for site in sites for index in self._at.get(site, ())}
-
-    def having(self, attribute: str) -> set[int]:
-        """The devices that have an attribute, or whose site has it."""
-        if attribute not in self._having:
-            registry = self.registry
-            own = {registry.device_index[code] for code, known in registry.attributes.items() if attribute in known}
-            places = [site for site, known in registry.site_attributes.items() if attribute in known]
-            self._having[attribute] = own | self.at(places)
-        return self._having[attribute]
 
 
 def planned(rule: Rule, town: Town, derived: Derived) -> Iterator[tuple[Plan, npt.NDArray[np.int32]]]:
@@ -98,24 +76,59 @@ def _plans(
     """The plans of series of one device type, each with the places of those that follow it."""
     if metric is None or not len(members):
         return
-    devices = town.registry.device[members]
-    apart = _told_apart(rule, town)
-    alone = np.isin(devices, np.fromiter(apart, np.int64, len(apart))) if apart else np.zeros(len(members), np.bool_)
-    common, shared = rule.terms(device_type, "", ""), np.flatnonzero(~alone)
-    if common.enabled and len(shared):
-        yield Plan(rule, common, metric), shared
+    registry, common = town.registry, rule.terms(device_type, "", "")
+    differences = Differences.of(rule, registry)
+    shared: list[int] = []
     groups: dict[tuple[Any, ...], tuple[Plan, list[int]]] = {}
-    known: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-    for place in np.flatnonzero(alone).tolist():
-        key = _differing(rule, town.registry, int(devices[place]))
+    known: dict[tuple[str, ...], tuple[Any, ...]] = {}
+    for place, device in enumerate(registry.device[members].tolist() if differences.possible else ()):
+        key = differences.key(device)
+        if key is None:
+            shared.append(place)
+            continue
         if key not in known:
-            plan = _plan(rule, town.registry, device_type, metric, int(devices[place]))
+            plan = _plan(rule, registry, device_type, metric, device)
             known[key] = _content(plan)
             groups.setdefault(known[key], (plan, []))
         groups[known[key]][1].append(place)
+    together = np.array(shared, np.intp) if differences.possible else np.arange(len(members))
+    if common.enabled and len(together):
+        yield Plan(rule, common, metric), together
     for plan, places in groups.values():
         if plan.terms.enabled:
             yield plan, np.array(places, np.intp)
+
+
+@dataclass(frozen=True)
+class Differences:
+    """By what a rule may differ from device to device: overrides of devices and sites, and attributes."""
+
+    registry: Registry
+    devices: frozenset[str]
+    sites: frozenset[str]
+    attributes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, rule: Rule, registry: Registry) -> "Differences":
+        """Those of a rule."""
+        devices = frozenset(override.device for override in rule.overrides if override.device is not None)
+        sites = frozenset(override.site for override in rule.overrides if override.site is not None)
+        return cls(registry, devices, sites, attributes_of_interest(rule))
+
+    @property
+    def possible(self) -> bool:
+        """Whether there are any."""
+        return bool(self.devices or self.sites or self.attributes)
+
+    def key(self, device: int) -> tuple[str, ...] | None:
+        """All of a device that the rule's terms depend on; None when nothing tells it from its type."""
+        registry = self.registry
+        code, site = registry.device_codes[device], registry.site[device]
+        named = code if code in self.devices else "", site if site in self.sites else ""
+        own, its = registry.attributes.get(code, _NONE), registry.site_attributes.get(site, _NONE)
+        values = [repr(own[name] if name in own else its.get(name)) for name in self.attributes]
+        apart = any(named) or any(name in own or name in its for name in self.attributes)
+        return (*named, *values) if apart else None
 
 
 def attributes_of_interest(rule: Rule) -> tuple[str, ...]:
@@ -123,27 +136,6 @@ def attributes_of_interest(rule: Rule) -> tuple[str, ...]:
     own = {limit.attribute for limit in rule.limits_from.values()}
     by_override = {name for override in rule.overrides for name in override.attribute or ()}
     return tuple(sorted(own | by_override | ({rule.baseline} if rule.baseline else set())))
-
-
-def _told_apart(rule: Rule, town: Town) -> set[int]:
-    """The devices for which the rule may differ from what holds for all of their type."""
-    registry = town.registry
-    named = {registry.device_index[o.device] for o in rule.overrides if o.device in registry.device_index}
-    found = named | town.at(o.site for o in rule.overrides if o.site is not None)
-    return found.union(*(town.having(name) for name in attributes_of_interest(rule)))
-
-
-def _differing(rule: Rule, registry: Registry, device: int) -> tuple[Any, ...]:
-    """All of a device that the rule's terms depend on."""
-    code, site = registry.device_codes[device], registry.site[device]
-    scopes: Sequence[tuple[str, str]] = [override.scope for override in rule.overrides]
-    names = attributes_of_interest(rule)
-    attributes = registry.attributes_of(device) if names else {}
-    return (
-        code if ("device", code) in scopes else "",
-        site if ("site", site) in scopes else "",
-        *(str(attributes.get(name)) for name in names),
-    )
 
 
 def _plan(rule: Rule, registry: Registry, device_type: str, metric: Metric, device: int) -> Plan:
