@@ -79,8 +79,8 @@ class Events:
         says = judged.level > 0
         if episode is None:
             episode = self.episodes[key] = EventEpisode(event.at, event.received_at, active=False)
-        elif event.at < episode.at or (event.at == episode.at and says == episode.active):
-            return
+        elif event.at < episode.at <= event.received_at or (event.at == episode.at and says == episode.active):
+            return  # what a clock that was ahead said is no reason to be deaf until then
         begins = says and not episode.active
         episode.at, episode.received_at, episode.active = event.at, event.received_at, says
         if begins:

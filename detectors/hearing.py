@@ -55,7 +55,7 @@ class Devices:
         new session.
         """
         online = event.attributes.get("online")
-        if not isinstance(online, bool) or event.at < self.status_at[index]:
+        if not isinstance(online, bool) or event.at < self.status_at[index] <= event.received_at:
             return
         was_offline, known = self.offline_at[index] != NEVER, self.status_at[index] != NEVER
         self.status_at[index] = event.at
