@@ -216,3 +216,34 @@ def test_a_device_that_comes_into_service_anew_learns_anew() -> None:
     assert its.found == [], "it was set up anew at 60"
     its.read(6, 10)
     assert [d.evidence["baseline"] for d in its.found] == [60.0]
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"kind": "rate", "window": 50 * SECOND, "limits": {Severity.WARNING: 12.0, Severity.ALARM: 20.0}},
+        {
+            "kind": "rate",
+            "window": 19 * SECOND,
+            "limits": {Severity.WARNING: 9.0},
+            "direction": "below",
+            "recovery": 4.0,
+        },
+        {"kind": "noise", "limits": {Severity.WARNING: 2.0}, "recovery": 1.5},
+    ],
+)
+def test_a_rule_judged_the_short_way_says_the_same_as_in_full(own: dict[str, Any]) -> None:
+    """What minds a flag that no reading has is judged in full."""
+    random = np.random.default_rng(3)
+    short_way, in_full = stage(CABLE, **own), stage(CABLE, not_when=("clock_off",), **own)
+    now, value = 0, 50.0
+    for step in range(1_500):
+        now += int(random.choice([1, 1, 2, 7, 40]))
+        value += random.normal(0, 1 if step % 400 < 330 else 8)
+        for its in (short_way, in_full):
+            its.read(now, value, "ELE-1", "cable_temp")
+            its.tick(now)
+    assert said(short_way) == said(in_full)
+    assert len(said(short_way)) > 4
+    for name, kept in short_way.detector.snapshot()[1].items():
+        np.testing.assert_array_equal(kept, in_full.detector.snapshot()[1][name], name)
