@@ -315,3 +315,14 @@ def test_whatever_is_written_is_read_or_refused_in_words(data: st.DataObject) ->
     except RuleErrors as wrong:
         errors = wrong.errors
     assert all(re.match(r"console:\d+:\d+: ", error) for error in errors)
+
+
+def test_all_of_frozen_leaves_out_types_whose_value_may_stand_still(tmp_path: Path) -> None:
+    """Two types share a metric; only one of them says from when it is frozen."""
+    still = DeviceType("still", "静", "Still", 60, {"gas_lel": Metric("gas_lel", "%LEL", "燃气", "Gas", 0, 100)})
+    (tmp_path / "own.yaml").write_text(pack("kind: frozen\nmetric: all\nseverity: warning"), "utf-8")
+    rules = load_packs([tmp_path], {**TYPES, "still": still}).rules
+    for code in ("a.rule.gas_lel", "device.frozen.gas_lel"):
+        assert "gas" in rules[code].device_types
+        assert "still" not in rules[code].device_types
+    assert "still" in rules["device.out_of_range.gas_lel"].device_types
