@@ -81,8 +81,8 @@ class _Cost:
         threading.Thread(target=self._look, args=(process,), daemon=True).start()
 
     def _look(self, process: BaseProcess) -> None:
-        while most := _most_mb(process.pid or 0):
-            self._most = most
+        while Path(f"/proc/{process.pid}").exists():
+            self._most = max(self._most, _most_mb(process.pid or 0))
             time.sleep(0.2)
 
     def told(self) -> dict[str, float]:

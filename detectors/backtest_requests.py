@@ -4,22 +4,26 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, literal, select, update
 
 from core.clock import DAY, SECOND
 from detectors.backtest_result import Result
 from detectors.tables import backtest
 
+PLATFORM = "platform"
+"""Who asks for the backtests of proposals."""
 LONGEST = 400 * DAY
 """The longest span of a backtest, µs."""
 LARGEST = 1_000_000
 """The most characters of a rule pack."""
+MOST_WAITING = 5
+"""So many of one person may wait."""
 INTERRUPTED = "interrupted by a restart"
 """The error of a backtest that was begun and is to be run again: a second time it fails for good."""
 
 
 class RequestRefused(ValueError):
-    """What was asked for makes no backtest; `reason` is empty_span, span_too_long, future or too_large."""
+    """What was asked for makes no backtest; `reason` is empty_span, span_too_long, too_large or too_many."""
 
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
@@ -47,20 +51,25 @@ class Requested:
     @property
     def over(self) -> bool:
         """Whether nothing more will come of it."""
-        return self.state in ("done", "failed")
+        return self.state in ("done", "failed", "cancelled")
 
 
 _COLUMNS = [backtest.c[name] for name in Requested.__dataclass_fields__ if name != "result"]
+_LISTED = [literal("").label("text") if column.name == "text" else column for column in _COLUMNS]
 
 
 def request(connection: Connection, text: str, since: int, until: int, sites: list[str], by: str, now: int) -> int:
     """Ask for a backtest of a rule pack over [since, until), which goes out to whole seconds; its id.
 
-    `sites` are codes, none for the whole town. Raises RequestRefused.
+    `sites` are codes, none for the whole town. Of all but the platform at most MOST_WAITING may wait. Raises
+    RequestRefused.
     """
     since, until = since // SECOND * SECOND, -(-until // SECOND) * SECOND
     until = min(until, now // SECOND * SECOND)  # what was not received yet can't be judged
     refuse(text, since, until)
+    mine = select(func.count()).where(backtest.c.state == "waiting", backtest.c.asked_by == by)
+    if by != PLATFORM and connection.execute(mine).scalar_one() >= MOST_WAITING:
+        raise RequestRefused("too_many", f"{MOST_WAITING} backtests of {by} wait already: let them end or cancel one")
     row = {"asked_at": now, "asked_by": by, "text": text, "since": since, "until": until, "sites": sorted(set(sites))}
     asked = connection.execute(insert(backtest).values(**row, state="waiting").returning(backtest.c.id))
     return int(asked.scalar_one())
@@ -93,11 +102,28 @@ def result_of(connection: Connection, number: int) -> Result | None:
 
 
 def list_requests(connection: Connection, limit: int, before: int | None = None) -> list[Requested]:
-    """The newest backtests first, without their results."""
-    asked = select(*_COLUMNS).order_by(backtest.c.id.desc()).limit(limit)
+    """The newest backtests first, without their packs and results."""
+    asked = select(*_LISTED).order_by(backtest.c.id.desc()).limit(limit)
     if before is not None:
         asked = asked.where(backtest.c.id < before)
     return [_of(row) for row in connection.execute(asked)]
+
+
+def waits(connection: Connection) -> bool:
+    """Whether any backtest waits."""
+    return connection.execute(select(backtest.c.id).where(backtest.c.state == "waiting").limit(1)).first() is not None
+
+
+def cancel(connection: Connection, number: int, by: str, now: int) -> bool:
+    """End a backtest that waits or runs, `error` says who did; False when there is none that could be."""
+    going = (backtest.c.id == number) & backtest.c.state.in_(("waiting", "running"))
+    ended = {"state": "cancelled", "ended_at": now, "error": by}
+    return connection.execute(update(backtest).where(going).values(**ended)).rowcount > 0
+
+
+def runs(connection: Connection, number: int) -> bool:
+    """Whether a backtest is still wanted by those who asked for it."""
+    return connection.execute(select(backtest.c.state).where(backtest.c.id == number)).scalar() == "running"
 
 
 def claim(connection: Connection, owner: str, now: int) -> Requested | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -79,8 +80,11 @@ def fields_of_override(override: Override) -> dict[str, str]:
     return dict(_flat(override, {"device_type", "attribute", "site", "device", "source"}))
 
 
+_fields = lru_cache(maxsize=None)(msgspec.structs.fields)
+
+
 def _flat(struct: msgspec.Struct, left_out: set[str]) -> Iterator[tuple[str, str]]:
-    for field in msgspec.structs.fields(type(struct)):
+    for field in _fields(type(struct)):
         value = getattr(struct, field.name)
         if field.name in left_out or value is None or value in ("", (), {}):
             continue
@@ -153,12 +157,12 @@ def loosened_fields(before: Rule, after: Rule | None) -> list[str]:
     if before.over_range is not None and (after.over_range is None or after.over_range < before.over_range):
         fields.append("over_range")
     fields += [name for name in ("beyond", "anomaly") if getattr(after, name) and not getattr(before, name)]
-    if before.latch and not after.latch:
+    if before.latch != after.latch:  # without it an episode ends by itself; with it what comes again is not told again
         fields.append("latch")
     if before.limits_from != after.limits_from or before.table != after.table:
         fields.append("limits_from" if before.limits_from != after.limits_from else "table")
     fields += _validity(before, after)
-    return fields + [field for scope in _scopes(before, after) for field in _looser_terms(before, after, scope)]
+    return fields + list(_looser_terms(before, after))
 
 
 def _validity(before: Rule, after: Rule) -> Iterator[str]:
@@ -168,22 +172,31 @@ def _validity(before: Rule, after: Rule) -> Iterator[str]:
         yield "effective_to"
 
 
-def _scopes(before: Rule, after: Rule) -> list[tuple[str, str] | None]:
-    return [None, *dict.fromkeys(override.scope for rule in (before, after) for override in rule.overrides)]
-
-
-def _looser_terms(before: Rule, after: Rule, scope: tuple[str, str] | None) -> Iterator[str]:
-    where = "" if scope is None else "overrides[{}={}].".format(*scope)
+def _looser_terms(before: Rule, after: Rule) -> Iterator[str]:
+    """The fields that are looser everywhere, then those where exactly the overrides of one scope hold."""
     spared = {f"limits.{level.name.lower()}" for level in Severity if not before.is_life_safety(level)}
-    for field in loosening.loosened(before, _terms(before, scope), _terms(after, scope)):
-        if field not in spared:
-            yield f"{where}{field}"
+    old, new = _own(before), _own(after)
+    yield from (field for field in loosening.loosened(before, old, new) if field not in spared)
+    ours, theirs = _by_scope(before), _by_scope(after)
+    for scope in dict.fromkeys((*ours, *theirs)):
+        pair = _terms(before, old, ours.get(scope, [])), _terms(after, new, theirs.get(scope, []))
+        for field in loosening.loosened(before, *pair):
+            if field not in spared:
+                yield "overrides[{}={}].{}".format(*scope, field)
 
 
-def _terms(rule: Rule, scope: tuple[str, str] | None) -> Terms:
-    """The rule's terms where exactly the override of this scope holds."""
-    terms = Terms(rule.limits, rule.recovery, rule.dwell, rule.window, dwell_off=rule.dwell_off)
+def _own(rule: Rule) -> Terms:
+    return Terms(rule.limits, rule.recovery, rule.dwell, rule.window, dwell_off=rule.dwell_off)
+
+
+def _by_scope(rule: Rule) -> dict[tuple[str, str], list[Override]]:
+    found: dict[tuple[str, str], list[Override]] = {}
     for override in rule.overrides:
-        if override.scope == scope:
-            terms = overridden(terms, override, rule.direction, rule.recovery_share)
+        found.setdefault(override.scope, []).append(override)
+    return found
+
+
+def _terms(rule: Rule, terms: Terms, overrides: list[Override]) -> Terms:
+    for override in overrides:
+        terms = overridden(terms, override, rule.direction, rule.recovery_share)
     return terms

@@ -32,6 +32,8 @@ FILES = "platform"
 """The author of what changed in packs and files, of which nobody told the platform."""
 FIELDS = ("limits", "recovery", "dwell", "dwell_off", "window", "enabled")
 """What an override may change."""
+LARGEST = 100_000
+"""The most characters of a sheet: it is read again while others wait. Limits of many devices are for attributes."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _EDITORS = 0x5357_5255  # any number that no other advisory lock of this database uses
 
@@ -44,8 +46,8 @@ class EditRefused(ValueError):
     """An edit that was not made; nothing was written.
 
     `why` is "no_author", "no_reason", "bad_name", "bad_scope", "bad_field", "no_rule", "nothing_set", "no_override",
-    "no_sheet", "changed" (others edited the same since; `details` are their changes) or "loosens" (a life-safety rule
-    would announce less or later, and that was not confirmed; `details` are its fields).
+    "no_sheet", "too_large", "changed" (others edited the same since; `details` are their changes) or "loosens" (a
+    life-safety rule would announce less or later, and that was not confirmed; `details` are its fields).
     """
 
     def __init__(self, why: str, details: Sequence[str] = ()) -> None:
@@ -287,6 +289,8 @@ def _edit_console(
 
 
 def _write(connection: Connection, name: str, text: str, by: _Edit) -> int:
+    if len(text) > LARGEST:
+        raise EditRefused("too_large", [f"{len(text):,} > {LARGEST:,}"])
     before = sheets_in_force(connection)
     wanted = by.rules({**before, name: text})
     _refuse_looser(connection, wanted, by)

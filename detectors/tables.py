@@ -41,7 +41,7 @@ backtest = Table(
     Column(
         "state",
         String(12),
-        CheckConstraint("state IN ('waiting', 'running', 'done', 'failed')", name="state"),
+        CheckConstraint("state IN ('waiting', 'running', 'done', 'failed', 'cancelled')", name="state"),
         nullable=False,
     ),
     Column("owner", Text, nullable=False, default=""),  # the process that runs it

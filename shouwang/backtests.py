@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -22,7 +23,7 @@ from sqlalchemy import Engine
 from alerts.owners import this_process
 from core.clock import Clock
 from core.database import reading, writing
-from detectors.backtest_requests import Requested, advance, claim, fail, finish, list_requests, recover, release
+from detectors.backtest_requests import Requested, advance, claim, fail, finish, recover, release, runs, waits
 from detectors.backtest_result import Result
 from ingest.duckdb_store import DuckDbStore
 from ingest.store import ReadingStore, Slice, StoreError
@@ -34,11 +35,16 @@ LONGEST_S = 2 * 3600.0
 _PREFIX = "backtest-"
 _PAUSE = 0.5  # s between two looks for work
 _LOOK = 0.2  # s between two looks whether to end
+_ASK = 1.0  # s between two looks whether it is still wanted
 _log = structlog.get_logger()
 
 
 class BacktestFailed(Exception):
     """A backtest found nothing; the text says why."""
+
+
+class BacktestCancelled(Exception):
+    """Nobody wants the backtest any more."""
 
 
 class BacktestStopped(Exception):
@@ -64,7 +70,7 @@ class Backtests:
     def step(self, ending: threading.Event) -> bool:
         """Run the oldest that waits; False when none does."""
         with reading(self._engine) as connection:
-            if not any(each.state == "waiting" for each in list_requests(connection, 1000)):
+            if not waits(connection):
                 return False
         now = self._clock.now()
         with writing(self._engine) as connection:
@@ -76,7 +82,10 @@ class Backtests:
     def _run(self, taken: Requested, ending: threading.Event) -> None:
         job = Job(self._settings, taken.text, taken.since, taken.until, tuple(taken.sites), self._clock.now())
         try:
-            result = conduct(job, self._store, ending, lambda percent: self._note(taken.id, percent))
+            note, wanted = partial(self._note, taken.id), partial(self._wanted, taken.id)
+            result = conduct(job, self._store, ending, note, wanted=wanted)
+        except BacktestCancelled:
+            _log.info("backtest cancelled", id=taken.id)
         except BacktestStopped:
             with writing(self._engine) as connection:
                 release(connection, taken.id)
@@ -87,6 +96,10 @@ class Backtests:
         else:
             with writing(self._engine) as connection:
                 finish(connection, taken.id, result, self._clock.now())
+
+    def _wanted(self, number: int) -> bool:
+        with reading(self._engine) as connection:
+            return runs(connection, number)
 
     def _note(self, number: int, percent: int) -> None:
         with writing(self._engine) as connection:
@@ -100,11 +113,13 @@ def conduct(
     progress: Callable[[int], None] = lambda _: None,
     longest_s: float = LONGEST_S,
     began: Callable[[BaseProcess], None] = lambda _: None,
+    wanted: Callable[[], bool] = lambda: True,
 ) -> Result:
-    """Have a job judged in a process of its own and wait for it. `progress` hears of each whole %.
+    """Have a job judged in a process of its own and wait for it. `progress` hears of each whole %, `wanted`
+    is asked every second.
 
-    `store` is the one that this process owns. Raises BacktestFailed, BacktestStopped when `ending` is set, and the
-    store's errors.
+    `store` is the one that this process owns. Raises BacktestFailed, BacktestCancelled, BacktestStopped when `ending`
+    is set, and the store's errors.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -114,7 +129,7 @@ def conduct(
         theirs.close()
         began(process)
         try:
-            return _Service(job, store, ours, process, Path(folder)).serve(ending, progress, longest_s)
+            return _Service(job, store, ours, process, Path(folder)).serve(ending, progress, longest_s, wanted)
         finally:
             process.kill()
             process.join()
@@ -128,9 +143,18 @@ class _Service:
         self._series: npt.NDArray[np.int32] | None = None
         self._slices: list[Slice] = []
         self._given = 0
+        self._asked = 0.0
+        self._wanted: Callable[[], bool] = lambda: True
 
-    def serve(self, ending: threading.Event, progress: Callable[[int], None], longest_s: float) -> Result:
+    def serve(
+        self,
+        ending: threading.Event,
+        progress: Callable[[int], None],
+        longest_s: float,
+        wanted: Callable[[], bool],
+    ) -> Result:
         """Until the result is there."""
+        self._wanted, self._asked = wanted, time.monotonic()
         until, told = time.monotonic() + longest_s, 0
         while True:
             said = self._next(ending, until)
@@ -150,6 +174,10 @@ class _Service:
         while True:
             if ending.is_set():
                 raise BacktestStopped
+            if time.monotonic() - self._asked > _ASK:
+                self._asked = time.monotonic()
+                if not self._wanted():
+                    raise BacktestCancelled
             if time.monotonic() > until:
                 raise BacktestFailed("took too long and was given up: shorten the span or name sites")
             try:

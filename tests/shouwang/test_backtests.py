@@ -20,6 +20,7 @@ from core.journal import Offset
 from detectors.backtest_requests import (
     INTERRUPTED,
     RequestRefused,
+    cancel,
     list_requests,
     recover,
     request,
@@ -30,6 +31,7 @@ from detectors.tables import backtest
 from devices.device_types import load_device_types
 from ingest.store import ReadingStore
 from ingest.words import Block
+from shouwang import backtests
 from shouwang.backtest_process import Job
 from shouwang.backtests import BacktestFailed, Backtests, BacktestStopped, conduct
 from shouwang.cli import app
@@ -139,6 +141,30 @@ def test_a_process_that_is_killed_or_too_slow_fails_and_a_stop_ends_it(stored: S
     ending = threading.Event()
     with pytest.raises(BacktestStopped):
         conduct(stored.job(), store, ending, began=lambda _: ending.set())
+
+
+def test_a_running_backtest_that_is_cancelled_ends_at_once_and_the_next_one_runs(
+    stored: Stored, store: ReadingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backtests, "_ASK", 0.0)
+    first, second = stored.ask(), stored.ask()
+    worker = Backtests(stored.engine, store, stored.settings, stored.clock)
+    running = threading.Thread(target=worker.step, args=(threading.Event(),))
+    running.start()
+    wait_until(lambda: _state(stored, first) == "running", "the first one to run", 20)
+    with writing(stored.engine) as connection:
+        assert cancel(connection, first, "root", stored.clock.now())
+    running.join(20)
+    assert _state(stored, first) == "cancelled"
+    assert list(stored.settings.state.glob("backtest-*")) == []
+    assert worker.step(threading.Event())
+    assert _state(stored, second) == "done"
+
+
+def _state(stored: Stored, number: int) -> str:
+    with reading(stored.engine) as connection:
+        found = requested(connection, number)
+    return found.state if found else ""
 
 
 def test_the_worker_runs_what_waits_and_keeps_results_and_errors(stored: Stored, store: ReadingStore) -> None:

@@ -37,7 +37,9 @@ def upgrade() -> None:
         sa.Column("progress", sa.Integer(), nullable=False),
         sa.Column("result", sa.JSON(), nullable=True),
         sa.Column("error", sa.Text(), nullable=False),
-        sa.CheckConstraint("state IN ('waiting', 'running', 'done', 'failed')", name=op.f("ck_backtest_state")),
+        sa.CheckConstraint(
+            "state IN ('waiting', 'running', 'done', 'failed', 'cancelled')", name=op.f("ck_backtest_state")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_backtest")),
     )
     op.create_index(op.f("ix_backtest_state"), "backtest", ["state"])
