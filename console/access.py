@@ -13,6 +13,8 @@ from core.database import reading
 SESSION_COOKIE = "shouwang_session"
 LANGUAGE_COOKIE = "shouwang_language"
 LANGUAGE_SPAN_S = 365 * 86_400
+LARGEST_NUMBER = 2**31 - 1
+"""The largest number of a row that an address may name: what databases take."""
 HOMES = {"dispatcher": "/", "admin": "/", "patroller": "/m"}
 
 

@@ -61,13 +61,13 @@ _UNITS = (("d", DAY), ("h", HOUR), ("min", MINUTE), ("s", SECOND))
 
 
 def span(language: str, length: int) -> str:
-    """A span in its two largest units, in ms below ten seconds.
+    """A span in its two largest units; below ten seconds in ms, unless it is whole seconds.
 
-    >>> span("en", 342_000), span("zh", 3 * MINUTE + 5 * SECOND), span("en", 2 * DAY)
-    ('342 ms', '3 分 5 秒', '2 d')
+    >>> span("en", 342_000), span("zh", 3 * MINUTE + 5 * SECOND), span("en", 5 * SECOND)
+    ('342 ms', '3 分 5 秒', '5 s')
     """
     length = abs(length)
-    if length < 10 * SECOND:
+    if length < 10 * SECOND and (length % SECOND or not length):
         return f"{length // MILLISECOND} {text(language, 'unit.ms')}"
     parts = []
     for name, size in _UNITS:

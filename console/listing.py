@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from alerts.tables import alert
 from console import dossier
-from console.access import Dispatcher, Given, NotFound
+from console.access import LARGEST_NUMBER, Dispatcher, Given, NotFound
 from console.gateway_pages import is_off, report_of
 from console.pages import pages_of
 from console.services import Services
@@ -19,7 +19,7 @@ from ingest.store import StoreError
 
 router = APIRouter(include_in_schema=False)
 LIST = 100
-Before = Annotated[int | None, Query(ge=0)]
+Before = Annotated[int | None, Query(ge=0, le=LARGEST_NUMBER)]
 
 
 @router.get("/alerts")

@@ -16,6 +16,7 @@ from alerts.measurements import measurement_of
 from alerts.texts import said
 from console.access import language_of, services_of
 from console.language import LANGUAGES, grouped, named, number, span, text, texts, when
+from console.rule_view import scope_in
 from detectors.words import Severity
 
 SEVERITIES = {int(level): level.name.lower() for level in Severity}
@@ -27,6 +28,16 @@ REASONS_TOLD = ("sensor_sick", "not_in_service", "aged_recorded", "over_range", 
 
 ABOUT_RULES = ("/rules/", "/rule-sheets", "/rule-versions", "/backtests", "/proposals")
 """Where pages begin that stand under the rules."""
+
+_GLOBALS = {
+    "severities": SEVERITIES,
+    "languages": LANGUAGES,
+    "measurement_of": measurement_of,
+    "said": said,
+    "scope_in": scope_in,
+    "reasons_told": REASONS_TOLD,
+    "about_rules": ABOUT_RULES,
+}
 
 
 def static_folder() -> Path:
@@ -61,10 +72,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals.update(static=self.static, severities=SEVERITIES, languages=LANGUAGES)
-        self._environment.globals.update(
-            measurement_of=measurement_of, said=said, reasons_told=REASONS_TOLD, about_rules=ABOUT_RULES
-        )
+        self._environment.globals.update(_GLOBALS, static=self.static)
         self._environment.filters.update(when=when, number=number, grouped=grouped)
 
     def static(self, path: str) -> str:

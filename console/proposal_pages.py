@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Form, Path, Query, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
@@ -21,7 +21,7 @@ from alerts.proposal_rows import (
 from alerts.proposals import overrides_for, plain
 from alerts.words import Row
 from console import dossier
-from console.access import Dispatcher, Forbidden, Given, NotFound
+from console.access import LARGEST_NUMBER, Dispatcher, Forbidden, Given, NotFound
 from console.accounts import Account
 from console.api import answer
 from console.pages import pages_of
@@ -37,6 +37,7 @@ from detectors.sheets import EditRefused, announce, set_override
 router = APIRouter()
 WEEKS = 12
 DECISIONS = {"adopt": "accepted", "dismiss": "dismissed"}
+Number = Annotated[int, Path(ge=0, le=LARGEST_NUMBER)]
 _ByName = Annotated[By, Query()]
 _Weeks = Annotated[int, Query(ge=1, le=104)]
 
@@ -69,7 +70,7 @@ def proposals_page(
 
 
 @router.get("/proposals/{number}", include_in_schema=False)
-def proposal_page(request: Request, services: Given, account: Dispatcher, number: int) -> Response:
+def proposal_page(request: Request, services: Given, account: Dispatcher, number: Number) -> Response:
     """One proposal with the false alarms and the real ones behind it, and what its backtest found."""
     return _page(request, services, account, number)
 
@@ -79,7 +80,7 @@ def decide_page(
     request: Request,
     services: Given,
     account: Dispatcher,
-    number: int,
+    number: Number,
     decision: str,
     opinion: Annotated[str, Form(max_length=2000)] = "",
 ) -> Response:
@@ -140,7 +141,7 @@ def proposals(services: Given, _: Dispatcher) -> Response:
 
 
 @router.get("/api/v1/proposals/{number}", tags=["console"])
-def proposal(services: Given, _: Dispatcher, number: int) -> Response:
+def proposal(services: Given, _: Dispatcher, number: Number) -> Response:
     """One proposal with its evidence and what its backtest found."""
     with reading(services.engine) as connection:
         row, tried = _found(connection, number)
@@ -151,7 +152,7 @@ def proposal(services: Given, _: Dispatcher, number: int) -> Response:
 def decide_by_program(
     services: Given,
     account: Dispatcher,
-    number: int,
+    number: Number,
     decision: str,
     opinion: Annotated[str, Form(max_length=2000)] = "",
 ) -> Response:
@@ -231,11 +232,11 @@ def _fields(rules: Any, row: Row) -> list[tuple[tuple[str, str], dict[str, Any]]
 
 
 def _lines(found: list[Precision]) -> list[dict[str, Any]]:
-    """One line a rule and scope: its sums over all weeks, and its weeks."""
+    """One line a rule and scope, the least precise first: its sums over all weeks, and its weeks."""
     lines: dict[tuple[str, str], list[Precision]] = {}
     for row in found:
         lines.setdefault((row.rule, row.scope), []).append(row)
-    return [
+    told = [
         {
             "rule": rule,
             "scope": scope,
@@ -244,6 +245,7 @@ def _lines(found: list[Precision]) -> list[dict[str, Any]]:
         }
         for (rule, scope), weeks in lines.items()
     ]
+    return sorted(told, key=lambda line: (line["sum"].share is None, line["sum"].share, line["rule"], line["scope"]))
 
 
 _COUNTS = ("real", "false", "unlabelled", "excluded")

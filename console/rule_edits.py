@@ -1,6 +1,6 @@
 """Edits of rules as pages and the API ask for them: made in a transaction, announced, or refused with what is wrong."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -36,7 +36,9 @@ class Outcome(NamedTuple):
 def set_override(
     services: Services, account: Account, rule: str, scope: tuple[str, str], fields: Mapping[str, Any], asked: Asked
 ) -> Outcome:
-    """Set the console's override of a rule for one scope."""
+    """Set the console's override of a rule for one scope, which must be there."""
+    if scope[1] and not _is_there(services, scope):
+        return Outcome(0, "no_place", (scope[1],))
 
     def change(connection: Connection) -> int:
         return sheets.set_override(
@@ -44,6 +46,16 @@ def set_override(
         )
 
     return _edited(services, change)
+
+
+def _is_there(services: Services, scope: tuple[str, str]) -> bool:
+    kind, code = scope
+    known: Mapping[str, Container[str]] = {
+        "device_type": services.types,
+        "site": services.town().sites,
+        "device": services.town().devices,
+    }
+    return kind not in known or code in known[kind]
 
 
 def remove_override(services: Services, account: Account, rule: str, scope: tuple[str, str], asked: Asked) -> Outcome:

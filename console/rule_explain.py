@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy import Connection, select
 from starlette.responses import Response
 
-from console.access import Dispatcher, Given, NotFound
+from console.access import LARGEST_NUMBER, Dispatcher, Given, NotFound
 from console.pages import pages_of
 from console.services import Services
 from core.clock import local
@@ -42,7 +42,7 @@ def device_rules_page(
     _: Dispatcher,
     code: str,
     rule: Annotated[str, Query(max_length=200)] = "",
-    version: Annotated[int | None, Query(ge=0)] = None,
+    version: Annotated[int | None, Query(ge=0, le=LARGEST_NUMBER)] = None,
 ) -> Response:
     """The rules that apply to a device, those in force first; or one of them, as a version had it."""
     rules = _version(services, version)

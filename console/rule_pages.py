@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, Table, select
 from starlette.responses import Response
 
 from console import dossier, rule_edits, rule_view
-from console.access import Admin, Dispatcher, Given, NotFound
+from console.access import LARGEST_NUMBER, Admin, Dispatcher, Given, NotFound
 from console.accounts import Account
 from console.pages import pages_of
 from console.rule_edits import Asked, Outcome, status_of
@@ -135,6 +135,7 @@ def _rule(
         "levels": [(level.name.lower(), int(level)) for level in Severity if level in _levels(rule)],
         "scopes": SCOPES,
         "places": places,
+        "types": services.types,
         "filled": filled or Entered(seen=rules.version),
         "removing": removing,
         "refused": refused,
@@ -184,7 +185,7 @@ def versions_page(
     request: Request,
     services: Given,
     _: Dispatcher,
-    before: Annotated[int | None, Query(ge=0)] = None,
+    before: Annotated[int | None, Query(ge=0, le=LARGEST_NUMBER)] = None,
     rule: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     """The versions, each with what changed from what to what."""

@@ -1,5 +1,6 @@
 """Rules as pages and the API show them: filtered, their limits in words, where each override comes from."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, NamedTuple
 
@@ -16,6 +17,8 @@ from detectors.rule_changes import fields_of_override
 from detectors.rule_history import Edition, history
 from detectors.words import Severity
 
+_OF_OVERRIDE = re.compile(r"overrides\[(\w+?)=(.*)\]\.(.+)")
+_LAST = ("device", "platform")
 _BACK = 60
 """Versions that the last edit of each rule is looked for in."""
 
@@ -65,8 +68,9 @@ class Limit(NamedTuple):
 
 
 def wanted_rules(rules: Mapping[str, Rule], wanted: Filter) -> list[Rule]:
-    """The rules that a filter leaves, by hazard and id."""
-    return sorted((rule for rule in rules.values() if wanted.fits(rule)), key=lambda rule: (rule.hazard, rule.id))
+    """The rules that a filter leaves, by hazard and id; those on devices and the platform themselves last."""
+    found = (rule for rule in rules.values() if wanted.fits(rule))
+    return sorted(found, key=lambda rule: (rule.hazard in _LAST, rule.hazard, rule.id))
 
 
 def limits_of(rule: Rule) -> list[Limit]:
@@ -85,6 +89,16 @@ def _from(severity: Severity, source: FromAttribute) -> Limit:
 
 def _by(table: Mapping[str, float]) -> str:
     return ", ".join(f"{key}: {limit:g}" for key, limit in table.items())
+
+
+def scope_in(field: str) -> tuple[tuple[str, str] | None, str]:
+    """An override's scope in a changed field's path, None for the rule itself, and the field.
+
+    >>> scope_in("overrides[site=S01].limits.alarm")
+    (('site', 'S01'), 'limits.alarm')
+    """
+    found = _OF_OVERRIDE.fullmatch(field)
+    return ((found[1], found[2]), found[3]) if found else (None, field)
 
 
 def sheet_of(each: Rule | Override) -> str:

@@ -107,6 +107,8 @@ def test_a_looser_life_safety_rule_is_asked_about_first(desk: tuple[Desk, Visit]
         ({}, 422, "没有填写任何改动"),
         ({"dwell": "2s", "reason": " "}, 422, "请写明原因"),
         ({"dwell": "2s", "code": ""}, 422, "请给出范围"),
+        ({"dwell": "2s", "code": "S99"}, 422, "没有这个编号"),
+        ({"dwell": "2s", "kind": "device_type", "code": "ghost"}, 422, "没有这个编号"),
     ],
 )
 def test_what_is_wrong_is_said(desk: tuple[Desk, Visit], fields: dict[str, str], status: int, said: str) -> None:
@@ -114,6 +116,33 @@ def test_what_is_wrong_is_said(desk: tuple[Desk, Visit], fields: dict[str, str],
     assert answer.status_code == status
     assert said in answer.text
     assert desk[0].controls == []
+
+
+def test_why_an_alarm_was_raised_is_told_by_the_version_of_then(desk: tuple[Desk, Visit]) -> None:
+    town, visit = desk
+    town.alert()
+    client = visit("disp")
+    why = "/devices/GAS-0001/rules?rule=gas.leak&amp;version=1"
+    assert why in client.get("/alerts").text
+    assert override(visit("root"), alarm="20").status_code == 303
+    then = client.get(why.replace("&amp;", "&")).text
+    assert "≥ 25" in then
+    assert "现行版本是 2" in then
+    assert "规则包 gb_t_50493_gases.yaml" in then
+    assert "device.battery" not in then
+    now = client.get("/devices/GAS-0001/rules").text
+    assert "≥ 20" in now
+    assert "规则单 console 对场所 S01 的覆盖" in now
+    assert client.get("/devices/GAS-0001/rules?version=99").status_code == 404
+    assert client.get("/devices/GHOST/rules").status_code == 404
+    for path in ("/devices/GAS-0001/rules?version=", "/rule-versions?before=", "/alerts?before=", "/proposals/"):
+        assert client.get(path + "9" * 20).status_code == 422
+
+
+def test_changes_are_told_in_words(desk: tuple[Desk, Visit]) -> None:
+    admin = desk[1]("root")
+    assert override(admin, alarm="20").status_code == 303
+    assert "<b>点位 S01</b> · 报警限值</span>" in admin.get("/rule-versions").text
 
 
 def test_the_second_editor_is_told_what_changed(desk: tuple[Desk, Visit]) -> None:
