@@ -112,7 +112,7 @@ class Events:
     def _say(
         self, key: Key, rule: Rule, episode: EventEpisode, when: tuple[int, int], reason: str, page: bool, age: int = 0
     ) -> Detection:
-        evidence: Evidence = {"event": rule.event, **episode.more}
+        evidence: Evidence = {"event": rule.event, **episode.more} | ({"latch": True} if rule.latch else {})
         made = self.speech.opened(rule, Subject("device", key[0]), episode.onset, *when, reason, evidence)
         if episode.told:
             made = self.speech.updated(made)

@@ -116,6 +116,8 @@ def _evidence(emission: Any, plan: Plan) -> Evidence:
         "recovery": terms.recovery,
         "dwell_s": terms.dwell / SECOND,
     }
+    if rule.latch:
+        evidence["latch"] = True
     measure = float(emission["measure"])
     if rule.kind == "rate":
         evidence |= {"change": measure, "window_s": terms.window / SECOND}

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from detectors.rule import Override
+from detectors.rule_changes import loosened_fields
 from detectors.rules import RuleSet
 from detectors.words import Severity
 from ingest.words import Quality, Rearm, RegistryChanged, RulesChanged
@@ -39,6 +40,7 @@ def test_a_call_point_that_is_put_back_stays_until_a_person_closes_it() -> None:
     press(stage, 5, active=False)
     stage.tick(6)
     assert said(stage) == [("OPENED", 4, 0, "event")]
+    assert stage.found[0].evidence["latch"], "so that the page can say so"
     stage = restarted(stage)
     assert stage.detector.open_episodes == 1
     stage.control(Rearm("device", "SMK-1", PRESSED), 10)
@@ -163,3 +165,9 @@ def test_an_event_rule_begins_nothing_outside_its_hours_and_ends_what_stands() -
     stage.event("device", "SMK-1", "smoke_alarm", 50, active=True)
     stage.event("device", "SMK-1", "smoke_alarm", 130, active=False)
     assert said(stage) == [("OPENED", 4, 50, "event"), ("CLEARED", 0, 50, "recovered")]
+
+
+@pytest.mark.parametrize("latch", [True, False])
+def test_to_latch_and_to_unlatch_a_life_safety_rule_must_both_be_meant(latch: bool) -> None:
+    before = msgspec.structs.replace(PACKS.rules["gas.leak"], latch=not latch)
+    assert loosened_fields(before, msgspec.structs.replace(before, latch=latch)) == ["latch"]
