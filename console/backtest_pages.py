@@ -5,7 +5,8 @@ from http import HTTPStatus
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Form, Path, Query, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from console.access import Admin, Dispatcher, Given, NotFound
@@ -15,14 +16,25 @@ from console.services import Services
 from console.signing import go
 from core.clock import DAY, SHANGHAI, local, moment_of
 from core.database import reading, writing
-from detectors.backtest_requests import LARGEST, Requested, RequestRefused, list_requests, request, requested
+from detectors.backtest_requests import (
+    LARGEST,
+    Requested,
+    RequestRefused,
+    cancel,
+    list_requests,
+    refuse,
+    request,
+    requested,
+)
 from detectors.rules import RuleErrors
 from detectors.tried import tried_rules
 
 router = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api/v1", tags=["backtests"])
 PAGE = 50
-_Number = Annotated[int | None, Query(ge=0)]
+_LAST = 2**31 - 1  # the largest number of a row
+_Number = Annotated[int | None, Query(ge=0, le=_LAST)]
+_Id = Annotated[int, Path(ge=0, le=_LAST)]
 
 
 class Wanted(msgspec.Struct):
@@ -82,9 +94,18 @@ def ask(
 
 
 @router.get("/backtests/{number}")
-def backtest_page(request: Request, services: Given, _: Dispatcher, number: int) -> Response:
+def backtest_page(request: Request, services: Given, account: Dispatcher, number: _Id) -> Response:
     """One backtest: how far it is, why it failed, or what it found."""
-    return pages_of(request).render(request, "backtest.html", row=_one(services, number), rules=services.rules().rules)
+    row, rules = _one(services, number), services.rules().rules
+    may_cancel = account.role == "admin" and not row.over
+    return pages_of(request).render(request, "backtest.html", row=row, rules=rules, may_cancel=may_cancel)
+
+
+@router.post("/backtests/{number}/cancel")
+def cancel_page(services: Given, account: Admin, number: _Id) -> Response:
+    """End a backtest that waits or runs, whoever asked for it; one that is over stays what it is."""
+    _cancel(services, number, account.username)
+    return go(f"/backtests/{number}")
 
 
 @api.post("/backtests", status_code=HTTPStatus.ACCEPTED)
@@ -97,11 +118,18 @@ async def ask_by_program(request: Request, services: Given, account: Admin) -> R
             {"error": {**both("error.invalid"), "where": [str(error)]}}, HTTPStatus.UNPROCESSABLE_ENTITY
         )
     try:
-        number = _file(services, wanted, account.username)
+        number = await run_in_threadpool(_file, services, wanted, account.username)  # a large pack takes its time
     except Unusable as wrong:
         told = {**both(f"backtest.{wrong.problem}"), "where": list(wrong.errors)}
         return JSONResponse({"error": told}, HTTPStatus.UNPROCESSABLE_ENTITY)
     return JSONResponse({"id": number, "state": "waiting"}, HTTPStatus.ACCEPTED)
+
+
+@api.post("/backtests/{number}/cancel")
+def cancel_by_program(services: Given, account: Admin, number: _Id) -> Response:
+    """End a backtest that waits or runs; the backtest as it is then."""
+    _cancel(services, number, account.username)
+    return _answer(_plain(_one(services, number)))
 
 
 @api.get("/backtests")
@@ -113,7 +141,7 @@ def backtests(services: Given, _: Dispatcher, before: _Number = None) -> Respons
 
 
 @api.get("/backtests/{number}")
-def backtest(services: Given, _: Dispatcher, number: int) -> Response:
+def backtest(services: Given, _: Dispatcher, number: _Id) -> Response:
     """One backtest with its result once it is done."""
     row = _one(services, number)
     return _answer({**_plain(row), "rules": row.text, "result": row.result})
@@ -126,6 +154,7 @@ def _file(services: Services, wanted: Wanted, by: str) -> int:
         raise Unusable("unknown_site", tuple(sorted(set(wanted.sites) - set(known))))
     span = (wanted.since, wanted.until)
     try:
+        refuse(wanted.rules, wanted.since, min(wanted.until, services.clock.now()))
         with reading(services.engine) as connection:
             tried_rules(connection, wanted.rules, services.rule_folders, services.types)
         with writing(services.engine) as connection:
@@ -134,6 +163,12 @@ def _file(services: Services, wanted: Wanted, by: str) -> int:
         raise Unusable(refusal.reason) from refusal
     except RuleErrors as wrong:
         raise Unusable("bad_rules", tuple(wrong.errors)) from wrong
+
+
+def _cancel(services: Services, number: int, by: str) -> None:
+    _one(services, number)
+    with writing(services.engine) as connection:
+        cancel(connection, number, by, services.clock.now())
 
 
 def _one(services: Services, number: int) -> Requested:

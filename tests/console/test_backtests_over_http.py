@@ -4,7 +4,7 @@ import pytest
 
 from core.clock import HOUR
 from core.database import reading, writing
-from detectors.backtest_requests import claim, fail, finish, list_requests
+from detectors.backtest_requests import MOST_WAITING, claim, fail, finish, list_requests, request, requested
 from detectors.backtest_result import Episode, Lead, LeftOut, Listing, Result, Row, Side
 from tests.console.console_scene import Town, Visit
 
@@ -44,7 +44,9 @@ def test_an_administrator_asks_and_a_dispatcher_only_looks(town: Town, visit: Vi
     asked = root.post("/backtests", data=form(), follow_redirects=False)
     assert asked.status_code == 303
     with reading(town.engine) as connection:
-        (row,) = list_requests(connection, 9)
+        (listed,) = list_requests(connection, 9)
+        row = requested(connection, listed.id)
+    assert row is not None
     assert asked.headers["location"] == f"/backtests/{row.id}"
     assert (row.sites, row.asked_by, row.state, row.text) == (["S01", "S02"], "root", "waiting", PACK)
     assert "等待" in desk.get(f"/backtests/{row.id}").text
@@ -108,6 +110,61 @@ def test_programs_ask_too(town: Town, visit: Visit) -> None:
     assert wrong.json()["error"]["where"][0].startswith("tried")
     assert root.post("/api/v1/backtests", json={"rules": 5}).status_code == 422
     assert visit("disp").post("/api/v1/backtests", json=wanted).status_code == 403
+
+
+def test_an_administrator_cancels_what_waits_or_runs_once(town: Town, visit: Visit) -> None:
+    number, root, desk = _asked(town, visit), visit("root"), visit("disp")
+    assert "/cancel" in root.get(f"/backtests/{number}").text
+    assert "/cancel" not in desk.get(f"/backtests/{number}").text
+    assert desk.post(f"/backtests/{number}/cancel").status_code == 403
+    assert desk.post(f"/api/v1/backtests/{number}/cancel").status_code == 403
+    with writing(town.engine) as connection:
+        claim(connection, "test", town.clock.now())
+    assert root.post(f"/backtests/{number}/cancel", follow_redirects=False).status_code == 303
+    assert "取消" in desk.get(f"/backtests/{number}").text
+    with writing(town.engine) as connection:
+        finish(connection, number, result(town.clock.now() - HOUR), town.clock.now())
+    again = root.post(f"/api/v1/backtests/{number}/cancel").json()
+    assert (again["state"], again["error"]) == ("cancelled", "root")
+    assert root.post("/backtests/999/cancel").status_code == 404
+
+
+def test_one_person_has_five_waiting_at_most_and_another_still_asks(town: Town, visit: Visit) -> None:
+    root, now = visit("root"), town.clock.now()
+    numbers = [_asked(town, visit) for _ in range(MOST_WAITING)]
+    refused = root.post("/api/v1/backtests", json={"rules": PACK, "since": now - HOUR, "until": now})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "too_many")
+    assert "已有 5 个回测在等待" in root.post("/backtests", data=form()).text
+    with writing(town.engine) as connection:
+        assert request(connection, PACK, now - HOUR, now, [], "platform", now)
+        assert request(connection, PACK, now - HOUR, now, [], "another", now)
+    root.post(f"/backtests/{numbers[0]}/cancel")
+    assert _asked(town, visit)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "why"),
+    [(1, 2, "empty_span"), (0, -1, "empty_span"), (-401 * 24, 0, "span_too_long"), (-1, 10**6, "")],
+    ids=["future", "reversed", "long", "into the future"],
+)
+def test_spans_that_make_no_backtest(town: Town, visit: Visit, since: int, until: int, why: str) -> None:
+    now = town.clock.now()
+    wanted = {"rules": PACK, "since": now + since * HOUR, "until": now + until * HOUR}
+    answer = visit("root").post("/api/v1/backtests", json=wanted)
+    if why:
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, why)
+    else:
+        with reading(town.engine) as connection:
+            assert list_requests(connection, 1)[0].until <= now, "what isn't received yet can't be judged"
+
+
+def test_numbers_beyond_all_time_and_a_pack_beyond_all_measure_are_refused(town: Town, visit: Visit) -> None:
+    root, now = visit("root"), town.clock.now()
+    for since, until in ((-(2**63), now), (0, 2**63), (2**70, 2**71)):
+        assert root.post("/api/v1/backtests", json={"rules": PACK, "since": since, "until": until}).status_code == 422
+    huge = "#" * 1_000_001
+    assert root.post("/api/v1/backtests", json={"rules": huge, "since": 0, "until": now}).status_code in (413, 422)
+    assert root.get("/backtests/99999999999999999999").status_code in (404, 422)
 
 
 def _asked(town: Town, visit: Visit) -> int:
