@@ -29,7 +29,7 @@ __all__ = ["LONGEST_WAIT", "NEVER", "SETTLED", "Tables", "read", "tick"]
 ALL = -1
 """A bit for every check of a series."""
 FAR, NEAR, NEXT = 12, 6, 3
-"""Rows ahead of which a series, its device and its check, and what that remembers are fetched into the cache."""
+"""Rows ahead of which a series, where its checks are, and what these remember are fetched into the cache."""
 _DISORDERED = 2
 _MANY = 60_000
 
@@ -145,8 +145,18 @@ def read(  # noqa: PLR0912, PLR0915 - a call with arrays costs more than its wor
         if 0 <= near < known and every[near].device >= 0:
             prefetch(heard, every[near].device)
             prefetch(own, near)
+            if profiles[every[near].profile].keen != 0:
+                prefetch(start, near)
+                prefetch(feeds, near)
         if 0 <= next_one < known:
             profile = profiles[every[next_one].profile]
+            if profile.keen != 0:
+                prefetch(checks, start[next_one])
+                prefetch(memos, own[next_one].memo)
+                prefetch(windows, own[next_one].window)
+                if feeds[next_one] < feeds[next_one + 1]:
+                    prefetch(derived, fed[feeds[next_one]])
+                    prefetch(every, known + fed[feeds[next_one]])
             if profile.noise >= 0:
                 prefetch(memos, own[next_one].memo + profile.noise_memo)
             if profile.rate >= 0:
