@@ -6,7 +6,7 @@ from alerts.words import Row
 from detectors.words import Change, Detection
 
 AlertAction = Literal["create", "reopen", "raise", "page", "note", "close", "ignore"]
-CLOSED_HOW = frozenset({"recovered", "by_hand", "rule_withdrawn", "retired"})
+CLOSED_HOW = frozenset({"recovered", "by_hand", "rule_withdrawn", "retired", "schedule_ended"})
 
 
 class AlertDecision(NamedTuple):

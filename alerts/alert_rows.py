@@ -76,7 +76,7 @@ def update_alert(connection: Connection, number: int, **values: Any) -> Row:
 
 
 def close_row(connection: Connection, number: int, how: str, now: int) -> Row:
-    """Close an alert: recovered, by_hand, rule_withdrawn or retired."""
+    """Close an alert: recovered, by_hand, rule_withdrawn, retired or schedule_ended."""
     closed = {"state": "closed", "closed_how": how, "closed_at": now, "updated_at": now, "level": int(Severity.NONE)}
     return update_alert(connection, number, **closed)
 

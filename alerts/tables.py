@@ -124,7 +124,7 @@ alert = Table(
     Column("evidence", JSON, nullable=False, default=dict),
     Column("rules_version", Integer, nullable=False),
     Column("reopened", Integer, nullable=False, default=0),
-    Column("closed_how", String(24)),  # recovered, by_hand, rule_withdrawn, retired
+    Column("closed_how", String(24)),  # as alert_decisions.CLOSED_HOW
     # the chain: when each hop of the reading that opened it was passed
     Column("at", BigInteger, nullable=False),
     Column("received_at", BigInteger, nullable=False),

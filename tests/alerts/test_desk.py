@@ -299,10 +299,11 @@ def test_recovery_of_an_accepted_warning_leaves_it_to_its_people(scene: Scene) -
     assert scene.tickets[0]["recovered_at"] is not None
 
 
-def test_a_withdrawn_rule_says_so(scene: Scene) -> None:
+@pytest.mark.parametrize("reason", ["rule_withdrawn", "schedule_ended"])
+def test_an_end_that_is_no_recovery_says_so(scene: Scene, reason: str) -> None:
     scene.detect("PLANT-1")
-    scene.detect("PLANT-1", CLEARED, reason="rule_withdrawn")
-    assert scene.alerts[0]["closed_how"] == "rule_withdrawn"
+    scene.detect("PLANT-1", CLEARED, reason=reason)
+    assert scene.alerts[0]["closed_how"] == reason
 
 
 def test_false_alarm_leaves_its_alert_quiet_until_it_clears_and_opens_anew(scene: Scene) -> None:
