@@ -222,7 +222,8 @@ class _Reading:
             page.fault(path, str(unfit))
         given = page.converted(path, fields, field.RULE_FIELDS)
         own = {**header, **(given or {})}
-        absent = [key for key in _REQUIRED if key not in (*own, *fields) and key not in ("device_types", "limits")]
+        said = {*own, *(str(key) for key, value in fields.items() if value is not None)}
+        absent = [key for key in _REQUIRED if key not in said and key not in ("device_types", "limits")]
         for key in absent:
             page.fault(path, f"{key} is missing")
         if given is None or absent:

@@ -326,3 +326,8 @@ def test_all_of_frozen_leaves_out_types_whose_value_may_stand_still(tmp_path: Pa
         assert "gas" in rules[code].device_types
         assert "still" not in rules[code].device_types
     assert "still" in rules["device.out_of_range.gas_lel"].device_types
+
+
+def test_a_key_without_a_value_is_missing(tmp_path: Path) -> None:
+    text = pack(GAS + "limits: {alarm: 25}").replace("title_zh: 测", "title_zh:")
+    assert [error.split(": ", 1)[1] for error in refused(tmp_path, text)] == ["rules.a.rule: title_zh is missing"]
