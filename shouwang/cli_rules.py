@@ -10,15 +10,18 @@ from rich.table import Table
 from rich.text import Text
 
 from core.clock import DAY, HOUR, MINUTE, SECOND, SystemClock, local
-from core.database import reading
+from core.database import open_engine, reading
 from detectors.explain import Explained, Origin, UnknownDevice, explain
 from detectors.pack_files import Packs, read_packs
 from detectors.rule import lowest
 from detectors.rules import RuleErrors, RuleSet, load_version, newest_version
+from detectors.sheets import sheets_in_force
 from detectors.words import Severity
 from devices.device_types import load_device_types
 from devices.registry import load_registry
 from shouwang import cli_rules_edit
+from shouwang.diagnosis import database_is_missing
+from shouwang.migrate import Standing, schema_state
 from shouwang.settings import Settings
 from shouwang.terminal import ConfigOption, errors, fail, out, settings_from, telling_errors
 from shouwang.wiring import open_database
@@ -47,11 +50,15 @@ _UNITS = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 @app.command()
 @telling_errors
 def check(packs: _PACKS = None, config: ConfigOption = None) -> None:
-    """Read the shipped packs, those of the settings and these, as a start would; every error on one line, status 2."""
+    """Read the shipped packs, those of the settings, these and the sheets, as a start would.
+
+    Every error is one line, status 2. A sheet that bears a file's name is left aside: the file is what it would become.
+    """
     settings = settings_from(config)
     given = [path for path in packs or [] if not _is_within(path, settings.rules)]
     try:
-        found = read_packs([*settings.rules, *given], load_device_types(settings.device_types), {})
+        edited = {name: text for name, text in _sheets(settings).items() if name not in {path.stem for path in given}}
+        found = read_packs([*settings.rules, *given], load_device_types(settings.device_types), edited)
     except RuleErrors as wrong:
         for line in wrong.errors:
             errors.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
@@ -59,6 +66,20 @@ def check(packs: _PACKS = None, config: ConfigOption = None) -> None:
         errors.print(f"{count}: nothing of this would be in force", highlight=False)
         raise typer.Exit(2) from wrong
     _tell(found)
+
+
+def _sheets(settings: Settings) -> dict[str, str]:
+    """The sheets in force; none where there is no database of this program's schema yet."""
+    if database_is_missing(settings):
+        return {}
+    engine = open_engine(settings.database_url)
+    try:
+        if schema_state(engine).standing is not Standing.CURRENT:
+            return {}
+        with reading(engine) as connection:
+            return sheets_in_force(connection)
+    finally:
+        engine.dispose()
 
 
 def _is_within(path: Path, folders: Sequence[Path]) -> bool:

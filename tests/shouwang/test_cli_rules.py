@@ -52,6 +52,16 @@ def test_a_missing_file_is_an_error() -> None:
     assert "absent.yaml: is no file or directory" in run("rules", "check", "absent.yaml", fails=2).output
 
 
+def test_sheets_in_force_are_checked_too(tmp_path: Path) -> None:
+    run("init")
+    (tmp_path / "own.yaml").write_text(OWN, "utf-8")
+    run("rules", "apply", "own.yaml", "--author", "li", "--reason", "a trial")
+    assert "sheet own: 2 rules, 1 overrides" in run("rules", "check").output
+    clashing = OWN.replace("own.battery", "town.battery")
+    (tmp_path / "own.yaml").write_text(clashing, "utf-8")
+    assert "sheet own" not in run("rules", "check", "own.yaml").output, "the file is what the sheet would become"
+
+
 def test_a_devices_limits_are_told_in_both_languages(tmp_path: Path) -> None:
     run("init")
     run("town", "import", write_town(tmp_path / "town"))
