@@ -40,9 +40,10 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
-    """What imports and collection made stays to the end: the garbage collector need not look at it again."""
+    """The garbage collector looks less often, and never at what imports and collection made: it took a fifth of all."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)

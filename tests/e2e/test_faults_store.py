@@ -2,9 +2,9 @@
 
 import signal
 import sqlite3
-import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,18 +112,21 @@ class Run:
         self.platform, self.state, self.address = platform, state, address
         self.spans: list[float] = []
         self._publishing = steady(port, load.devices, load.rate, load.seconds)
-        self._watching = threading.Thread(target=self._watch, args=(load.seconds,))
-        self._watching.start()
-
-    def _watch(self, seconds: float) -> None:
-        self.spans.extend(alert_latencies(self._publishing, self.state / "shouwang.db", seconds))
+        self._threads = ThreadPoolExecutor(1)
+        self._latencies = self._threads.submit(alert_latencies, self._publishing, state / "shouwang.db", load.seconds)
 
     def finish(self) -> int:
         """Wait for the publisher's end; how many messages it sent, each of which the broker acknowledged."""
-        self._watching.join()
         told = self._publishing.communicate()[0]
         assert self._publishing.returncode == 0, "too slow a machine for this load: nobody knows what the broker took"
+        self.spans.extend(self._latencies.result())
         return int(told)
+
+    def end(self) -> None:
+        """Make sure that nothing is left of it, however the test ended."""
+        with self._publishing:
+            self._publishing.kill()
+        self._threads.shutdown()
 
 
 @contextmanager
@@ -136,7 +139,12 @@ def loaded(server: InfluxOne, load: Load, folder: Path, **settings: str) -> Iter
         make_town(chosen, load.devices)
         with running(chosen, url_of(address), **settings) as platform:
             platform.wait_until("shouwang_broker_connected", 1, 60)
-            yield Run(platform, port, load, chosen.state, address)
+            run = Run(platform, port, load, chosen.state, address)
+            try:
+                wait_until(lambda: platform.metric("shouwang_readings_total") > 0, "the publisher's first message", 60)
+                yield run
+            finally:
+                run.end()
 
 
 def on_time(spans: list[float], load: Load) -> float:

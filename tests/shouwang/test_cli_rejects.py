@@ -58,7 +58,7 @@ def test_without_replay_its_letters_stay(letters: list[int]) -> None:
 
 def test_what_can_not_be_enrolled_says_why(letters: list[int]) -> None:
     wrong = run("rejects", "enrol", letters[0], "--type", "volcano", "--site", "EN-1", fails=1).stderr
-    assert wrong == "there is no device type 'volcano'; by what it measures it may be: gas, smoke, water_depth\n"
+    assert wrong == "there is no device type 'volcano'; by what it measures it may be: gas, multi_gas, benzene\n"
     assert "no site" in run("rejects", "enrol", letters[0], "--type", "gas", "--site", "S9", fails=1).stderr
     for letter in (letters[2], 999):
         said = run("rejects", "enrol", letter, "--type", "gas", "--site", "EN-1", fails=1).stderr
