@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from console.access import Admin, Dispatcher, Given, NotFound
+from console.access import LARGEST_NUMBER, Admin, Dispatcher, Given, NotFound
 from console.language import both
 from console.pages import pages_of
 from console.services import Services
@@ -32,9 +32,8 @@ from detectors.tried import tried_rules
 router = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api/v1", tags=["backtests"])
 PAGE = 50
-_LAST = 2**31 - 1  # the largest number of a row
-_Number = Annotated[int | None, Query(ge=0, le=_LAST)]
-_Id = Annotated[int, Path(ge=0, le=_LAST)]
+_Number = Annotated[int | None, Query(ge=0, le=LARGEST_NUMBER)]
+_Id = Annotated[int, Path(ge=0, le=LARGEST_NUMBER)]
 
 
 class Wanted(msgspec.Struct):

@@ -155,7 +155,7 @@ def test_spans_that_make_no_backtest(town: Town, visit: Visit, since: int, until
         assert (answer.status_code, answer.json()["error"]["code"]) == (422, why)
     else:
         with reading(town.engine) as connection:
-            assert list_requests(connection, 1)[0].until <= now, "what isn't received yet can't be judged"
+            assert list_requests(connection, 1)[0].until <= town.clock.now(), "what isn't received yet can't be judged"
 
 
 def test_numbers_beyond_all_time_and_a_pack_beyond_all_measure_are_refused(town: Town, visit: Visit) -> None:
