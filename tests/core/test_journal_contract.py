@@ -101,12 +101,12 @@ def test_waiting_ends_when_a_record_comes(journal):
 def test_a_reader_of_another_process_waits_only_at_the_head(journal, tmp_path):
     """A backlog that another process writes is read at full speed."""
     other = SqliteJournal(tmp_path / "journal.db", "town")
-    journal.append(blocks(40), NOW)
+    journal.append(blocks(200), NOW)
     begun, place = time.monotonic(), START
     while other.wait(place, 0.2):
         place = other.read(place, 1)[-1].offset
     assert place == journal.head()
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 5, "a wait of 0.2 s at each would be forty"
     other.close()
 
 

@@ -90,7 +90,8 @@ def test_all_stop_within_the_time_even_when_some_hang():
     lifecycle.start()
     began = time.monotonic()
     lifecycle.stop()
-    assert time.monotonic() - began < 0.5
+    assert sum(given) <= 0.4
+    assert time.monotonic() - began < 2, "twelve that were all given the whole time would take five"
     assert given[0] == pytest.approx(0.2, abs=0.05)
 
 

@@ -42,13 +42,18 @@ def server() -> Iterator[InfluxOne]:
 
 @dataclass
 class Load:
-    """So many messages a second, for so long before, during and after the store is away (s)."""
+    """So many messages a second, for so long before, during and after the store is away (s).
+
+    `late`: the ms from violation to alert that are too many; where other tests run beside it, what no busy machine
+    takes but an alert that waits for the store does.
+    """
 
     rate: int
     devices: int
     before: float
     away: float
     after: float
+    late: int = _LATE_MS
 
     @property
     def seconds(self) -> int:
@@ -56,7 +61,7 @@ class Load:
 
 
 def test_a_short_outage_at_a_low_rate(server, tmp_path, record_property):
-    counts = store_away(server, Load(100, 500, 2, 3, 2), tmp_path)
+    counts = store_away(server, Load(100, 500, 2, 3, 2, late=1_500), tmp_path)
     record_property("counts", counts)
 
 
@@ -151,7 +156,7 @@ def on_time(spans: list[float], load: Load) -> float:
     """The p99 of the ms from violation to alert, which must be no later than ever."""
     assert len(spans) > load.seconds
     p99 = float(np.percentile(spans, 99))
-    assert p99 <= _LATE_MS, f"alerts came late: {p99:.0f} ms"
+    assert p99 <= load.late, f"alerts came late: {p99:.0f} ms"
     return p99
 
 
