@@ -51,7 +51,9 @@ def registry_of(devices: Sequence[Device], version: int = 1, disabled: Sequence[
     gateways = sorted({device.gateway for device in devices})
     metrics: list[str] = []
     series_of: dict[str, dict[str, int]] = {device.code: {} for device in ordered}
-    owners, kinds, ranges = [], [], []
+    owners: list[int] = []
+    kinds: list[int] = []
+    ranges: list[tuple[float, float, int]] = []
     for device in devices:
         for code, metric in TYPES[device.type].metrics.items():
             if code not in metrics:
