@@ -70,7 +70,7 @@ class Line:
 
 @dataclass
 class Episode:
-    """One rule on one series; `shut` is the reading whose hours are over: it is not held when they begin again."""
+    """One rule on one series; `shut` is a reading outside of the hours: it is not held when they begin."""
 
     plan: Plan
     since: dict[int, int] = field(default_factory=dict)
@@ -249,7 +249,9 @@ class Reference:
             line.out = []
         for episode in line.episodes:
             concerned = not excluded or episode.plan.rule.kind == "out_of_range"
-            if concerned and not episode.left_out(quality, at):
+            if concerned and episode.left_out(quality, at):
+                episode.shut = line.newest if not (episode.since or episode.level) else episode.shut
+            elif concerned:
                 measure, since = episode.measure(line, self.since[line.device], True)
                 if not math.isnan(measure):
                     reached = episode.judge(measure, since, at, 0)
