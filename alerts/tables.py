@@ -67,6 +67,7 @@ person = Table(
         nullable=False,
     ),
     Column("skills", JSON, nullable=False, default=list),
+    Column("quiet_hours", String(11), nullable=False, server_default=""),  # "22:00-06:00", local; "" = the town's
     Column("retired", Integer, nullable=False, default=0),
 )
 
@@ -119,6 +120,9 @@ alert = Table(
     Column("lng", Float),
     Column("lat", Float),
     Column("ticket", BigInteger),
+    Column("held", String(12)),  # shelf, silence, window, inhibited: what keeps an open alert from having a ticket
+    Column("held_by", BigInteger),  # the quiet's or the inhibiting alert's id
+    Column("chattering", BigInteger),  # since when, µs; null: it does not
     Column("reason", Text, nullable=False, default=""),
     Column("age", BigInteger, nullable=False, default=0),
     Column("evidence", JSON, nullable=False, default=dict),
@@ -151,6 +155,13 @@ alert = Table(
     ),
     Index(None, "site", "state"),
     Index(None, "ticket"),
+    Index(None, "onset"),
+    Index(
+        "ix_alert_held",
+        "held",
+        sqlite_where=text("held IS NOT NULL"),
+        postgresql_where=text("held IS NOT NULL"),
+    ),
 )
 
 ticket_number = Table(
@@ -163,15 +174,24 @@ ticket = Table(
     metadata,
     Column("id", RowId, primary_key=True, autoincrement=True),
     Column("number", String(16), nullable=False, unique=True),
-    Column("source", String(12), nullable=False),  # iot, patrol, 12345, leader
+    Column("source", String(12), nullable=False),  # iot, patrol, 12345, leader, video, outside, storm, drill
+    Column("source_system", String(40), nullable=False, server_default=""),  # the platform that it came from
+    Column("outside_number", String(64)),  # its number there
+    Column("reporter", Text, nullable=False, server_default=""),
+    Column("reporter_phone", String(32), nullable=False, server_default=""),
+    Column("description", Text, nullable=False, server_default=""),
     Column("status", String(12), nullable=False),
     Column("title", Text, nullable=False),
     Column("title_en", Text, nullable=False, default=""),
     Column("hazard", String(24), nullable=False),
     Column("category", String(24), nullable=False),
     Column("class_code", String(8), nullable=False, default=""),
+    Column("component_code", String(16), nullable=False, server_default=""),
     Column("severity", Integer, nullable=False),
+    Column("priority", Integer, nullable=False, server_default="0"),  # 1 while supervised (督办)
     Column("life_safety", Boolean, nullable=False),
+    Column("storm", BigInteger),  # the storm that it is the incident of
+    Column("drill", BigInteger),  # the run of a drill that it belongs to
     Column("site", String(40)),
     Column("lng", Float),
     Column("lat", Float),
@@ -182,12 +202,15 @@ ticket = Table(
     Column("station", String(20)),
     Column("station_distance", Float),  # metres
     Column("assignment", JSON, nullable=False, default=dict),  # the choice: every candidate, distance, reason
-    Column("policy", JSON, nullable=False, default=dict),  # deadlines and rules as they were at dispatch
+    Column("acceptance", String(8), nullable=False, server_default="first"),  # first wins, or both must
+    Column("policy", JSON, nullable=False, default=dict),  # deadlines, escalation and rules as they were at dispatch
     Column("accept_by", BigInteger),
     Column("arrive_by", BigInteger),
     Column("done_by", BigInteger),
     Column("deadline_rule", Text, nullable=False, default=""),
     Column("reported_at", BigInteger, nullable=False),
+    Column("verified_at", BigInteger),
+    Column("registered_at", BigInteger),
     Column("dispatched_at", BigInteger),
     Column("accepted_at", BigInteger),
     Column("accepted_by", String(20)),
@@ -200,6 +223,16 @@ ticket = Table(
     Column("result", String(16)),  # handled, false_alarm, self_recovered
     Column("result_cause", Text, nullable=False, default=""),
     Column("linked_to", BigInteger),  # the closed ticket that this one follows
+    Column("merged_into", BigInteger),
+    Column("suspended_from", String(12)),  # the status to which a suspended ticket (挂账) comes back
+    Column("resume_at", BigInteger),
+    Column("paused", BigInteger, nullable=False, server_default="0"),  # µs that its clocks stood still
+    Column("extensions", Integer, nullable=False, server_default="0"),
+    Column("reworks", Integer, nullable=False, server_default="0"),
+    Column("supervised_at", BigInteger),
+    Column("supervised_by", String(40)),
+    Column("reply_by", BigInteger),  # until when a supervision wants its answer
+    Column("replied_at", BigInteger),
     Column("updated_at", BigInteger, nullable=False),
     Index(None, "status", "done_by"),
     Index(None, "site", "hazard", "status"),
@@ -208,6 +241,14 @@ ticket = Table(
         *("status", "severity", "grid", "hazard", "team", "station", "accept_by", "arrive_by", "done_by"),
     ),
     Index(None, "closed_at"),
+    Index(
+        "uq_ticket_outside",
+        "source_system",
+        "outside_number",
+        unique=True,
+        sqlite_where=text("outside_number IS NOT NULL"),
+        postgresql_where=text("outside_number IS NOT NULL"),
+    ),
 )
 
 ticket_log = Table(
@@ -275,17 +316,28 @@ notice = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("requested_at", BigInteger),
     Column("accepted_at", BigInteger),
+    Column("delivered_at", BigInteger),  # the provider's receipt
+    Column("receipt", Text, nullable=False, server_default=""),  # what it said
     Column("acknowledged_at", BigInteger),
     Column("provider_id", String(80), nullable=False, default=""),
     Column("error", Text, nullable=False, default=""),
+    Column("instead_of", BigInteger),  # the notice whose failure this one makes good
     Index(None, "state", "channel", "next_try_at"),
+    Index("ix_notice_attempt", "attempt"),
+    Index(
+        "ix_notice_provider_id",
+        "provider_id",
+        sqlite_where=text("provider_id <> ''"),
+        postgresql_where=text("provider_id <> ''"),
+    ),
 )
 
 delivery = Table(
     "delivery",
     metadata,
     Column("id", RowId, primary_key=True, autoincrement=True),
-    Column("notice", ForeignKey("notice.id"), nullable=False, index=True),
+    Column("notice", ForeignKey("notice.id"), nullable=False, index=True),  # the first of those that it carries
+    Column("notices", Integer, nullable=False, server_default="1"),  # how many it carries
     Column("channel", String(20), nullable=False),
     Column("address", Text, nullable=False),
     Column("started_at", BigInteger, nullable=False),
@@ -297,7 +349,7 @@ delivery = Table(
     Index("ix_delivery_channel_started_at", "channel", "started_at"),
     Index("ix_delivery_channel_hold_until", "channel", "hold_until"),
 )
-"""One attempt to send a notice; committed before the request goes out."""
+"""One attempt to send a notice, or several in one message; committed before the request goes out."""
 
 phone_message = Table(
     "phone_message",

@@ -9,6 +9,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 
+import alerts.case_tables
+import alerts.escalation_tables
+import alerts.quiet_tables
 import alerts.tables
 import console.tables
 import detectors.tables
@@ -16,7 +19,10 @@ import devices.tables
 import ingest.tables
 from core.database import metadata, reading, writing
 
-TABLE_MODULES = (devices.tables, ingest.tables, detectors.tables, alerts.tables, console.tables)
+TABLE_MODULES = (
+    *(devices.tables, ingest.tables, detectors.tables, alerts.tables, console.tables),
+    *(alerts.case_tables, alerts.escalation_tables, alerts.quiet_tables),
+)
 """Imported so that `core.database.metadata` knows every table."""
 
 _LOCK = 0x5377_4D69  # any constant: one migration at a time on PostgreSQL; SQLite's write lock does it by itself
