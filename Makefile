@@ -54,7 +54,7 @@ format: install ## format, and repair what the linter can
 	$(BIN)/ruff check --fix .
 
 lock: ## requirements.lock anew from pyproject.toml; needs uv (pip install uv)
-	@uv pip compile pyproject.toml --quiet --extra postgres --group dev --universal --python-version 3.11 \
+	@uv pip compile pyproject.toml --quiet --extra notify --extra postgres --extra reports --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 		--upgrade --output-file .requirements.new
 	@{ sed -n '/^#/p' requirements.lock; cat .requirements.new; } > .requirements.lock
