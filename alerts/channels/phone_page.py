@@ -3,7 +3,7 @@
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import OperationalError
 
-from alerts.channels import Limit, Outcome, OutgoingNotice
+from alerts.channels import Outcome, OutgoingNotice, PlainChannel
 from alerts.links import personal_url
 from alerts.measurements import Language
 from alerts.one_writer import insert_or
@@ -12,13 +12,12 @@ from alerts.texts import phone_text
 from core.database import reading, writing
 
 
-class PhonePage:
+class PhonePage(PlainChannel):
     """Writes to one person's page; an address is the person's code."""
 
     deduplicates = True
     can_ask = True
     one_to_one = True
-    limit: Limit | None = None
 
     def __init__(self, name: str, engine: Engine, console_url: str, language: Language = "zh") -> None:
         self.name = name

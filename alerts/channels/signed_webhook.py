@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 import msgspec
 
-from alerts.channels import Limit, Outcome, OutgoingNotice
+from alerts.channels import Limit, Outcome, OutgoingNotice, PlainChannel
 from alerts.channels.transport import FAILED_REQUEST, outcome_of_failure
 from alerts.links import ticket_url
 from alerts.measurements import Language
@@ -32,11 +32,8 @@ def sign(secret: bytes, timestamp: str, body: bytes) -> str:
     return hmac.new(secret, timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
-class SignedWebhook:
+class SignedWebhook(PlainChannel):
     """Posts to the address, a whole URL. `deduplicates` says that the receivers honour the idempotency key."""
-
-    can_ask = False
-    one_to_one = False
 
     def __init__(
         self,
@@ -50,7 +47,7 @@ class SignedWebhook:
     ) -> None:
         self.name = name
         self.deduplicates = deduplicates
-        self.limit = limit
+        self.limits = (limit,) if limit else ()
         self._client = client
         self._console_url = console_url
         self._secret = secret

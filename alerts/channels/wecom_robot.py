@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from alerts.channels import Limit, Outcome, OutgoingNotice
+from alerts.channels import Limit, Outcome, OutgoingNotice, PlainChannel
 from alerts.channels.transport import FAILED_REQUEST, outcome_of_failure
 from alerts.links import ticket_url
 from alerts.measurements import Language
@@ -27,17 +27,14 @@ class _Answer(msgspec.Struct):
     errmsg: str = ""
 
 
-class WecomRobot:
+class WecomRobot(PlainChannel):
     """Sends to a group; an address is the robot's key.
 
     One notice is one request, so that it arrives whole or not at all: a markdown message, or for a critical notice
     with numbers to mention a text message, since only that kind can mention.
     """
 
-    deduplicates = False
-    can_ask = False
-    one_to_one = False
-    limit = Limit(20, MINUTE)
+    limits = (Limit(20, MINUTE),)
 
     def __init__(
         self, name: str, client: httpx.Client, console_url: str, base_url: str = BASE_URL, language: Language = "zh"

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select
 
-from alerts.channels import Limit, Outcome, OutgoingNotice
+from alerts.channels import Limit, Outcome, OutgoingNotice, PlainChannel
 from alerts.facts import Facts
 from alerts.notices import enqueue
 from alerts.owners import Owner
@@ -25,10 +25,8 @@ class KilledError(Exception):
     """Stands for the end of the process in the middle of a request."""
 
 
-class ScriptedChannel:
+class ScriptedChannel(PlainChannel):
     """Answers as scripted, else accepts; `sent` are the notices whose request was made."""
-
-    one_to_one = False
 
     def __init__(
         self,
@@ -41,7 +39,7 @@ class ScriptedChannel:
         self.name = name
         self.deduplicates = deduplicates
         self.can_ask = False
-        self.limit = limit
+        self.limits = (limit,) if limit else ()
         self.answers: deque[Outcome | Exception] = deque(answers)
         self.sent: list[OutgoingNotice] = []
         self.during: Callable[[], None] = lambda: None
