@@ -34,7 +34,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     `onset` is µs UTC, `age` µs (0: fresh), `lng` and `lat` WGS84 degrees. `value`, `limit`, `unit`, `within` and
     `times` are those of a Measurement of the kind `measured`. `devices` are the first of the `members` devices that a
     finding about a site is made of, each with what it measured; `said` is what an event brought, such as a plate.
-    `mobiles` are the numbers to mention in a group.
+    `mobiles` are the numbers to mention in a group. `drill`: nothing has happened, people are asked to answer.
     """
 
     number: str
@@ -68,6 +68,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     lng: float | None = None
     lat: float | None = None
     mobiles: list[str] = []
+    drill: bool = False
 
 
 def gather_facts(connection: Connection, ticket: Row, alert: Row | None, cause: str, rule: RuleText | None) -> Facts:
@@ -88,6 +89,9 @@ def gather_facts(connection: Connection, ticket: Row, alert: Row | None, cause: 
             "address": at["address"],
             "lng": at["lng"],
             "lat": at["lat"],
+            "drill": ticket["source"] == "drill",
+            "contact": ticket["reporter"],
+            "phone": ticket["reporter_phone"],
             **_place(connection, at),
             **_area(connection, at),
             **(_measurement(alert, rule.unit if rule else "") if alert else {}),
@@ -109,8 +113,7 @@ def _place(connection: Connection, at: Row) -> dict[str, Any]:
         "place_zh": found["name"],
         "place_en": found["name_en"] or found["name"],
         "address": at["address"] or found["address"],
-        "contact": found["contact"],
-        "phone": found["phone"],
+        **({"contact": found["contact"], "phone": found["phone"]} if found["contact"] or found["phone"] else {}),
     }
 
 

@@ -5,71 +5,11 @@ from urllib.parse import quote
 from alerts.channels import OutgoingNotice
 from alerts.facts import Facts
 from alerts.measurements import Language, Measurement, figure, span_text
+from alerts.notice_words import CAUSES, DRILL, HAZARDS, REPEATED, SAFETY, SAID, SEVERITIES
 from alerts.words import UNNAMED, Words
 from core.clock import local
+from devices.geometry import wgs84_to_gcj02
 
-_SEVERITIES = {
-    1: Words("提示", "NOTICE"),
-    2: Words("预警", "WARNING"),
-    3: Words("报警", "ALARM"),
-    4: Words("紧急", "CRITICAL"),
-}
-_HAZARDS = {
-    "gas": Words("可燃气体", "Combustible gas"),
-    "toxic": Words("有毒气体或缺氧", "Toxic gas or lack of oxygen"),
-    "smoke": Words("烟雾火警", "Smoke or fire"),
-    "electrical": Words("电气火灾隐患", "Electrical fire hazard"),
-    "ebike": Words("电动自行车棚", "E-bike shed"),
-    "lift": Words("电梯", "Lift"),
-    "fire_water": Words("消防供水", "Fire water supply"),
-    "warehouse": Words("仓储环境", "Warehouse climate"),
-    "flood": Words("道路积水", "Road flooding"),
-    "canal": Words("河道水位", "Canal level"),
-    "manhole": Words("井盖异常", "Manhole cover"),
-    "structure": Words("建筑或杆体倾斜", "Leaning structure"),
-    "noise": Words("噪声超标", "Noise"),
-    "dust": Words("扬尘超标", "Dust"),
-    "fume": Words("餐饮油烟", "Cooking fume"),
-    "emission": Words("排放超标", "Emission above the permit"),
-    "overload": Words("车辆超限", "Overloaded vehicle"),
-    "traffic": Words("交通拥堵", "Congestion"),
-    "device": Words("设备故障", "Device fault"),
-    "platform": Words("平台故障", "Platform fault"),
-}
-_SAFETY = {
-    "gas": Words("勿单独进入，勿开关电器，禁明火", "Never go in alone; no switches, no open flame"),
-    "toxic": Words(
-        "勿单独进入，须佩戴正压式空气呼吸器，先通风检测",
-        "Never go in alone; breathing apparatus on; ventilate and test first",
-    ),
-    "smoke": Words("先疏散人员，拨打119，勿乘电梯", "Evacuate first, call 119, no lifts"),
-    "electrical": Words("勿触碰设备，先断电", "Do not touch; cut the power first"),
-    "ebike": Words("先断电，大量水降温，勿吸入烟气", "Cut the power, cool with much water, do not breathe the smoke"),
-    "lift": Words("安抚乘客，勿扒门，通知维保单位", "Calm the people inside; never force the doors; call maintenance"),
-    "flood": Words("勿涉水，先设警示", "Do not wade; put up warnings first"),
-    "canal": Words("勿靠近岸边，穿救生衣", "Keep off the bank; life jacket on"),
-    "manhole": Words("先设围挡，勿靠近井口", "Fence it off first; keep clear of the shaft"),
-    "structure": Words("撤离倾倒范围，先拉警戒", "Clear everybody from where it may fall; tape it off first"),
-}
-_CAUSES = {
-    "raised": Words("等级上升", "Severity raised"),
-    "joined": Words("同一工单新增报警", "Another alert on this ticket"),
-    "reopened": Words("再次报警", "Alert again"),
-    "uncertain": Words("前一通知未确认送达", "The notice before may not have arrived"),
-    "overdue": Words("已超时", "Overdue"),
-    "recovered": Words("已恢复", "Recovered"),
-    "returned": Words("已退回", "Returned"),
-    "rework": Words("返工", "Rework"),
-    "sent_back": Words("处置后再次报警", "Alert after it was handled"),
-    "unassigned": Words("无人可派，请调度", "Nobody to send: dispatcher to decide"),
-}
-_SAID = {
-    "plate": Words("车牌", "Plate"),
-    "axles": Words("轴数", "Axles"),
-    "speed_km_h": Words("车速 km/h", "Speed km/h"),
-    "lane": Words("车道", "Lane"),
-}
-_REPEATED = Words("可能重复", "may be a repeat")
 _TITLE_BYTES = 180
 _NAME_BYTES = 60
 
@@ -104,21 +44,29 @@ def fit(head: str, middle: str, tail: str, limit: int) -> str:
 def headline(notice: OutgoingNotice, language: Language) -> str:
     """The one line that must be read: severity, hazard, value and limit, what is new, whether it may be a repeat.
 
-    【紧急】可燃气体泄漏 52 %LEL（限值 25）
+    【紧急】可燃气体泄漏 52 %LEL（限值 25）; a drill's begins with 【演练】.
     """
     facts = notice.facts
-    title = _pick(_SEVERITIES.get(facts.severity, Words("通知", "INFO")), language)
-    hazard = facts.title_zh if language == "zh" else facts.title_en
-    hazard = hazard or _pick(_HAZARDS.get(facts.hazard, UNNAMED), language)
-    notes = [_pick(_CAUSES[facts.cause], language)] if facts.cause in _CAUSES else []
-    notes += [_pick(_REPEATED, language)] if notice.repeated else []
-    line = (
-        f"【{title}】{hazard}{measurement(facts, language)}"
-        if language == "zh"
-        else (f"[{title}] {hazard}{measurement(facts, language)}")
-    )
+    title = severity_name(facts, language)
+    hazard = hazard_name(facts, language)
+    notes = [_pick(CAUSES[facts.cause], language)] if facts.cause in CAUSES else []
+    notes += [_pick(REPEATED, language)] if notice.repeated else []
+    marks = [_pick(DRILL, language)] if facts.drill else []
+    marked = "".join(f"【{mark}】" if language == "zh" else f"[{mark}] " for mark in [*marks, title])
     opened, closed = ("〔", "〕") if language == "zh" else (" (", ")")
+    line = f"{marked}{hazard}{measurement(facts, language)}"
     return shorten_bytes("".join([line, *(f"{opened}{note}{closed}" for note in notes)]), _TITLE_BYTES)
+
+
+def hazard_name(facts: Facts, language: Language) -> str:
+    """What is wrong, in the words of the rule, else of the hazard."""
+    title = facts.title_zh if language == "zh" else facts.title_en
+    return title or _pick(HAZARDS.get(facts.hazard, UNNAMED), language)
+
+
+def severity_name(facts: Facts, language: Language) -> str:
+    """提示, 预警, 报警 or 紧急."""
+    return _pick(SEVERITIES.get(facts.severity, Words("通知", "INFO")), language)
 
 
 def measurement(facts: Facts, language: Language) -> str:
@@ -135,8 +83,8 @@ def details(facts: Facts, language: Language) -> list[str]:
     chinese = language == "zh"
     colon = "：" if chinese else ": "
     lines = {
-        "地点" if chinese else "Place": _place(facts, language),
-        "须知" if chinese else "Do": _advice(facts, language),
+        "地点" if chinese else "Place": place(facts, language),
+        "须知" if chinese else "Do": advice(facts, language),
         "发生" if chinese else "Since": _since(facts, language),
         "设备" if chinese else "Device": facts.device or _devices(facts, language),
         "详情" if chinese else "Details": said(facts, language),
@@ -147,19 +95,20 @@ def details(facts: Facts, language: Language) -> list[str]:
 
 def said(facts: Facts, language: Language) -> str:
     """What an event brought besides its value, such as a lorry's plate and axles."""
-    told = {name: value for name, value in facts.said.items() if name in _SAID and value not in (None, "")}
+    told = {name: value for name, value in facts.said.items() if name in SAID and value not in (None, "")}
     texts = {name: figure(value) if isinstance(value, int | float) else value for name, value in told.items()}
     return ("，" if language == "zh" else ", ").join(
-        f"{_pick(_SAID[name], language)} {text}" for name, text in texts.items() if text
+        f"{_pick(SAID[name], language)} {text}" for name, text in texts.items() if text
     )
 
 
 def navigation_url(facts: Facts) -> str:
-    """A map link that takes the WGS84 position as it is; empty without one."""
+    """A link that starts a phone's navigation, which takes GCJ-02; empty without a position."""
     if facts.lng is None or facts.lat is None:
         return ""
-    name = quote(shorten_bytes(facts.place_zh or facts.number, _NAME_BYTES))
-    return f"https://uri.amap.com/marker?position={facts.lng:.6f},{facts.lat:.6f}&name={name}&coordinate=wgs84"
+    lng, lat = wgs84_to_gcj02(facts.lng, facts.lat)
+    name = quote(shorten_bytes(facts.place_zh or facts.number, _NAME_BYTES), safe="")
+    return f"https://uri.amap.com/navigation?to={lng:.6f},{lat:.6f},{name}&mode=car&src=shouwang&callnative=1"
 
 
 def phone_text(notice: OutgoingNotice, language: Language) -> str:
@@ -174,8 +123,8 @@ def phone_text(notice: OutgoingNotice, language: Language) -> str:
 def robot_markdown(notice: OutgoingNotice, url: str, language: Language, limit: int) -> str:
     """A group robot's markdown within `limit` bytes; `url` must ask for sign-in, since anyone may forward it."""
     label = "打开工单（需登录）" if language == "zh" else "Open the ticket (sign-in)"
-    head = f'<font color="warning">**{_unmarked(headline(notice, language))}**</font>'
-    middle = "\n".join(f"> {_unmarked(line)}" for line in details(notice.facts, language))
+    head = f'<font color="warning">**{unmarked(headline(notice, language))}**</font>'
+    middle = "\n".join(f"> {unmarked(line)}" for line in details(notice.facts, language))
     return fit(head, middle, f"{reference(notice, language)}\n[{label}]({url})", limit)
 
 
@@ -196,15 +145,17 @@ def _pick(words: Words, language: Language) -> str:
     return words.zh if language == "zh" else words.en
 
 
-def _advice(facts: Facts, language: Language) -> str:
+def advice(facts: Facts, language: Language) -> str:
+    """What to beware of: the rule's own words, else the hazard's."""
     from_rule = facts.advice_zh if language == "zh" else facts.advice_en
-    return from_rule or _pick(_SAFETY.get(facts.hazard, Words("", "")), language)
+    return from_rule or _pick(SAFETY.get(facts.hazard, Words("", "")), language)
 
 
-def _place(facts: Facts, language: Language) -> str:
-    place, area = (facts.place_zh, facts.area_zh) if language == "zh" else (facts.place_en, facts.area_en)
-    address = facts.address if facts.address != place else ""
-    named = " ".join(part for part in (place, address) if part)
+def place(facts: Facts, language: Language) -> str:
+    """Name, address and area, as far as they are known."""
+    name, area = (facts.place_zh, facts.area_zh) if language == "zh" else (facts.place_en, facts.area_en)
+    address = facts.address if facts.address != name else ""
+    named = " ".join(part for part in (name, address) if part)
     if not area:
         return named
     return f"{named}（{area}）" if language == "zh" else f"{named} ({area})".lstrip()
@@ -228,6 +179,6 @@ def _devices(facts: Facts, language: Language) -> str:
     return f"{named} 等 {facts.members} 台" if language == "zh" else f"{named}, {facts.members} in all"
 
 
-def _unmarked(text: str) -> str:
+def unmarked(text: str) -> str:
     """Signs that markdown would take as its own, as their full-width twins."""
     return text.translate(str.maketrans("<>[]*`", "＜＞［］＊｀"))

@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alerts.sms_texts import sms_variables, spoken
 from alerts.texts import Language, fit, headline, navigation_url, phone_text, robot_markdown, robot_text, shorten_bytes
 from core.clock import HOUR, MINUTE
 from detectors.rule_checks import HAZARDS
 from detectors.rules import load_packs
+from devices.geometry import gcj02_to_wgs84
 from tests.alerts.notices.notice_rows import NOW, outgoing
 
 URL = "https://town.example/tickets/7"
@@ -98,7 +100,7 @@ def test_a_phone_message_says_what_a_patroller_needs() -> None:
         "工单 20261123-0007",
         "安全员 E0123 13900000123",
         "09-21 22:13:20（数据迟到 2 小时）",
-        "https://uri.amap.com/marker",
+        "https://uri.amap.com/navigation",
     ):
         assert part in text
 
@@ -114,12 +116,26 @@ def test_an_alert_without_a_unit_shows_no_measurement() -> None:
     )
 
 
-def test_navigation_is_in_wgs84_longitude_first() -> None:
+def test_navigation_is_in_the_maps_own_datum_longitude_first() -> None:
     query = parse_qs(urlsplit(navigation_url(outgoing().facts)).query)
-    assert query["position"] == ["120.435000,31.445000"]
-    assert query["coordinate"] == ["wgs84"]
-    assert query["name"] == ["示例化工0123厂"]
+    lng, lat, name = query["to"][0].split(",")
+    back = gcj02_to_wgs84(float(lng), float(lat))
+    assert (round(back[0], 5), round(back[1], 5), name) == (120.435, 31.445, "示例化工0123厂")
+    assert float(lng) != 120.435
+    assert (query["mode"], query["src"], query["callnative"]) == (["car"], ["shouwang"], ["1"])
     assert navigation_url(outgoing(lng=None).facts) == ""
+
+
+def test_a_place_with_a_comma_moves_nothing_in_the_link() -> None:
+    url = navigation_url(outgoing(place_zh="一厂,东门&x=1").facts)
+    assert url.split("?")[1].count(",") == 2
+    assert parse_qs(urlsplit(url).query)["to"][0].split(",", 2)[2] == "一厂,东门&x=1"
+
+
+@pytest.mark.parametrize(("language", "mark"), [("zh", "【演练】【紧急】"), ("en", "[DRILL] [CRITICAL]")])
+def test_a_drill_says_so_first(language: Language, mark: str) -> None:
+    assert headline(outgoing(drill=True), language).startswith(mark)
+    assert sms_variables(outgoing(drill=True), language)["level"].startswith(mark.strip("【】[]CRITICAL紧急 "))
 
 
 def test_names_cannot_forge_markdown() -> None:
@@ -131,3 +147,22 @@ def test_names_cannot_forge_markdown() -> None:
 @pytest.mark.parametrize("onset", [None, NOW])
 def test_a_line_without_a_fact_is_left_out(onset: int | None) -> None:
     assert ("发生" in phone_text(outgoing(onset=onset), "zh")) == (onset is not None)
+
+
+@given(ANY_TEXT, ANY_TEXT, st.sampled_from(LANGUAGES), st.booleans())
+def test_a_text_messages_variables_are_short_and_never_empty(
+    place: str, title: str, language: Language, repeated: bool
+) -> None:
+    notice = outgoing(place_zh=place, place_en=place, title_zh=title, title_en=title, repeated=repeated, link="a" * 13)
+    said = sms_variables(notice, language)
+    assert {name for name, text in said.items() if not 0 < len(text) <= 35} == set()
+    assert (said["number"], said["code"]) == ("20261123-0007", "a" * 13)
+    assert ("可能重复" in said["level"] or "repeat" in said["level"]) == repeated
+
+
+def test_a_voice_says_level_hazard_place_and_the_numbers_end() -> None:
+    assert (
+        spoken(outgoing(advice_zh="勿单独进入"), "zh")
+        == "紧急，可燃气体超限，示例化工0123厂，勿单独进入，工单尾号 0 0 0 7"
+    )
+    assert spoken(outgoing(), "en").endswith("ticket ending 0 0 0 7")
