@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from alerts.changes import Happened, record_changes
+from alerts.escalation_rows import schedule
 from alerts.notices import enqueue
 from alerts.settings import DeskSettings
 from alerts.town_view import TownView
@@ -29,6 +30,7 @@ class DeskWork:
     occasion: int = 0
     happened: list[Happened] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
+    changed: set[int] = field(default_factory=set)
 
     def alert_changed(self, alert: Row, action: str) -> None:
         """Tell pages what an alert is now."""
@@ -36,7 +38,8 @@ class DeskWork:
         self.happened.append(Happened("alert", alert["id"], {"action": action, **{name: alert[name] for name in kept}}))
 
     def ticket_changed(self, ticket: Row, action: str) -> None:
-        """Tell pages what a ticket is now."""
+        """Tell pages what a ticket is now; every change comes by here, so that its next step is scheduled."""
+        self.changed.add(ticket["id"])
         kept = ("number", "status", "severity", "life_safety", "hazard", "site", "team", "station")
         self.happened.append(
             Happened("ticket", ticket["id"], {"action": action, **{name: ticket[name] for name in kept}})
@@ -50,6 +53,8 @@ class DeskWork:
         )
 
     def finish(self) -> None:
-        """Give ids to what happened: the last thing of the transaction."""
+        """Schedule what follows for the tickets that changed, give ids to what happened: the transaction's last."""
+        schedule(self.connection, self.changed, self.now, self.settings)
+        self.changed.clear()
         record_changes(self.connection, self.now, self.happened)
         self.happened.clear()

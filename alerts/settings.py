@@ -3,19 +3,27 @@
 from dataclasses import dataclass, field
 
 from alerts.assignment import DispatchPolicy
+from alerts.chattering import ChatterPolicy
 from alerts.deadlines import DeadlinePolicy
+from alerts.escalation import EscalationPolicy
+from alerts.quiet_decisions import INHIBITORS, Inhibitor
+from alerts.storm_decisions import StormPolicy
 from alerts.ticket_decisions import JoinPolicy
 from alerts.working_time import WorkCalendar
 
 
 @dataclass(frozen=True)
 class DeskSettings:
-    """How alerts are grouped, routed and timed."""
+    """How alerts are quieted, grouped, routed, timed and escalated."""
 
     joining: JoinPolicy = field(default_factory=JoinPolicy)
     dispatch: DispatchPolicy = field(default_factory=DispatchPolicy)
     deadlines: DeadlinePolicy = field(default_factory=DeadlinePolicy)
     calendar: WorkCalendar = field(default_factory=WorkCalendar)
+    escalation: EscalationPolicy = field(default_factory=EscalationPolicy)
+    inhibitors: tuple[Inhibitor, ...] = INHIBITORS
+    storm: StormPolicy = field(default_factory=StormPolicy)
+    chattering: ChatterPolicy = field(default_factory=ChatterPolicy)
 
 
 DEFAULTS = DeskSettings()
