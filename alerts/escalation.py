@@ -207,8 +207,8 @@ Done = Mapping[tuple[str, int], Progress]
 def present_stage(ticket: Row) -> tuple[str, int]:
     """What a live ticket lacks, and since when at the earliest; "suspended" while its clocks stand still.
 
-    A ticket without a time for arrival waits for its handling, unless it is a matter of life and safety. One whose
-    people are told in the morning lacks nothing before.
+    Then only the answer to a supervision is still waited for. A ticket without a time for arrival waits for its
+    handling, unless it is a matter of life and safety. One whose people are told in the morning lacks nothing before.
     """
     match ticket["status"]:
         case Status.DISPATCHED:
@@ -248,16 +248,19 @@ def decide_next(ticket: Row, own: Snapshot, done: Done, calendar: WorkCalendar) 
         return Next("over", own.stage, own.began, 0, None, ticket["status"])
     if ticket["source"] == DRILL:
         return Next("waiting", own.stage, own.began, 0, None, "drill_has_its_own_window")
-    if own.stage == SUSPENDED:
-        return Next("waiting", own.stage, own.began, 0, None, SUSPENDED)
     coming = [_following(stage, own, done, calendar) for stage in _lacking(ticket, own)]
     found = min((each for each in coming if each), key=lambda each: each.due_at, default=None)
     if found is None:
-        said = done.get((own.stage, own.began))
-        why = "no_steps" if said is None else "all_steps_done"
-        return Next("waiting", own.stage, own.began, said.step if said else 0, None, why)
+        return _nothing_due(own, done.get((own.stage, own.began)))
     why = "waits_for_morning" if found.stage == "accept" and _waits(ticket) else f"no_{found.stage}"
     return Next("scheduled", found.stage, found.began_at, found.step, found.due_at, why)
+
+
+def _nothing_due(own: Snapshot, said: Progress | None) -> Next:
+    """Why a live ticket has no next step."""
+    step = said.step if said else 0
+    why = SUSPENDED if own.stage == SUSPENDED else "all_steps_done" if said else "no_steps"
+    return Next("waiting", own.stage, own.began, step, None, why)
 
 
 def decide_due(
