@@ -1,8 +1,9 @@
 """An alert's rows: finding an episode, opening it, keeping it up to date, closing it."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, tuple_, update
+from sqlalchemy import Connection, insert, select, tuple_, update
 
 from alerts.rows import first_row, one_row, rows
 from alerts.tables import alert
@@ -20,8 +21,17 @@ def open_alert(connection: Connection, detection: Detection) -> Row | None:
     return first_row(connection, found)
 
 
-def same_episode(connection: Connection, detection: Detection) -> Row | None:
-    """The alert, open or closed, of the detection's subject, rule and onset."""
+def newest_episodes(connection: Connection, detection: Detection, most: int = 3) -> list[Row]:
+    """The newest alerts of the detection's subject and rule, open or closed, the newest onset first."""
+    found = select(alert).where(*_same(detection)).order_by(alert.c.onset.desc()).limit(most)
+    return rows(connection, found)
+
+
+def same_episode(connection: Connection, detection: Detection, newest: Sequence[Row]) -> Row | None:
+    """The alert, open or closed, of the detection's subject, rule and onset; `newest` are its newest episodes."""
+    known = next((each for each in newest if each["onset"] == detection.onset), None)
+    if known or not newest or newest[-1]["onset"] < detection.onset:
+        return known
     found = select(alert).where(*_same(detection), alert.c.onset == detection.onset)
     return first_row(connection, found)
 
@@ -46,12 +56,10 @@ def worst_alert(connection: Connection, ticket: int) -> Row | None:
     return first_row(connection, select(alert).where(alert.c.ticket == ticket).order_by(*order).limit(1))
 
 
-def count_open(connection: Connection, ticket: int) -> int:
-    """How many of a ticket's alerts are open."""
-    count: int = connection.execute(
-        select(func.count()).select_from(alert).where(alert.c.ticket == ticket, alert.c.state == "open")
-    ).scalar_one()
-    return count
+def any_open(connection: Connection, ticket: int) -> bool:
+    """Whether an alert of a ticket is open; the newest is looked at first, as what opened first often ends first."""
+    its = (alert.c.ticket == ticket, alert.c.state == "open")
+    return first_row(connection, select(alert.c.id).where(*its).order_by(alert.c.id.desc()).limit(1)) is not None
 
 
 def tickets_of_members(connection: Connection, evidence: dict[str, Any]) -> tuple[int, ...]:
@@ -78,7 +86,7 @@ def update_alert(connection: Connection, number: int, **values: Any) -> Row:
 def close_row(connection: Connection, number: int, how: str, now: int) -> Row:
     """Close an alert: recovered, by_hand, rule_withdrawn, retired or schedule_ended."""
     closed = {"state": "closed", "closed_how": how, "closed_at": now, "updated_at": now, "level": int(Severity.NONE)}
-    return update_alert(connection, number, **closed)
+    return update_alert(connection, number, **closed, held=None, held_by=None)
 
 
 def measured(detection: Detection) -> dict[str, Any]:

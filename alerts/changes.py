@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, insert, select
 from alerts.one_writer import insert_or
 from alerts.tables import change, change_counter
 
-Kind = Literal["alert", "ticket", "notice"]
+Kind = Literal["alert", "ticket", "notice", "quiet", "storm"]
 
 
 class Happened(NamedTuple):

@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 
 from alerts.alert_decisions import AlertAction, decide_alert
-from alerts.alert_rows import insert_alert, measured, open_alert, same_episode, update_alert
+from alerts.alert_rows import insert_alert, measured, newest_episodes, open_alert, same_episode, update_alert
 from alerts.desk_work import DeskWork
 from alerts.one_writer import hold_desk, insert_or
+from alerts.openings import judge_opening, note_chattering
+from alerts.placing import place_or_hold, raise_or_hold
 from alerts.recovery import close_alert
+from alerts.releasing import release_lapsed
 from alerts.settings import DEFAULTS, DeskSettings
-from alerts.ticketing import place_alert, raise_alert
 from alerts.town_view import TownView
 from alerts.words import Row
 from core.journal import START, Offset
@@ -21,7 +23,7 @@ from ingest.tables import applied
 
 
 class Applied(NamedTuple):
-    """What a batch of detections did: alerts by action, tickets made and joined, notices queued.
+    """What a batch of detections did: alerts by action, held and released, tickets made and joined, notices queued.
 
     `replayed` detections stood at or below the offset that was applied already and did nothing.
     """
@@ -38,6 +40,8 @@ class Applied(NamedTuple):
     joined: int = 0
     sent_back: int = 0
     self_recovered: int = 0
+    held: int = 0
+    released: int = 0
     notices: int = 0
 
 
@@ -64,6 +68,7 @@ def apply_detections(
             work.done["replayed"] += 1
         else:
             _apply(work, each)
+    release_lapsed(work)
     if upto > reached:
         _reach(connection, consumer, upto)
     work.finish()
@@ -85,20 +90,23 @@ def _reach(connection: Connection, consumer: str, upto: Offset) -> None:
 def _apply(work: DeskWork, found: Found) -> None:
     detection = found.detection
     existing = open_alert(work.connection, detection)
-    known = existing or same_episode(work.connection, detection)
+    newest = [] if existing else newest_episodes(work.connection, detection, work.settings.chattering.openings)
+    known = existing or same_episode(work.connection, detection, newest)
     decision = decide_alert(existing, known, detection)
     if decision.action == "create":
-        _create(work, found, decision.reason)
+        _create(work, found, newest, decision.reason)
     elif decision.action == "ignore" or known is None:
         work.done["ignored"] += 1
     else:
         _EFFECTS[decision.action](work, known, detection, decision.reason)
 
 
-def _create(work: DeskWork, found: Found, decided: str) -> None:
+def _create(work: DeskWork, found: Found, earlier: Sequence[Row], decided: str) -> None:
     detection = found.detection
     rule = work.rules.get(detection.rule)
     place = work.town.place(detection.subject)
+    life_safety = _life_safety(work, detection)
+    chatter = judge_opening(work, earlier, life_safety)
     alert = insert_alert(
         work.connection,
         subject_kind=detection.subject.kind,
@@ -109,8 +117,9 @@ def _create(work: DeskWork, found: Found, decided: str) -> None:
         severity=int(detection.severity),
         hazard=rule.hazard if rule else "unknown",
         category=rule.category if rule else "公共服务",
-        life_safety=_life_safety(work, detection),
+        life_safety=life_safety,
         paged=detection.page,
+        chattering=chatter.since,
         series=detection.series,
         site=place.site,
         grid=place.grid,
@@ -124,7 +133,9 @@ def _create(work: DeskWork, found: Found, decided: str) -> None:
         updated_at=work.now,
         **_measured(detection, decided),
     )
-    work.alert_changed(place_alert(work, alert), "opened")
+    placed = place_or_hold(work, alert, quietly=chatter.told == "quietly")
+    note_chattering(work, placed, chatter)
+    work.alert_changed(placed, "opened")
     work.done["opened"] += 1
 
 
@@ -140,17 +151,17 @@ def _reopen(work: DeskWork, alert: Row, detection: Detection, decided: str) -> N
         reopened=alert["reopened"] + 1,
         paged=detection.page,
     )
-    work.alert_changed(place_alert(work, again), "reopened")
+    work.alert_changed(place_or_hold(work, again), "reopened")
     work.done["reopened"] += 1
 
 
 def _raise(work: DeskWork, alert: Row, detection: Detection, decided: str) -> None:
-    work.alert_changed(raise_alert(work, _update(work, alert, detection, decided)), "raised")
+    work.alert_changed(raise_or_hold(work, _update(work, alert, detection, decided)), "raised")
     work.done["raised"] += 1
 
 
 def _page(work: DeskWork, alert: Row, detection: Detection, decided: str) -> None:
-    work.alert_changed(place_alert(work, _update(work, alert, detection, decided, paged=True)), "paged")
+    work.alert_changed(place_or_hold(work, _update(work, alert, detection, decided, paged=True)), "paged")
     work.done["paged"] += 1
 
 
@@ -186,6 +197,7 @@ def _update(work: DeskWork, alert: Row, detection: Detection, decided: str, **va
     said: dict[str, Any] = {"level": int(detection.severity)}
     if detection.severity >= alert["severity"]:
         said = _measured(detection, decided)
+        said["evidence"] |= _trail(alert)
     risen = {
         "severity": max(alert["severity"], int(detection.severity)),
         "life_safety": alert["life_safety"] or _life_safety(work, detection),
@@ -197,6 +209,11 @@ def _update(work: DeskWork, alert: Row, detection: Detection, decided: str, **va
 def _measured(detection: Detection, decided: str) -> dict[str, Any]:
     evidence = {**detection.evidence, "decided": decided}
     return measured(detection) | {"evidence": evidence}
+
+
+def _trail(alert: Row) -> dict[str, Any]:
+    """What was said of its hold stays said."""
+    return {name: value for name, value in (alert["evidence"] or {}).items() if name == "held"}
 
 
 def _life_safety(work: DeskWork, detection: Detection) -> bool:

@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from sqlalchemy import Connection
 
 from alerts.changes import Happened, record_changes
 from alerts.escalation_rows import schedule
+from alerts.holding import Holding
 from alerts.notices import enqueue
+from alerts.rosters import Rosters
 from alerts.settings import DeskSettings
 from alerts.town_view import TownView
 from alerts.words import Recipient, Row
@@ -32,9 +35,19 @@ class DeskWork:
     done: Counter[str] = field(default_factory=Counter)
     changed: set[int] = field(default_factory=set)
 
+    @cached_property
+    def holding(self) -> Holding:
+        """What holds alerts at this moment."""
+        return Holding(self.connection, self.town, self.rules, self.settings.inhibitors, self.now)
+
+    @cached_property
+    def rosters(self) -> Rosters:
+        """What is known of people at this moment."""
+        return Rosters(self.connection, self.town.contacts, self.now)
+
     def alert_changed(self, alert: Row, action: str) -> None:
         """Tell pages what an alert is now."""
-        kept = ("state", "severity", "level", "life_safety", "paged", "hazard", "site", "ticket")
+        kept = ("state", "severity", "level", "life_safety", "paged", "hazard", "site", "ticket", "held")
         self.happened.append(Happened("alert", alert["id"], {"action": action, **{name: alert[name] for name in kept}}))
 
     def ticket_changed(self, ticket: Row, action: str) -> None:

@@ -227,7 +227,7 @@ def weekly_of(schedule: Mapping[str, Any]) -> Weekly | None:
         return None
     days = frozenset(int(day) for day in schedule["days"])
     start, end = minutes_of(schedule["from"]), minutes_of(schedule["to"])
-    if not days or not days <= frozenset(range(1, 8)) or start == _MINUTES_A_DAY or start == end:
+    if not days or not days <= frozenset(range(1, 8)) or start in (_MINUTES_A_DAY, end):
         raise ValueError(f"no hours of the week: {schedule}")
     return Weekly(days, start, end)
 

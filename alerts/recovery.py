@@ -1,8 +1,9 @@
 """What closing an alert does to its ticket."""
 
-from alerts.alert_rows import close_row, count_open
+from alerts.alert_rows import any_open, close_row
 from alerts.desk_work import DeskWork
 from alerts.lifecycle import LIVE, TRANSITIONS, Status
+from alerts.storms import storm_goes_on
 from alerts.ticket_decisions import decide_recovery
 from alerts.tickets import note, read_ticket, update_ticket, write_log
 from alerts.words import PLATFORM, Row
@@ -11,6 +12,7 @@ from alerts.words import PLATFORM, Row
 def close_alert(work: DeskWork, alert: Row, how: str, who: str = PLATFORM) -> Row:
     """Close an open alert and let its ticket recover; the alert afterwards."""
     closed = close_row(work.connection, alert["id"], how, work.now)
+    work.holding.closed(closed, who)
     work.alert_changed(closed, "closed")
     if closed["ticket"] is not None:
         _settle(work, read_ticket(work.connection, closed["ticket"]), closed, who)
@@ -19,14 +21,17 @@ def close_alert(work: DeskWork, alert: Row, how: str, who: str = PLATFORM) -> Ro
 
 def _settle(work: DeskWork, ticket: Row, alert: Row, who: str) -> None:
     """已恢复 when its last alert is over; an unaccepted one that is nobody's danger ends as 自行恢复."""
+    if ticket["storm"] is not None and storm_goes_on(work.connection, ticket["storm"]):
+        return  # its end says so once; of thousands of alerts that end nobody wants a line each
     details = {"alert": alert["id"], "rule": alert["rule"], "how": alert["closed_how"]}
     write_log(
         work.connection, ticket, work.now, "alert_closed", alert["closed_how"], ticket["status"], who, details=details
     )
     if ticket["status"] not in LIVE:
         return
-    left = count_open(work.connection, ticket["id"])
-    action, reason = decide_recovery(ticket["status"], ticket["severity"], ticket["life_safety"], left)
+    left = any_open(work.connection, ticket["id"])
+    chatters = alert["chattering"] is not None
+    action, reason = decide_recovery(ticket["status"], ticket["severity"], ticket["life_safety"], left, chatters)
     if action == "none":
         return
     recovered = {"recovered_at": work.now}

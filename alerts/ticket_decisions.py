@@ -76,12 +76,19 @@ def decide_ticket(
     return TicketDecision("create", None, "no_ticket_near")
 
 
-def decide_recovery(status: str, severity: int, life_safety: bool, open_alerts: int) -> tuple[RecoveryAction, str]:
-    """What a live ticket does when one of its alerts was closed: life-safety still needs arrival."""
+def decide_recovery(
+    status: str, severity: int, life_safety: bool, open_alerts: bool, chattering: bool = False
+) -> tuple[RecoveryAction, str]:
+    """What a live ticket does when one of its alerts was closed: life-safety still needs arrival.
+
+    One whose alert chatters stays: the next opening would only make another.
+    """
     if open_alerts:
         return "none", "alerts_still_open"
     if life_safety:
         return "recovered", "life_safety_needs_arrival"
+    if chattering:
+        return "recovered", "chattering_until_somebody_looks"
     if status in UNACCEPTED and severity <= Severity.WARNING:
         return "self_recover", "recovered_before_acceptance"
     return "recovered", "all_alerts_closed"

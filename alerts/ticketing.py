@@ -6,6 +6,7 @@ from alerts.alert_rows import tickets_of_members, update_alert
 from alerts.desk_work import DeskWork
 from alerts.dispatching import plan_again, rise, send, tell
 from alerts.lifecycle import LIVE, WORKED_OFF, Status
+from alerts.storms import join_storm, storm_of, storm_rises, storm_under_way
 from alerts.ticket_decisions import AlertFacts, TicketDecision, decide_ticket
 from alerts.tickets import ended_tickets, insert_ticket, live_tickets, note, read_ticket, update_ticket, write_log
 from alerts.town_view import Place
@@ -19,19 +20,26 @@ _ADMITTED = (
 """What a ticket of a device or of the platform passes by itself; a person's report waits for the dispatcher at each."""
 
 
-def place_alert(work: DeskWork, alert: Row) -> Row:
-    """Find or make the ticket of an alert that opened, opened again or is paged now; the alert with its ticket."""
+def place_alert(work: DeskWork, alert: Row, quietly: bool = False) -> Row:
+    """Find or make the ticket of an alert that opened, opened again or is paged now; the alert with its ticket.
+
+    With `quietly` nobody is told of it on a ticket that they know, unless it raises the ticket or sends it back.
+    """
     decision = _decide(work, alert)
     if decision.action == "none":
         return alert
     if decision.action in ("create", "link"):
-        return _new_ticket(work, alert, decision)
+        storm = storm_of(work, alert)
+        return _into_storm(work, alert, storm) if storm else _new_ticket(work, alert, decision)
     if decision.ticket is None:
         raise RuntimeError(f"{decision.action} names no ticket")
+    ticket = read_ticket(work.connection, decision.ticket)
+    if (storm := _its_storm(work, ticket)) is not None:
+        return _into_storm(work, alert, storm)
     placed = update_alert(work.connection, alert["id"], ticket=decision.ticket)
     again = alert["ticket"] == decision.ticket
-    cause = "reopened" if again else "joined" if alert["life_safety"] else ""
-    press(work, read_ticket(work.connection, decision.ticket), placed, decision.reason, cause)
+    cause = "" if quietly else "reopened" if again else "joined" if alert["life_safety"] else ""
+    press(work, ticket, placed, decision.reason, cause)
     work.done["joined"] += not again
     return placed
 
@@ -44,6 +52,11 @@ def raise_alert(work: DeskWork, alert: Row) -> Row:
     if alert["ticket"] is None:
         return place_alert(work, alert)
     ticket = read_ticket(work.connection, alert["ticket"])
+    if ticket["storm"] is not None and alert["life_safety"]:
+        note(work.connection, ticket, work.now, "alert_left", "life_safety_stands_alone", **_named(alert))
+        return place_alert(work, update_alert(work.connection, alert["id"], ticket=None))
+    if (storm := _its_storm(work, ticket)) is not None:
+        return _into_storm(work, alert, storm)
     if ticket["status"] in LIVE:
         press(work, ticket, alert, "severity_raised", "raised")
     elif alert["life_safety"]:
@@ -72,6 +85,21 @@ def press(work: DeskWork, ticket: Row, alert: Row, reason: str, cause: str) -> N
     if cause:
         tell(work, ticket, alert, plan or plan_again(work, ticket), cause)
     work.ticket_changed(ticket, cause or "joined")
+
+
+def _its_storm(work: DeskWork, ticket: Row) -> Row | None:
+    """The storm that goes on and whose incident a ticket is."""
+    return None if ticket["storm"] is None else storm_under_way(work, ticket["hazard"], ticket["id"])
+
+
+def _into_storm(work: DeskWork, alert: Row, storm: Row) -> Row:
+    placed = join_storm(work, alert, storm)
+    ticket = read_ticket(work.connection, storm["ticket"])
+    if ticket["status"] in WORKED_OFF:
+        press(work, ticket, placed, "alert_after_handling", "")
+    else:
+        storm_rises(work, ticket, placed)
+    return placed
 
 
 def _decide(work: DeskWork, alert: Row) -> TicketDecision:

@@ -1,0 +1,217 @@
+"""Storms in the database: one incident ticket for what many sites say at once, its beginning, growth and end."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+
+from alerts.alert_rows import any_open, update_alert
+from alerts.changes import Happened
+from alerts.desk_work import DeskWork
+from alerts.duty import DutyMoment, DutySpan
+from alerts.lifecycle import LIVE, Status
+from alerts.quiet_tables import storm
+from alerts.rows import first_row, one_row, rows
+from alerts.storm_decisions import StormPolicy, decide_storm, storm_over
+from alerts.tables import alert, duty
+from alerts.tickets import insert_ticket, note, read_ticket, update_ticket, write_log
+from alerts.words import UNNAMED, Recipient, Row
+from core.clock import DAY
+
+_LOOKED_BACK = 2_000
+"""Alerts: of a storm of many hazards at once the newest are enough to see each."""
+_TOLD = ("dispatcher", "leader", "officer")
+
+
+def storm_of(work: DeskWork, about: Row) -> Row | None:
+    """The storm that an alert without a ticket of its own becomes part of, declared now if it makes one; or None."""
+    if about["life_safety"]:
+        return None
+    policy = work.settings.storm
+    under_way = storm_under_way(work, about["hazard"])
+    newest = {} if under_way else _newest(work.connection, about["hazard"], work.now, policy)
+    decision = decide_storm(False, under_way is not None, newest, about["site"], work.now, policy)
+    if decision.action == "declare":
+        return _declare(work, about, decision.why)
+    return under_way
+
+
+def storm_under_way(work: DeskWork, hazard: str, ticket: int | None = None) -> Row | None:
+    """The open storm of a hazard, with `ticket` only if that is its incident. One whose ticket has ended is over."""
+    wanted = [storm.c.hazard == hazard, storm.c.ended_at.is_(None)]
+    wanted += [] if ticket is None else [storm.c.ticket == ticket]
+    found = first_row(work.connection, select(storm).where(*wanted))
+    if found is None or read_ticket(work.connection, found["ticket"])["status"] in LIVE:
+        return found
+    _end(work, found, "its_ticket_ended")
+    return None
+
+
+def join_storm(work: DeskWork, about: Row, under_way: Row) -> Row:
+    """Put an alert on the incident's ticket: nobody is told but of a higher severity; the alert afterwards."""
+    new = about["ticket"] != under_way["ticket"]
+    at_its_site = (alert.c.site == about["site"], alert.c.state == "open", alert.c.ticket == under_way["ticket"])
+    known = first_row(work.connection, select(alert.c.id).where(*at_its_site, alert.c.id != about["id"]).limit(1))
+    placed = update_alert(work.connection, about["id"], ticket=under_way["ticket"])
+    grown = update(storm).where(storm.c.id == under_way["id"]).values(
+        last_at=work.now,
+        alerts=storm.c.alerts + int(new),
+        sites=storm.c.sites + int(known is None and new and about["site"] is not None),
+    )  # fmt: skip
+    after = one_row(work.connection, grown.returning(*storm.c))
+    _grown(work, under_way, after)
+    work.done["joined"] += new
+    return placed
+
+
+def storm_rises(work: DeskWork, ticket: Row, about: Row) -> None:
+    """Bring an incident up to an alert's severity and say so, at most once for each severity."""
+    if about["severity"] <= ticket["severity"] or ticket["status"] not in LIVE:
+        return
+    raised = update_ticket(work.connection, ticket, work.now, severity=about["severity"])
+    if raised is None:
+        raise RuntimeError(f"ticket {ticket['id']} changed while the desk was held")
+    note(work.connection, raised, work.now, "alert_raised", "storm_rises", alert=about["id"])
+    work.notify(raised, about, _told(work), "raised", work.now)
+    work.ticket_changed(raised, "raised")
+
+
+def storm_goes_on(connection: Connection, number: int) -> bool:
+    """Whether a storm is not over yet."""
+    ended = select(storm.c.ended_at).where(storm.c.id == number)
+    return connection.execute(ended).scalar_one() is None
+
+
+def end_storms(work: DeskWork) -> int:
+    """End the storms that have been quiet for long enough; how many."""
+    opened = rows(work.connection, select(storm).where(storm.c.ended_at.is_(None)))
+    over = [each for each in opened if storm_over(each["last_at"], work.now, work.settings.storm)]
+    for each in over:
+        _end(work, each, "quiet_long_enough")
+    return len(over)
+
+
+def _newest(connection: Connection, hazard: str, now: int, policy: StormPolicy) -> dict[str, int]:
+    """By site when its newest alert of a hazard opened, of those that may make a storm; {} when few opened at all."""
+    order = alert.c.id.desc()
+    nth = connection.execute(select(alert.c.id, alert.c.opened_at).order_by(order).offset(policy.sites - 1).limit(1))
+    reached = nth.first()
+    if reached is None or abs(now - reached.opened_at) > policy.window:
+        return {}
+    newest: ColumnElement[int] = select(func.max(alert.c.id)).scalar_subquery()
+    wanted = (
+        alert.c.id > newest - _LOOKED_BACK,
+        alert.c.hazard == hazard,
+        alert.c.opened_at.between(now - policy.window, now + policy.window),
+        alert.c.paged,
+        ~alert.c.life_safety,
+        alert.c.held.is_(None),
+        alert.c.site.is_not(None),
+    )
+    found = select(alert.c.site, func.max(alert.c.opened_at)).where(*wanted).group_by(alert.c.site)
+    return {row[0]: row[1] for row in connection.execute(found)}
+
+
+def _declare(work: DeskWork, about: Row, why: dict[str, Any]) -> Row:
+    ticket = _incident(work, about, why["sites"])
+    values = {"hazard": about["hazard"], "began_at": work.now, "last_at": work.now, "ticket": ticket["id"]}
+    began = one_row(
+        work.connection,
+        insert(storm).returning(*storm.c),
+        {**values, "sites": 0, "alerts": 0, "why": {**why, "noted": 1}},
+    )
+    update_ticket(work.connection, ticket, work.now, storm=began["id"])
+    work.happened.append(_happened(began, "began"))
+    work.done["tickets"] += 1
+    return began
+
+
+def _incident(work: DeskWork, about: Row, sites: int) -> Row:
+    """The storm's ticket: admitted by the platform, told to the desk, the leaders and all stations at once."""
+    rule = work.rules.get(about["rule"])
+    zh, en = (rule.title_zh, rule.title_en) if rule else UNNAMED
+    told = _told(work)
+    ticket = insert_ticket(
+        work.connection,
+        work.now,
+        source="storm",
+        status=Status.REGISTERED,
+        title=f"{zh}（{sites} 处同时报警）",
+        title_en=f"{en} ({sites} sites at once)",
+        class_code=rule.class_code if rule else "",
+        life_safety=False,
+        assignment=_assignment(work, told),
+        **{name: about[name] for name in ("hazard", "category", "severity")},
+    )
+    steps = (
+        ("report", None, Status.REPORTED, "many_sites_at_once"),
+        ("verify", Status.REPORTED, Status.VERIFIED, "measured_by_a_registered_device"),
+        ("register", Status.VERIFIED, Status.REGISTERED, "rule_in_force"),
+    )
+    for action, before, after, reason in steps:
+        write_log(work.connection, {**ticket, "status": after}, work.now, action, reason, before)
+    if not told:
+        note(work.connection, ticket, work.now, "notify", "nobody_reachable", cause="storm")
+    work.notify(ticket, about, told, "storm", work.now)
+    work.ticket_changed(ticket, "report")
+    return ticket
+
+
+def _told(work: DeskWork) -> list[Recipient]:
+    """Dispatchers, leaders and officers on duty, all of them rather than nobody, and the stations' own contacts."""
+    contacts = work.town.contacts
+    people = [each for each in work.town.people.values() if each.role in _TOLD and ("person", each.code) in contacts]
+    near = (duty.c.starts_at < work.now + DAY, duty.c.ends_at > work.now - DAY)
+    rosters: dict[str, list[DutySpan]] = {}
+    for row in work.connection.execute(select(duty.c.person, duty.c.starts_at, duty.c.ends_at).where(*near)):
+        rosters.setdefault(row.person, []).append(DutySpan(row.starts_at, row.ends_at))
+    moment = DutyMoment(work.now, work.settings.dispatch.shifts)
+    on_duty = [each for each in people if moment.of(each.shift, rosters.get(each.code, ())).on]
+    found = [Recipient("person", each.code, *contacts["person", each.code][0], 0) for each in on_duty or people]
+    groups = ((code, each) for code in work.town.stations for each in contacts.get(("station", code), ()))
+    return found + [Recipient("station", code, each.channel, each.address, 0) for code, each in groups]
+
+
+def _assignment(work: DeskWork, told: Sequence[Recipient]) -> dict[str, Any]:
+    """The choice as other tickets keep theirs."""
+    common = {"chosen": True, "reason": "storm_declared", "distance": None, "step": 0}
+    town = work.town
+    names = {code: each.name for code, each in town.people.items()}
+    names |= {code: each.name for code, each in town.stations.items()}
+    chosen = [{"kind": each.kind, "code": each.code, "name": names[each.code], **common} for each in told]
+    nothing = dict.fromkeys(("team", "station", "station_distance"))
+    recipients = [list(each) for each in told]
+    return {"reason": "storm_declared", **nothing, "due_at": work.now, "candidates": chosen, "recipients": recipients}
+
+
+def _grown(work: DeskWork, before: Row, after: Row) -> None:
+    """Say how many sites it is now whenever they have doubled."""
+    noted = before["why"].get("noted", 1)
+    if after["sites"] < 2 * noted:
+        return
+    work.connection.execute(
+        update(storm).where(storm.c.id == after["id"]).values(why={**after["why"], "noted": after["sites"]})
+    )
+    ticket = read_ticket(work.connection, after["ticket"])
+    counts = {name: after[name] for name in ("sites", "alerts")}
+    note(work.connection, ticket, work.now, "storm_grew", "more_sites", **counts)
+    work.happened.append(_happened(after, "grew"))
+
+
+def _end(work: DeskWork, under_way: Row, reason: str) -> None:
+    over = update(storm).where(storm.c.id == under_way["id"]).values(ended_at=work.now)
+    ended = one_row(work.connection, over.returning(*storm.c))
+    ticket = read_ticket(work.connection, ended["ticket"])
+    counts = {name: ended[name] for name in ("sites", "alerts", "began_at", "last_at")}
+    note(work.connection, ticket, work.now, "storm_ended", reason, **counts)
+    work.happened.append(_happened(ended, "ended"))
+    if ticket["status"] in LIVE and not any_open(work.connection, ticket["id"]):
+        recovered = update_ticket(work.connection, ticket, work.now, recovered_at=work.now)
+        if recovered:
+            note(work.connection, recovered, work.now, "recovered", "all_alerts_closed")
+            work.ticket_changed(recovered, "recovered")
+
+
+def _happened(row: Row, action: str) -> Happened:
+    kept = ("hazard", "ticket", "sites", "alerts", "began_at", "ended_at")
+    return Happened("storm", row["id"], {"action": action, **{name: row[name] for name in kept}})
