@@ -5,17 +5,9 @@ from functools import cached_property
 
 from sqlalchemy import Connection, select
 
+from alerts.inhibition import Inhibitor, Source, Sources, may_be_source, may_be_target
 from alerts.matching import labels_of
-from alerts.quiet_decisions import (
-    Hold,
-    Inhibitor,
-    Quiet,
-    Source,
-    Sources,
-    decide_hold,
-    may_be_source,
-    may_be_target,
-)
+from alerts.quiet_decisions import Hold, Quiet, decide_hold
 from alerts.quieting import active_quiets, end_one_shots
 from alerts.rows import rows
 from alerts.tables import alert

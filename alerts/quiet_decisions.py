@@ -1,13 +1,14 @@
-"""What holds an alert: shelves, silences, maintenance windows and inhibition by topology. Pure.
+"""What holds an alert: shelves, silences and maintenance windows, else an alert that inhibits it. Pure.
 
 A held alert is opened, shown and recorded; it has no ticket and no notice until its hold is over. Life-safety alerts
 are held only by what was made to hold them, and never by inhibition.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from alerts.matching import Labels, Matcher, matcher, matches, stored_matchers
+from alerts.inhibition import Sources
+from alerts.matching import Labels, Matcher, matches, stored_matchers
 from alerts.words import Row
 from core.clock import DAY, MINUTE
 from detectors.schedule import LOCAL
@@ -73,24 +74,6 @@ class Quiet(NamedTuple):
         return None if until is None else min(until, self.ends_at)
 
 
-class Inhibitor(NamedTuple):
-    """While an alert that `source` matches is open, those that `target` matches and whose `equal` labels are the
-    same are held."""
-
-    name: str
-    source: tuple[Matcher, ...]
-    target: tuple[Matcher, ...]
-    equal: tuple[str, ...]
-
-
-class Source(NamedTuple):
-    """An open alert that may inhibit others; `held_by` is the alert that inhibits it itself."""
-
-    id: int
-    labels: Labels
-    held_by: int | None = None
-
-
 class Hold(NamedTuple):
     """What holds an alert: `by` is the quiet's or the inhibiting alert's id, `until` µs UTC where it is known."""
 
@@ -98,81 +81,6 @@ class Hold(NamedTuple):
     by: int
     reason: str
     until: int | None
-
-
-INHIBITORS: tuple[Inhibitor, ...] = (
-    Inhibitor(
-        "gateway_offline",
-        (matcher("subject_kind", "=", "gateway"), matcher("kind", "=", "gateway")),
-        (matcher("subject_kind", "=", "device"), matcher("kind", "in", "silence", "frozen")),
-        ("gateway",),
-    ),
-    Inhibitor(
-        "site_power_lost",
-        (matcher("hazard", "=", "power"), matcher("subject_kind", "in", "site", "device")),
-        (matcher("subject_kind", "=", "device"), matcher("hazard", "!=", "power")),
-        ("site",),
-    ),
-)
-"""A dead gateway inhibits the silence of its devices, a site without power what its devices say."""
-
-
-class Sources:
-    """The open alerts that may inhibit others, found by inhibitor and equal labels without going through them all."""
-
-    def __init__(self, inhibitors: Sequence[Inhibitor], sources: Iterable[Source] = ()) -> None:
-        self._inhibitors = inhibitors
-        self._known: dict[int, Source] = {}
-        self._by: dict[tuple[str, tuple[str, ...]], set[int]] = {}
-        for each in sources:
-            self.add(each)
-
-    def add(self, source: Source) -> None:
-        """A source that opened, or whose hold changed."""
-        self._known[source.id] = source
-        for key in self._keys(source.labels):
-            self._by.setdefault(key, set()).add(source.id)
-
-    def drop(self, number: int) -> None:
-        """A source that closed."""
-        if source := self._known.pop(number, None):
-            for key in self._keys(source.labels):
-                self._by[key].discard(number)
-
-    def inhibiting(self, labels: Labels, number: int) -> tuple[str, int] | None:
-        """The inhibitor's name and the oldest source that holds the alert `number`; None when nothing does.
-
-        What could be a source of an inhibitor is no target of it, and nothing is held by what it holds itself.
-        """
-        for inhibitor in self._inhibitors:
-            if not matches(inhibitor.target, labels) or matches(inhibitor.source, labels):
-                continue
-            key = _key(inhibitor, labels)
-            for source in sorted(self._by.get(key, ())) if key else ():
-                if number not in self._chain(source):
-                    return inhibitor.name, source
-        return None
-
-    def _chain(self, number: int) -> set[int]:
-        """A source, what inhibits it, what inhibits that."""
-        chain: set[int] = set()
-        held_by: int | None = number
-        while held_by is not None and held_by not in chain:
-            chain.add(held_by)
-            found = self._known.get(held_by)
-            held_by = found.held_by if found else None
-        return chain
-
-    def _keys(self, labels: Labels) -> Iterator[tuple[str, tuple[str, ...]]]:
-        for inhibitor in self._inhibitors:
-            if matches(inhibitor.source, labels) and (key := _key(inhibitor, labels)):
-                yield key
-
-
-def _key(inhibitor: Inhibitor, labels: Labels) -> tuple[str, tuple[str, ...]] | None:
-    """Nothing without one of the equal labels: missing on both sides is not the same."""
-    values = tuple(labels.get(name, "") for name in inhibitor.equal)
-    return (inhibitor.name, values) if all(values) else None
 
 
 def decide_hold(
@@ -192,18 +100,6 @@ def decide_hold(
         return None
     found = sources.inhibiting(labels, number)
     return Hold("inhibited", found[1], found[0], None) if found else None
-
-
-def may_be_source(inhibitors: Sequence[Inhibitor], labels: Labels) -> bool:
-    """Whether alerts with these labels, the others being unknown, could inhibit others."""
-    return any(
-        all(each.label not in labels or each.holds(labels) for each in inhibitor.source) for inhibitor in inhibitors
-    )
-
-
-def may_be_target(inhibitors: Sequence[Inhibitor], labels: Labels) -> bool:
-    """Whether an alert is one that others could inhibit."""
-    return any(matches(inhibitor.target, labels) for inhibitor in inhibitors)
 
 
 def quiet_of(row: Row) -> Quiet:

@@ -6,7 +6,7 @@ from alerts.assignment import DispatchPolicy
 from alerts.chattering import ChatterPolicy
 from alerts.deadlines import DeadlinePolicy
 from alerts.escalation import EscalationPolicy
-from alerts.quiet_decisions import INHIBITORS, Inhibitor
+from alerts.inhibition import INHIBITORS, Inhibitor
 from alerts.storm_decisions import StormPolicy
 from alerts.ticket_decisions import JoinPolicy
 from alerts.working_time import WorkCalendar
