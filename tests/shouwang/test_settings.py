@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -163,6 +162,9 @@ def test_no_secret_is_ever_shown(password: str, token: str, quoted: bool) -> Non
         database=f"postgresql+psycopg://town:{written}@db.example/town?password={quote(token, safe='')}",
         channels={
             "district": ChannelSettings(kind="webhook", secret=SecretStr(token)),
+            "app": ChannelSettings.model_construct(
+                kind="wecom_app", secret=SecretStr(token), token=SecretStr(password), aes_key=SecretStr(password)
+            ),
             "robot": ChannelSettings(kind="wecom_robot", url=f"https://{written}@robot.example/send?key={written}"),
         },
     )
@@ -174,11 +176,18 @@ def test_no_secret_is_ever_shown(password: str, token: str, quoted: bool) -> Non
 def test_what_is_masked_still_says_where(file: Path) -> None:
     shown = masked(load_settings(write(file, 'broker = "mqtts://town:s3cret@broker.example?ca=/etc/ca.pem"\n')))
     assert shown["broker"] == "mqtts://town:********@broker.example?ca=/etc/ca.pem"
-    assert shown["channels"] == {"phone": _channel("phone")}
+    assert shown["channels"] == {"phone": {"kind": "phone"}}
 
 
-def _channel(kind: str) -> dict[str, Any]:
-    return {"kind": kind, "url": "", "secret": "", "deduplicates": False, "per_minute": None}
+def test_a_channel_says_what_its_kind_lacks(file: Path) -> None:
+    (told,) = problems(write(file, '[channels.app]\nkind = "wecom_app"\ncorp_id = "ww1"\n'))
+    assert told == f"{file}: channels.app: wecom_app needs agent_id, secret"
+
+
+def test_a_key_of_another_length_is_refused_and_not_told(file: Path) -> None:
+    (told,) = problems(write(file, '[channels.app]\nkind = "wecom_robot"\naes_key = "s3cret"\n'))
+    assert "43" in told
+    assert "s3cret" not in told
 
 
 def test_an_address_is_the_base_url_or_this_machine() -> None:
