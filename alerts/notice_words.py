@@ -61,6 +61,7 @@ CAUSES = {
     "not_arrived": Words("超时未到场", "Nobody on scene in time"),
     "not_handled": Words("超时未处置", "Not handled in time"),
     "not_checked": Words("超时未核查", "Not checked in time"),
+    "not_closed": Words("超时未结案", "Not closed in time"),
     "not_replied": Words("督办超时未回复", "Supervision not answered in time"),
     "supervised": Words("督办，请回复", "Supervised: an answer is wanted"),
     "reassigned": Words("改派", "Reassigned"),
