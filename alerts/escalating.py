@@ -10,7 +10,7 @@ from alerts.desk_work import DeskWork
 from alerts.dispatching import desk_recipients, plan_again
 from alerts.escalation import Done, DueStep, Snapshot, decide_due
 from alerts.escalation_recipients import Choice, Circle, Told, choose
-from alerts.escalation_rows import due_tickets, facts, progress, standing, write_run
+from alerts.escalation_rows import due_among, due_tickets, facts, progress, standing, write_run
 from alerts.one_writer import hold_desk
 from alerts.rows import rows
 from alerts.settings import DEFAULTS, DeskSettings
@@ -48,7 +48,25 @@ def run_due(
     moment what should have been told in turn. Whoever holds the desk second finds the rows moved on.
     """
     hold_desk(connection)
-    numbers = due_tickets(connection, now, limit)
+    return _run(connection, town, rules, due_tickets(connection, now, limit), now, settings)
+
+
+def run_ticket(
+    connection: Connection,
+    town: TownView,
+    rules: RuleSet,
+    number: int,
+    now: int,
+    settings: DeskSettings = DEFAULTS,
+) -> bool:
+    """Run what is due for one ticket; False when somebody else was faster."""
+    hold_desk(connection)
+    return bool(_run(connection, town, rules, due_among(connection, [number], now), now, settings))
+
+
+def _run(
+    connection: Connection, town: TownView, rules: RuleSet, numbers: Sequence[int], now: int, settings: DeskSettings
+) -> int:
     if not numbers:
         return 0
     kept, done = standing(connection, numbers), progress(connection, numbers)

@@ -115,6 +115,7 @@ _WARNING: Steps = {
         Step(_hours(4), ("next_recipients", "station")),
         Step(_hours(6), _LINE, repeat=_hours(4)),
     ),
+    "arrive": (Step(_running(2 * HOUR), ("holder",)), Step(_running(3 * HOUR), _LINE, repeat=_hours(4))),
     "handle": (Step(_running(0), ("holder", "leader"), "deadline", repeat=_hours(10)),),
     "check": (Step(_hours(10), _LINE, repeat=_hours(10)),),
     "close": (Step(_hours(20), ("dispatchers",), repeat=_hours(20)),),
@@ -232,6 +233,8 @@ def snapshot(ticket: Row, before: Snapshot | None, now: int, policy: EscalationP
     It is taken when the ticket is first seen, dispatched anew, or graver than it was; the stage's clock starts with the
     stage, and anew when the ticket became graver, as its people are told anew.
     """
+    if before is not None and ticket["status"] in ENDED:
+        return before
     stage, since = present_stage(ticket)
     graver = before is not None and ticket["severity"] > before.severity
     same = before is not None and before.stage == stage and not graver

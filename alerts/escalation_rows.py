@@ -64,16 +64,16 @@ def progress(connection: Connection, numbers: Sequence[int]) -> dict[int, Done]:
     return dict(found)
 
 
-def any_due(connection: Connection, now: int) -> bool:
-    """Whether a step is due."""
-    due = exists().where(escalation.c.state == "scheduled", escalation.c.next_at <= now)
-    return bool(connection.scalar(select(due)))
-
-
 def due_tickets(connection: Connection, now: int, limit: int) -> list[int]:
     """The tickets with a step due, the longest due first."""
     due = select(escalation.c.ticket).where(escalation.c.state == "scheduled", escalation.c.next_at <= now)
     return list(connection.scalars(due.order_by(escalation.c.next_at, escalation.c.ticket).limit(limit)))
+
+
+def due_among(connection: Connection, numbers: Sequence[int], now: int) -> list[int]:
+    """Those of some tickets that have a step due."""
+    due = (escalation.c.state == "scheduled") & (escalation.c.next_at <= now)
+    return list(connection.scalars(select(escalation.c.ticket).where(escalation.c.ticket.in_(numbers), due)))
 
 
 def write_run(connection: Connection, number: int, step: DueStep, did: str, told: int, reason: str, now: int) -> None:

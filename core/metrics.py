@@ -94,6 +94,14 @@ class Metrics:
             "shouwang_consumer_lag_records", "Records a consumer has not read", ["consumer"], registry=registry
         )
         self.open_alerts = Gauge("shouwang_open_alerts", "Open alerts", registry=registry)
+        self.escalation_findings = Gauge(
+            "shouwang_escalation_findings", "Live tickets whose next step is not scheduled", registry=registry
+        )
+        self.escalation_audited = Gauge(
+            "shouwang_escalation_audited_timestamp_seconds", "When that was looked at last", registry=registry
+        )
+        for gauge in (self.escalation_findings, self.escalation_audited):
+            gauge.set(math.nan)  # not every process has the desk clock
         self.notices = Gauge("shouwang_notices", "Notices of the last day", ["state"], registry=registry)
         self.task_failures = Counter("shouwang_task_failures", "Unexpected ends of a task", ["task"], registry=registry)
         self.hop_seconds = Histogram(
