@@ -1,99 +1,92 @@
 """Which sender answers for which notice: the claim before a request, the record after it, the taking over."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, insert, not_, null, or_, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, not_, null, select, text, update
 
+from alerts.changes import Happened, record_changes
 from alerts.channels import Channel, Outcome, OutgoingNotice
+from alerts.fallback import fall_back
 from alerts.links import make_link
-from alerts.notices import change_state, escalate_failed, facts_of, moot, tell
-from alerts.owners import LEASE, Owner, why_gone
-from alerts.retries import decide_retry
+from alerts.notices import change_state, changed, facts_of, tell
+from alerts.owners import Owner, why_gone
+from alerts.picking import pick
+from alerts.retries import Next, decide_retry
+from alerts.rows import rows
 from alerts.tables import delivery, notice
+from alerts.traffic import Traffic
+from alerts.unsent import moot
 from alerts.words import Row
 
 _CLAIMS = 0x5357_4E54  # any number that no other advisory lock of this database uses
 
 
 class Claim(NamedTuple):
-    """A notice that one attempt of one sender has in hand."""
+    """The notices that one attempt of one sender has in hand, in one message: most urgent first."""
 
-    row: Row
+    rows: list[Row]
     attempt: int
-    outgoing: OutgoingNotice
+    outgoing: list[OutgoingNotice]
+
+    @property
+    def channel(self) -> str:
+        """The channel's name."""
+        return str(self.rows[0]["channel"])
 
 
-def pick(connection: Connection, channels: Mapping[str, Channel], now: int) -> Row | None:
-    """The notice to send next on these channels: life-safety and severity first, then the longest due.
+def claim(
+    connection: Connection, channels: Mapping[str, Channel], owner: Owner, now: int, traffic: Traffic | None = None
+) -> Claim | None:
+    """Take what goes next: `sending`, the attempt and its delivery row; commit it before the request goes out.
 
-    One whose address is held or at its limit waits, and holds up no other address.
+    `traffic` is what is known already of what went to each address.
     """
-    column = notice.c
-    due = [
-        column.state == "queued",
-        column.channel.in_(list(channels)),
-        column.next_try_at <= now,
-        not_(moot(now)),
-    ]
-    held = _held_addresses(connection, channels, now)
-    free = [tuple_(column.channel, column.address).not_in(held)] if held else []
-    order = (column.life_safety.desc(), column.severity.desc(), column.due_at, column.id)
-    found = connection.execute(select(notice).where(*due, *free).order_by(*order).limit(1)).first()
-    return found._asdict() if found else None
-
-
-def _held_addresses(connection: Connection, channels: Mapping[str, Channel], now: int) -> list[tuple[str, str]]:
-    """Addresses at their limit, counted over the recorded attempts, or that the provider wants left alone."""
-    column = delivery.c
-    limits = {name: channel.limit for name, channel in channels.items() if channel.limit}
-    recent = [
-        and_(column.channel == name, column.started_at > now - limit.window - LEASE) for name, limit in limits.items()
-    ]
-    waiting = and_(column.channel.in_(list(channels)), column.hold_until > now)
-    sent: dict[tuple[str, str], list[int]] = {}
-    held: set[tuple[str, str]] = set()
-    for row in connection.execute(select(delivery).where(or_(waiting, *recent))):
-        address = (row.channel, row.address)
-        # a provider counts a request when it arrives, at the latest when its answer does
-        sent.setdefault(address, []).append(row.finished_at or now)
-        if row.hold_until > now:
-            held.add(address)
-    full = (
-        address for address, at in sent.items() if (limit := limits.get(address[0])) and limit.free_at(at, now) > now
-    )
-    return sorted(held.union(full))
-
-
-def claim(connection: Connection, channels: Mapping[str, Channel], owner: Owner, now: int) -> Claim | None:
-    """Take the next notice: `sending`, its attempt and its delivery row; commit it before the request goes out."""
     if connection.dialect.name == "postgresql":
         # claims one after the other, so that two senders neither take one row nor together pass an address's limit
         connection.execute(text("SELECT pg_advisory_xact_lock(:claims)"), {"claims": _CLAIMS})
-    row = pick(connection, channels, now)
-    if row is None:
-        return None
-    taken = change_state(
-        connection,
-        notice.c.id == row["id"],
-        "sending",
-        attempts=row["attempts"] + 1,
-        claimed_by=str(owner),
-        requested_at=row["requested_at"] or now,
-    )
+    picked = pick(connection, channels, traffic or Traffic(channels), now)
+    taken = _take(connection, picked.ids, now)
     if not taken:
         return None
-    started = insert(delivery).values(
-        notice=row["id"], channel=row["channel"], address=row["address"], started_at=now, outcome="sending"
+    attempt = start_attempt(connection, taken[0], len(taken), now)
+    change_state(
+        connection,
+        notice.c.id.in_([row["id"] for row in taken]),
+        "sending",
+        attempt=attempt,
+        attempts=notice.c.attempts + 1,
+        claimed_by=str(owner),
+        requested_at=func.coalesce(notice.c.requested_at, now),
     )
+    linked = channels[picked.channel].one_to_one
+    outgoing = [_linked(connection, row, now) if linked else outgoing_notice(row, now) for row in taken]
+    return Claim([{**row, "attempts": row["attempts"] + 1} for row in taken], attempt, outgoing)
+
+
+def start_attempt(connection: Connection, first: Row, notices: int, now: int) -> int:
+    """Record an attempt for so many notices, of which this is the first; its number."""
+    values = {"channel": first["channel"], "address": first["address"], "started_at": now, "outcome": "sending"}
+    started = insert(delivery).values(notice=first["id"], notices=notices, **values)
     attempt: int = connection.execute(started.returning(delivery.c.id)).scalar_one()
-    connection.execute(update(notice).where(notice.c.id == row["id"]).values(attempt=attempt))
+    return attempt
+
+
+def _take(connection: Connection, ids: Sequence[int], now: int) -> list[Row]:
+    """Those that still wait and are not moot, in the order given; whoever is changing one now keeps it."""
+    if not ids:
+        return []
+    waiting = select(notice).where(notice.c.id.in_(ids), notice.c.state == "queued", not_(moot(now)))
+    found = {row["id"]: row for row in rows(connection, waiting.with_for_update(skip_locked=True, of=notice))}
+    return [found[number] for number in ids if number in found]
+
+
+def _linked(connection: Connection, row: Row, now: int) -> OutgoingNotice:
     outgoing = outgoing_notice(row, now)
-    if channels[row["channel"]].one_to_one and row["recipient_kind"] == "person":
-        code = make_link(connection, row["recipient"], row["ticket"], now)
-        outgoing = msgspec.structs.replace(outgoing, link=code)
-    return Claim({**row, "attempts": row["attempts"] + 1}, attempt, outgoing)
+    if row["recipient_kind"] != "person":
+        return outgoing
+    return msgspec.structs.replace(outgoing, link=make_link(connection, row["recipient"], row["ticket"], now))
 
 
 def outgoing_notice(row: Row, now: int) -> OutgoingNotice:
@@ -110,28 +103,45 @@ def outgoing_notice(row: Row, now: int) -> OutgoingNotice:
     )
 
 
-def record(connection: Connection, claim: Claim, outcome: Outcome, now: int) -> str:
-    """Write what an attempt came to, in its delivery and, unless somebody was faster, its notice; the reason."""
-    then = decide_retry(outcome, claim.row["attempts"], now, claim.row["not_after"])
-    values: dict[str, Any] = {}
+def record(connection: Connection, claim: Claim, outcome: Outcome, now: int) -> list[str]:
+    """Write what an attempt came to, and let pages know; the reasons, one a notice."""
+    happened = write_result(connection, claim, outcome, now)
+    record_changes(connection, now, happened)
+    return [each.what["reason"] for each in happened]
+
+
+def write_result(connection: Connection, claim: Claim, outcome: Outcome, now: int) -> list[Happened]:
+    """What an attempt came to, in its delivery and, unless somebody was faster, its notices; what pages are to hear."""
+    follow: dict[Next, list[Row]] = {}
+    for row in claim.rows:
+        follow.setdefault(decide_retry(outcome, row["attempts"], now, row["not_after"]), []).append(row)
+    happened: list[Happened] = []
+    for then, rows_of in follow.items():
+        moved = _move(connection, claim, [row["id"] for row in rows_of], then, outcome, now)
+        happened += changed(moved, then.state, then.reason)
+        for row in rows_of:
+            if row["id"] in moved and then.state in ("failed", "expired"):
+                fall_back(connection, row, now)
+    _finish(connection, claim.attempt, outcome, now)
+    return happened
+
+
+def _move(
+    connection: Connection, claim: Claim, ids: Sequence[int], then: Next, outcome: Outcome, now: int
+) -> list[int]:
+    values: dict[str, Any] = {"error": " ".join(part for part in (then.reason, outcome.code, outcome.detail) if part)}
     if then.state == "accepted":
         values = {"accepted_at": now, "provider_id": outcome.provider_id[:80], "error": ""}
     elif then.state == "queued":
-        values = {"next_try_at": then.next_try_at}
-    said = " ".join(part for part in (then.reason, outcome.code, outcome.detail) if part)
-    moved = change_state(
+        values["next_try_at"] = then.next_try_at
+    return change_state(
         connection,
-        and_(notice.c.id == claim.row["id"], notice.c.attempt == claim.attempt),
+        and_(notice.c.id.in_(ids), notice.c.attempt == claim.attempt),
         then.state,
         sources=("sending", "uncertain") if then.state == "accepted" else ("sending",),
-        **{"error": said, **values},
         claimed_by=notice.c.claimed_by if then.state == "uncertain" else null(),
+        **values,
     )
-    _finish(connection, claim.attempt, outcome, now)
-    if moved and then.state == "failed":
-        escalate_failed(connection, claim.row, now)
-    tell(connection, moved, then.state, then.reason, now)
-    return then.reason
 
 
 def _finish(connection: Connection, attempt: int, outcome: Outcome, now: int) -> None:

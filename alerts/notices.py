@@ -1,18 +1,16 @@
 """Notices: the outbox rows that go with an alert's or ticket's transaction, and the states that they pass."""
 
-from collections.abc import Collection, Iterable, Sequence
-from functools import cache
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
 from alerts.changes import Happened, record_changes
 from alerts.facts import Facts, RuleText, gather_facts
-from alerts.lifecycle import ENDED
 from alerts.one_writer import insert_or
-from alerts.rows import rows
-from alerts.tables import contact, notice, person, ticket
+from alerts.quiet_hours import quiet_until
+from alerts.tables import contact, notice, person
 from alerts.words import Recipient, Row
 from core.clock import MINUTE
 from detectors.words import Severity
@@ -20,8 +18,8 @@ from detectors.words import Severity
 TRANSITIONS: dict[str, frozenset[str]] = {
     "queued": frozenset({"sending", "expired", "failed"}),
     "sending": frozenset({"queued", "accepted", "failed", "uncertain", "expired", "acknowledged"}),
-    "uncertain": frozenset({"queued", "accepted", "failed", "expired", "acknowledged"}),
-    "accepted": frozenset({"delivered", "acknowledged"}),
+    "uncertain": frozenset({"queued", "accepted", "delivered", "failed", "expired", "acknowledged"}),
+    "accepted": frozenset({"delivered", "acknowledged", "failed"}),
     "delivered": frozenset({"acknowledged"}),
     "acknowledged": frozenset(),
     "failed": frozenset(),
@@ -44,41 +42,42 @@ def enqueue(
     *,
     rule: RuleText | None = None,
     occasion: int = 0,
+    quiet_hours: str = "",
 ) -> int:
     """Queue a notice for each recipient in the caller's transaction; how many were new.
 
     The same ticket as dispatched then, cause, alert, severity, count of re-openings, recipient and channel make the
     same notice: it is queued once, however often that is asked for. `occasion` tells apart what can happen to a ticket
-    again (a rework). `due_at` may lie ahead (the morning digest).
+    again (a rework). `due_at` may lie ahead (the morning digest). What is neither critical nor life-safety waits for
+    the end of a person's quiet hours; `quiet_hours` are the town's, for whoever has none of their own.
     """
     if not recipients:
         return 0
     facts = gather_facts(connection, ticket_row, alert_row, cause, rule)
+    urgent = facts.life_safety or facts.severity >= Severity.CRITICAL
     mobiles = _mobiles(connection, recipients) if facts.severity >= Severity.CRITICAL else {}
+    quiet = {} if urgent else _quiet_hours(connection, recipients, quiet_hours)
     common = {
         "ticket": ticket_row["id"],
         "alert": alert_row["id"] if alert_row else None,
         "cause": cause,
         "life_safety": facts.life_safety,
         "severity": facts.severity,
-        **_times(facts.severity, now, due_at),
     }
     key = f"{ticket_row['id']}:{cause}:{_subject_key(ticket_row, alert_row)}:{occasion}"
-    bodies = (msgspec.structs.replace(facts, mobiles=mobiles.get((to.kind, to.code, to.step), [])) for to in recipients)
-    queued = zip(recipients, bodies, strict=True)
-    return _insert(connection, [{**common, "body": msgspec.to_builtins(body), **_to(to, key)} for to, body in queued])
-
-
-def escalate_unproven(connection: Connection, row: Row, now: int) -> int:
-    """Tell the recipients of the ticket's next step what a lost notice should have said; how many were new."""
-    assignment = connection.scalar(select(ticket.c.assignment).where(ticket.c.id == row["ticket"]))
-    following = next_step(recipients_of(connection, assignment or {}), row["step"])
-    told = {name: row[name] for name in ("ticket", "alert", "life_safety", "severity")}
-    body = {**row["body"], "cause": "uncertain", "mobiles": []}
-    about = row["key"].rsplit(":", 3)[0]  # one for all the recipients of a step
-    key = f"uncertain:{about.removeprefix('uncertain:')}"
-    common = {**told, "cause": "uncertain", "body": body, **_times(row["severity"], now, now)}
-    return _insert(connection, [{**common, **_to(to, key)} for to in following])
+    body = msgspec.to_builtins(facts)
+    queued = [
+        {
+            **common,
+            **notice_times(
+                facts.severity, now, quiet_until(quiet.get(to.code, "") if to.kind == "person" else "", due_at)
+            ),
+            "body": {**body, "mobiles": mobiles.get((to.kind, to.code, to.step), [])},
+            **_to(to, key),
+        }
+        for to in recipients
+    ]
+    return _insert(connection, queued)
 
 
 def recipients_of(connection: Connection, assignment: Row) -> list[Recipient]:
@@ -117,71 +116,14 @@ def acknowledge(connection: Connection, ticket: int, who: str, now: int) -> int:
     return len(change_state(connection, where, "acknowledged", acknowledged_at=now, claimed_by=None))
 
 
-def expire(connection: Connection, now: int) -> list[int]:
-    """What is not to be sent any more is expired and shown with its reason, never sent; the ids."""
-    expired = {
-        number: reason
-        for reason, which in _moot(now).items()
-        for number in change_state(connection, which, "expired", sources={"queued"}, error=reason)
-    }
-    record_changes(connection, now, [_changed(number, "expired", why) for number, why in expired.items()])
-    return list(expired)
-
-
-def moot(now: int) -> ColumnElement[bool]:
-    """Notices that are not to be sent any more, should they still wait."""
-    return or_(*_moot(now).values())
-
-
-def _moot(now: int) -> dict[str, ColumnElement[bool]]:
-    return {"not_sent_in_time": notice.c.not_after <= now, **_overtaken()}
-
-
-@cache
-def _overtaken() -> dict[str, ColumnElement[bool]]:
-    """What happened since makes a notice moot; made once, as every sender asks ten times a second."""
-    its_ticket = exists().where(ticket.c.id == notice.c.ticket)
-    return {
-        "ticket_over": its_ticket.where(ticket.c.status.in_(sorted(ENDED))),
-        "dispatched_anew": its_ticket.where(ticket.c.dispatched_at > notice.c.created_at),
-        "superseded": _told_sooner(),
-    }
-
-
-def _told_sooner() -> ColumnElement[bool]:
-    """A later notice of the same ticket went, or goes, to the same recipient before this one is due."""
-    later = notice.alias("later")
-    same = (later.c[name] == notice.c[name] for name in ("ticket", "recipient_kind", "recipient", "channel"))
-    return exists().where(*same, later.c.id > notice.c.id, later.c.due_at < notice.c.due_at)
-
-
-def refuse_unknown(connection: Connection, channels: Collection[str], now: int) -> int:
-    """Fail what waits for a channel that is not in `channels`; a life-safety notice goes to the next step at once.
-
-    How many failed. `channels` are all that are configured; call it every few seconds, in a transaction of its own.
-    """
-    unknown = and_(notice.c.state == "queued", notice.c.channel.not_in(list(channels)))
-    failed: list[int] = []
-    while waiting := rows(connection, select(notice).where(unknown).order_by(notice.c.id)):
-        failed += change_state(connection, unknown, "failed", sources={"queued"}, error="no_such_channel")
-        for row in waiting:
-            escalate_failed(connection, row, now)
-    record_changes(connection, now, [_changed(number, "failed", "no_such_channel") for number in failed])
-    return len(failed)
-
-
-def escalate_failed(connection: Connection, row: Row, now: int) -> int:
-    """Where life is at stake the next step is told at once that a notice failed; how many were new."""
-    return escalate_unproven(connection, row, now) if row["life_safety"] else 0
+def changed(notices: Collection[int], state: str, reason: str) -> list[Happened]:
+    """What pages are to hear of notices."""
+    return [Happened("notice", number, {"state": state, "reason": reason}) for number in notices]
 
 
 def tell(connection: Connection, notices: Collection[int], state: str, reason: str, now: int) -> None:
     """Let pages know; the last thing of a transaction."""
-    record_changes(connection, now, [_changed(number, state, reason) for number in notices])
-
-
-def _changed(number: int, state: str, reason: str) -> Happened:
-    return Happened("notice", number, {"state": state, "reason": reason})
+    record_changes(connection, now, changed(notices, state, reason))
 
 
 def change_state(
@@ -213,7 +155,8 @@ def _subject_key(ticket_row: Row, alert_row: Row | None) -> str:
     return f"{alert_row['id']}:{alert_row['severity']}:{alert_row['reopened']}:{sent}"
 
 
-def _times(severity: int, now: int, due_at: int) -> dict[str, int]:
+def notice_times(severity: int, now: int, due_at: int) -> dict[str, int]:
+    """When a notice is due, first tried, and too old to be sent (µs UTC)."""
     good_for = _CRITICAL_GOOD_FOR if severity >= Severity.CRITICAL else _GOOD_FOR
     return {"due_at": due_at, "not_after": due_at + good_for, "next_try_at": due_at, "created_at": now}
 
@@ -230,12 +173,26 @@ def _to(to: Recipient, key: str) -> dict[str, Any]:
     }
 
 
+def insert_notices(connection: Connection, common: Mapping[str, Any], recipients: Sequence[Recipient], key: str) -> int:
+    """Queue the same for each recipient; how many were new. `key` tells what it is about."""
+    return _insert(connection, [{**common, **_to(to, key)} for to in recipients])
+
+
 def _insert(connection: Connection, queued: list[dict[str, Any]]) -> int:
     """Queue what is not queued yet; how many were new."""
     if not queued:
         return 0
     added = insert_or(connection, notice).on_conflict_do_nothing(index_elements=["key"]).returning(notice.c.id)
     return len(connection.execute(added, queued).all())
+
+
+def _quiet_hours(connection: Connection, recipients: Sequence[Recipient], towns: str) -> dict[str, str]:
+    """The quiet hours of those people among the recipients that have any."""
+    people = [to.code for to in recipients if to.kind == "person"]
+    if not people:
+        return {}
+    found = connection.execute(select(person.c.code, person.c.quiet_hours).where(person.c.code.in_(people)))
+    return {row.code: hours for row in found if (hours := row.quiet_hours or towns)}
 
 
 def _mobiles(connection: Connection, recipients: Sequence[Recipient]) -> dict[tuple[str, str, int], list[str]]:

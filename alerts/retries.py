@@ -44,11 +44,12 @@ def decide_retry(outcome: Outcome, attempts: int, now: int, not_after: int) -> N
 
 
 class Uncertain(NamedTuple):
-    """What the decision about an uncertain notice depends on."""
+    """What the decision about an uncertain notice depends on; `shared`: its message listed others too."""
 
     life_safety: bool
     repeated: bool
     not_after: int
+    shared: bool = False
 
 
 class Settlement(NamedTuple):
@@ -61,12 +62,13 @@ class Settlement(NamedTuple):
 def decide_uncertain(notice: Uncertain, channel: Channel, now: int) -> Settlement:
     """What to do about a notice that may or may not have arrived.
 
-    A provider that deduplicates gets it again; one that can be asked is asked; with neither, a life-safety notice is
-    repeated once and says so, and any other goes to the next escalation step.
+    A provider that deduplicates gets it again, unless it was in a list, which may not come about again as it was; one
+    that can be asked is asked; with neither, a life-safety notice is repeated once and says so, and any other goes to
+    the next escalation step.
     """
     if now >= notice.not_after:
         return Settlement("leave", "too_late_to_send")
-    if channel.deduplicates:
+    if channel.deduplicates and not notice.shared:
         return Settlement("resend", "provider_deduplicates")
     if channel.can_ask:
         return Settlement("ask", "provider_can_be_asked")

@@ -3,19 +3,26 @@
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, not_, select, update
 
-from alerts.channels import AskableChannel, Channel, Outcome
-from alerts.claims import Claim, claim, outgoing_notice, pick, record, take_over
-from alerts.notices import change_state, escalate_unproven, expire, moot, tell
+from alerts.changes import record_changes
+from alerts.channels import AskableChannel, Channel, ListingChannel, Outcome
+from alerts.claims import Claim, claim, outgoing_notice, record, take_over, write_result
+from alerts.fallback import escalate_unproven
+from alerts.notices import change_state, tell
 from alerts.owners import Owner
+from alerts.picking import URGENT, pick
 from alerts.retries import Settlement, Uncertain, backoff, decide_uncertain
-from alerts.tables import notice
+from alerts.rows import rows
+from alerts.tables import delivery, notice
+from alerts.traffic import Traffic
+from alerts.unsent import expire, give_up, moot, refuse_idle_calls
 from alerts.words import Row
 from core.clock import SECOND, Clock
 from core.database import reading, writing
 
 RECOVER_EVERY = 15 * SECOND
+SWEEP_EVERY = SECOND
 
 
 class _Result(NamedTuple):
@@ -27,36 +34,55 @@ class _Result(NamedTuple):
 class Sender:
     """One worker for some channels; run each in its own thread or process.
 
-    It never has more than one request under way, so a kill leaves at most one uncertain notice. Several may share a
-    database. A result that the database does not take is kept and recorded first at the next step.
+    It never has more than one request under way, so a kill leaves at most one message of which nobody knows: all the
+    notices that it lists are uncertain together. Several may share a database. A result that the database does not take
+    is kept and recorded first at the next step.
     """
 
     def __init__(self, engine: Engine, channels: Iterable[Channel], clock: Clock, owner: Owner) -> None:
         self._engine = engine
         self._channels = {channel.name: channel for channel in channels}
+        self._ringing = [name for name, channel in self._channels.items() if channel.urgent_only]
         self._clock = clock
         self._owner = owner
+        self._traffic = Traffic(self._channels)
         self._result: _Result | None = None
+        self._unsettled_left = True
         self._recovered_at: int | None = None
+        self._swept_at: int | None = None
 
     def step(self, now: int) -> int:
-        """Do what is due at `now` and send one notice at most; how many requests were made (0 or 1).
+        """Do what is due at `now` and send one message at most; how many requests were made (0 or 1).
 
         The first step, and one every 15 s, also recovers. Raises SQLAlchemyError while the database does not answer;
         call again.
         """
+        made = self.turn(now)
         self._record()
+        return made
+
+    def turn(self, now: int) -> int:
+        """As `step`, but the result is recorded at the next turn, in the transaction that claims what goes then."""
         if self._recovered_at is None or now - self._recovered_at >= RECOVER_EVERY:
             self.recover(now)
-        self._settle(now)
-        self._expire(now)
+        if self._unsettled_left:
+            self._record()
+            self._settle(now)
+        if self._swept_at is None or not 0 <= now - self._swept_at < SWEEP_EVERY:
+            self._sweep(now)
         taken = self._claim(now)
         if taken is None:
             return 0
-        outcome = self._channels[taken.row["channel"]].send(taken.outgoing)
+        outcome = self._request(taken)
         self._result = _Result(taken, outcome, self._clock.now())
-        self._record()
+        self._unsettled_left |= outcome.state == "uncertain"
         return 1
+
+    def _request(self, taken: Claim) -> Outcome:
+        channel = self._channels[taken.channel]
+        if len(taken.outgoing) > 1 and isinstance(channel, ListingChannel):
+            return channel.send_several(taken.outgoing)
+        return channel.send(taken.outgoing[0])
 
     def recover(self, now: int, alive_owners: Collection[str] = ()) -> int:
         """Take over what senders that are gone had in hand, as uncertain; how many notices that were.
@@ -67,46 +93,68 @@ class Sender:
         with writing(self._engine) as connection:
             found = take_over(connection, self._channels, self._owner, now, alive=alive_owners, keep=keep)
         self._recovered_at = now
+        self._unsettled_left = True
         return len(found)
 
     def _record(self) -> None:
         if self._result is None:
             return
         with writing(self._engine) as connection:
-            record(connection, self._result.claim, self._result.outcome, self._result.at)
+            record(connection, *self._result)
         self._result = None
 
-    def _expire(self, now: int) -> None:
+    def _sweep(self, now: int) -> None:
+        """Take away what is not to be sent any more."""
+        mine = and_(notice.c.state == "queued", notice.c.channel.in_(sorted(self._channels)))
         with reading(self._engine) as connection:
-            if not connection.scalar(select(exists().where(notice.c.state == "queued", moot(now)))):
-                return
-        with writing(self._engine) as connection:
-            expire(connection, now)
+            found = connection.scalar(select(exists().where(mine, moot(now))))
+            rung = connection.scalar(select(exists().where(mine, not_(URGENT)))) if self._ringing else False
+        if found:
+            with writing(self._engine) as connection:
+                expire(connection, now, self._channels)
+        if rung:
+            with writing(self._engine) as connection:
+                refuse_idle_calls(connection, self._ringing, now)
+        self._swept_at = now
 
     def _claim(self, now: int) -> Claim | None:
-        with reading(self._engine) as connection:  # an idle sender takes no write lock
-            if pick(connection, self._channels, now) is None:
-                return None
+        if self._result is None and not self._look(now):
+            return None
         with writing(self._engine) as connection:
-            return claim(connection, self._channels, self._owner, now)
+            happened = write_result(connection, *self._result) if self._result else []
+            taken = claim(connection, self._channels, self._owner, now, self._traffic)
+            record_changes(connection, now, happened)
+        self._result = None
+        return taken
+
+    def _look(self, now: int) -> bool:
+        """Whether there is anything to send: an idle sender takes no write lock."""
+        with reading(self._engine) as connection:
+            picked = pick(connection, self._channels, self._traffic, now)
+        if picked.hopeless:
+            with writing(self._engine) as connection:
+                give_up(connection, picked.hopeless, "limit_until_too_late", now)
+        return bool(picked.ids)
 
     def _settle(self, now: int) -> None:
         state = and_(notice.c.state == "uncertain", notice.c.channel.in_(list(self._channels)))
         mine = and_(state, notice.c.claimed_by == str(self._owner))
-        due = or_(notice.c.next_try_at <= now, notice.c.not_after <= now)
+        listed = select(notice, delivery.c.notices).join(delivery, delivery.c.id == notice.c.attempt)
         with reading(self._engine) as connection:
-            rows = connection.execute(select(notice).where(mine, due).order_by(notice.c.id)).all()
-        for row in rows:
-            self._settle_one(row._asdict(), now)
+            left = rows(connection, listed.where(mine).order_by(notice.c.id))
+        for row in left:
+            if row["next_try_at"] <= now or row["not_after"] <= now:
+                self._settle_one(row, now)
+        self._unsettled_left = bool(left)
 
     def _settle_one(self, row: Row, now: int) -> None:
         channel = self._channels[row["channel"]]
-        facts = Uncertain(row["life_safety"], row["repeated"], row["not_after"])
+        facts = Uncertain(row["life_safety"], row["repeated"], row["not_after"], row["notices"] > 1)
         decided = decide_uncertain(facts, channel, now)
         if decided.action == "ask" and isinstance(channel, AskableChannel):
             self._ask(channel, row, now)
         else:
-            self._carry_out(row, decided, now, repeats=not channel.deduplicates)
+            self._carry_out(row, decided, now, repeats=decided.reason != "provider_deduplicates")
 
     def _ask(self, channel: AskableChannel, row: Row, now: int) -> None:
         answer = channel.ask(outgoing_notice(row, now))

@@ -6,15 +6,20 @@ from threading import Event as Signal
 from sqlalchemy import Engine, exists, select
 
 from alerts.channels import Channel, Limit
+from alerts.channels.dingtalk import BASE_URL as DINGTALK_URL
+from alerts.channels.dingtalk import DingTalkRobot
+from alerts.channels.feishu import BASE_URL as FEISHU_URL
+from alerts.channels.feishu import FeishuRobot
 from alerts.channels.phone_page import PhonePage
 from alerts.channels.signed_webhook import SignedWebhook
 from alerts.channels.transport import open_client
+from alerts.channels.wecom_app import WecomApp
 from alerts.channels.wecom_robot import BASE_URL as WECOM_URL
 from alerts.channels.wecom_robot import WecomRobot
 from alerts.measurements import Language
-from alerts.notices import refuse_unknown
 from alerts.sender import Sender
 from alerts.tables import notice
+from alerts.unsent import refuse_unknown
 from core.clock import MINUTE, Clock
 from core.database import reading, writing
 from shouwang.settings import ChannelSettings
@@ -25,15 +30,33 @@ _LOOK = 5.0  # s between two looks for notices that no channel takes
 
 def make_channel(name: str, settings: ChannelSettings, engine: Engine, console_url: str, language: Language) -> Channel:
     """The adapter that a channel's settings name."""
+    secret = settings.secret.get_secret_value()
     match settings.kind:
         case "phone":
             return PhonePage(name, engine, console_url, language)
         case "wecom_robot":
             return WecomRobot(name, open_client(), console_url, settings.url or WECOM_URL, language)
+        case "wecom_app":
+            return WecomApp(
+                name,
+                open_client(),
+                console_url,
+                corp_id=settings.corp_id,
+                agent_id=settings.agent_id or 0,
+                secret=secret,
+                buttons=settings.calls_back,
+                base_url=settings.url or WECOM_URL,
+                language=language,
+            )
+        case "dingtalk":
+            return DingTalkRobot(name, open_client(), console_url, secret, settings.url or DINGTALK_URL, language)
+        case "feishu":
+            return FeishuRobot(name, open_client(), console_url, secret, settings.url or FEISHU_URL, language)
         case "webhook":
-            secret = settings.secret.get_secret_value().encode()
             limit = Limit(settings.per_minute, MINUTE) if settings.per_minute else None
-            return SignedWebhook(name, open_client(), console_url, secret, settings.deduplicates, limit, language)
+            return SignedWebhook(
+                name, open_client(), console_url, secret.encode(), settings.deduplicates, limit, language
+            )
 
 
 def sending(sender: Sender, clock: Clock) -> Callable[[Signal], None]:

@@ -13,8 +13,9 @@ from alerts.channels import Outcome
 from alerts.claims import claim, record, take_over
 from alerts.desk import apply_detections
 from alerts.moves import MoveRefused
-from alerts.notices import acknowledge, expire, refuse_unknown
+from alerts.notices import acknowledge
 from alerts.sender import Sender
+from alerts.unsent import expire, refuse_unknown
 from core.clock import HOUR, SECOND
 from core.database import reading, writing
 from detectors.words import Change, Severity

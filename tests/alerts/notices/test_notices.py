@@ -3,8 +3,9 @@ from itertools import product
 import pytest
 from sqlalchemy import Engine, select, update
 
-from alerts.notices import TRANSITIONS, acknowledge, change_state, enqueue, expire, next_step, recipients_of
+from alerts.notices import TRANSITIONS, acknowledge, change_state, enqueue, next_step, recipients_of
 from alerts.tables import notice
+from alerts.unsent import expire
 from core.clock import HOUR, MINUTE
 from core.database import writing
 from detectors.words import Severity

@@ -157,6 +157,7 @@ def test_the_robots_limit_holds_over_restarts_and_holds_up_no_other_address(
     sent: list[int] = []
     with open_client() as client:
         channel = WecomRobot("robot", client, "http://c", robot.url)
+        channel.most_in_one = 1
         for seconds in range(150):
             restarted = _sender(engine, clock, channel)
             sent += [seconds] * _send_all(restarted, clock)
@@ -165,6 +166,26 @@ def test_the_robots_limit_holds_over_restarts_and_holds_up_no_other_address(
     assert [tried.code for tried in deliveries(engine)] == ["0"] * 46
     assert [row.state for row in notices(engine)] == ["accepted"] * 46
     assert len(robot.messages) == 46
+
+
+def test_when_a_robots_limit_is_short_one_message_lists_several(
+    engine: Engine, clock: ManualClock, robot: FakeRobot
+) -> None:
+    _queue_tickets(engine, *["key-a"] * 45)
+    with open_client() as client:
+        sender = _sender(engine, clock, WecomRobot("robot", client, "http://c", robot.url))
+        for _ in range(10):
+            _send_all(sender, clock)
+            clock.advance(SECOND)
+    assert [row.state for row in notices(engine)] == ["accepted"] * 45
+    assert {tried.code for tried in deliveries(engine)} == {"0"}
+    assert sum(tried.notices for tried in deliveries(engine)) == 45
+    assert len(robot.messages) <= 20
+    for row in notices(engine):
+        (named,) = [
+            message for message in robot.messages if f"通知 {row.id}" in message["content"].split("\n")[-1]
+        ] or [message for message in robot.messages if f"通知 {row.id} " in message["content"] + " "]
+        assert row.body["number"] in named["content"]
 
 
 def test_over_the_rate_the_whole_address_waits_a_minute_and_others_do_not(

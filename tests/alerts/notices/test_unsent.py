@@ -6,10 +6,11 @@ import pytest
 from sqlalchemy import Engine, update
 
 from alerts.channels import Outcome
-from alerts.notices import enqueue, expire, refuse_unknown
+from alerts.notices import enqueue
 from alerts.sender import Sender
 from alerts.tables import change, contact, ticket
 from alerts.tickets import read_ticket
+from alerts.unsent import expire, refuse_unknown
 from alerts.words import Recipient
 from core.clock import HOUR, MINUTE, ManualClock
 from core.database import reading, writing

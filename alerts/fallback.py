@@ -1,0 +1,55 @@
+"""What follows when a notice certainly did not arrive: the recipient's next channel, else the ticket's next step."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from alerts.notices import insert_notices, next_step, notice_times, recipients_of
+from alerts.tables import contact, notice, ticket
+from alerts.words import Recipient, Row
+
+_GONE = frozenset({"failed", "expired"})
+_TOLD = ("ticket", "alert", "life_safety", "severity")
+
+
+def fall_back(connection: Connection, row: Row, now: int) -> int:
+    """Tell the recipient on the next channel that was not tried yet, else the next step; how many notices were new.
+
+    A channel on which the same news waits or went out already needs no other.
+    """
+    about = row["key"].rsplit(":", 3)[0]
+    for to in _further_channels(connection, row):
+        same_news = notice.c.key == f"{about}:{to.kind}:{to.code}:{to.channel}"
+        state = connection.scalar(select(notice.c.state).where(same_news))
+        if state is None:
+            return _queue(connection, row, [to], about, row["cause"], row["body"], now)
+        if state not in _GONE:
+            return 0
+    return escalate_unproven(connection, row, now)
+
+
+def escalate_unproven(connection: Connection, row: Row, now: int) -> int:
+    """Tell the recipients of the ticket's next step what a lost notice should have said; how many were new."""
+    assignment = connection.scalar(select(ticket.c.assignment).where(ticket.c.id == row["ticket"]))
+    following = next_step(recipients_of(connection, assignment or {}), row["step"])
+    body = {**row["body"], "cause": "uncertain", "mobiles": []}
+    about = row["key"].rsplit(":", 3)[0]  # one for all the recipients of a step
+    key = f"uncertain:{about.removeprefix('uncertain:')}"
+    return _queue(connection, row, following, key, "uncertain", body, now)
+
+
+def _further_channels(connection: Connection, row: Row) -> list[Recipient]:
+    """The recipient's contacts behind the one that failed."""
+    kind, code = row["recipient_kind"], row["recipient"]
+    owned = (contact.c.owner_kind == kind) & (contact.c.owner == code)
+    found = connection.execute(select(contact.c.channel, contact.c.address).where(owned).order_by(contact.c.id)).all()
+    names = [each.channel for each in found]
+    behind = found[names.index(row["channel"]) + 1 :] if row["channel"] in names else found
+    return [Recipient(kind, code, each.channel, each.address, row["step"]) for each in behind]
+
+
+def _queue(connection: Connection, row: Row, to: Sequence[Recipient], key: str, cause: str, body: Any, now: int) -> int:
+    told = {name: row[name] for name in _TOLD}
+    common = {**told, "cause": cause, "body": body, "instead_of": row["id"], **notice_times(row["severity"], now, now)}
+    return insert_notices(connection, common, to, key)

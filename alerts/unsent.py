@@ -1,0 +1,90 @@
+"""Notices that are not to be sent any more, or cannot be: expired or failed with a reason, and what follows."""
+
+from collections.abc import Collection
+from functools import cache
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, not_, or_, select, true
+
+from alerts.changes import Happened, record_changes
+from alerts.fallback import fall_back
+from alerts.lifecycle import ENDED
+from alerts.notices import change_state, changed
+from alerts.picking import URGENT
+from alerts.rows import rows
+from alerts.tables import notice, ticket
+
+
+def expire(connection: Connection, now: int, channels: Collection[str] | None = None) -> list[int]:
+    """What is not to be sent any more is expired and shown with its reason, never sent; the ids.
+
+    `channels` narrows that to some.
+    """
+    some = true() if channels is None else notice.c.channel.in_(sorted(channels))
+    happened: list[Happened] = []
+    for reason, which in _moot(now).items():
+        ids = change_state(connection, and_(some, which), "expired", sources={"queued"}, error=reason)
+        happened += changed(ids, "expired", reason)
+    record_changes(connection, now, happened)
+    return [each.id_of for each in happened]
+
+
+def moot(now: int) -> ColumnElement[bool]:
+    """Notices that are not to be sent any more, should they still wait."""
+    return or_(*_moot(now).values())
+
+
+def give_up(connection: Connection, ids: Collection[int], reason: str, now: int) -> int:
+    """Expire waiting notices that cannot go out in time, and tell on another way; how many gave up."""
+    return _end(connection, notice.c.id.in_(sorted(ids)), "expired", reason, now)
+
+
+def refuse_unknown(connection: Connection, channels: Collection[str], now: int) -> int:
+    """Fail what waits for a channel that is not in `channels`, and tell on another way at once; how many failed.
+
+    `channels` are all that are configured; call it every few seconds, in a transaction of its own.
+    """
+    return _end(connection, notice.c.channel.not_in(list(channels)), "failed", "no_such_channel", now)
+
+
+def refuse_idle_calls(connection: Connection, channels: Collection[str], now: int) -> int:
+    """Nobody is rung for what is neither critical nor life-safety: it goes another way; how many notices did."""
+    theirs = and_(notice.c.channel.in_(sorted(channels)), not_(URGENT))
+    return _end(connection, theirs, "expired", "not_urgent_enough_to_ring", now)
+
+
+def _end(connection: Connection, which: ColumnElement[bool], state: str, reason: str, now: int) -> int:
+    """Until nothing is left: what is told instead may wait for such a channel too."""
+    ended: list[int] = []
+    waiting = and_(notice.c.state == "queued", which)
+    while found := rows(connection, select(notice).where(waiting).order_by(notice.c.id)):
+        moved = change_state(
+            connection, and_(waiting, notice.c.id.in_([row["id"] for row in found])), state, error=reason
+        )
+        for row in found:
+            if row["id"] in moved:
+                fall_back(connection, row, now)
+        ended += moved
+    record_changes(connection, now, changed(ended, state, reason))
+    return len(ended)
+
+
+def _moot(now: int) -> dict[str, ColumnElement[bool]]:
+    return {"not_sent_in_time": notice.c.not_after <= now, **_overtaken()}
+
+
+@cache
+def _overtaken() -> dict[str, ColumnElement[bool]]:
+    """What happened since makes a notice moot; made once, as every sender asks often."""
+    its_ticket = exists().where(ticket.c.id == notice.c.ticket)
+    return {
+        "ticket_over": its_ticket.where(ticket.c.status.in_(sorted(ENDED))),
+        "dispatched_anew": its_ticket.where(ticket.c.dispatched_at > notice.c.created_at),
+        "superseded": _told_sooner(),
+    }
+
+
+def _told_sooner() -> ColumnElement[bool]:
+    """A later notice of the same ticket went, or goes, to the same recipient before this one is due."""
+    later = notice.alias("later")
+    same = (later.c[name] == notice.c[name] for name in ("ticket", "recipient_kind", "recipient", "channel"))
+    return exists().where(*same, later.c.id > notice.c.id, later.c.due_at < notice.c.due_at)
