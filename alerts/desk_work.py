@@ -11,8 +11,10 @@ from alerts.changes import Happened, record_changes
 from alerts.escalation_rows import schedule
 from alerts.holding import Holding
 from alerts.notices import enqueue
+from alerts.request_rows import drop_moot
 from alerts.rosters import Rosters
 from alerts.settings import DeskSettings
+from alerts.timers import follow
 from alerts.town_view import TownView
 from alerts.words import Recipient, Row
 from detectors.rules import Rule
@@ -67,6 +69,8 @@ class DeskWork:
 
     def finish(self) -> None:
         """Schedule what follows for the tickets that changed, give ids to what happened: the transaction's last."""
+        follow(self.connection, self.changed, self.now, self.settings)
+        drop_moot(self.connection, self.changed, self.now)
         schedule(self.connection, self.changed, self.now, self.settings)
         self.changed.clear()
         record_changes(self.connection, self.now, self.happened)

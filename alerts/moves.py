@@ -1,27 +1,38 @@
 """Moving a ticket on: one row change, one log row, the notices and the change rows, in the caller's transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert, select
 
 from alerts.alert_rows import open_alerts_of, read_alert, worst_alert
+from alerts.case_tables import ticket_acceptance
 from alerts.desk_work import DeskWork
 from alerts.dispatching import desk_recipients, plan_again, send, tell
 from alerts.lifecycle import Role, Status
-from alerts.move_decisions import Actor, MoveDecision, decide_move
+from alerts.merging import merge
+from alerts.move_decisions import Actor, Asked, Standing, decide_move, party_of
+from alerts.move_steps import Step, take
 from alerts.notices import acknowledge
 from alerts.one_writer import hold_desk
 from alerts.recovery import close_alert
 from alerts.refusals import MoveRefused
+from alerts.request_rows import waiting_requests
+from alerts.requests import ask, extend, refuse, resume, suspend
+from alerts.rows import rows
 from alerts.settings import DEFAULTS, DeskSettings
-from alerts.tickets import TicketUnknown, last_step, read_ticket, update_ticket, write_log
+from alerts.supervision import reply, supervise
+from alerts.tables import ticket as ticket_table
+from alerts.tickets import TicketUnknown, last_said, last_step, read_ticket
+from alerts.timers import end_stage
 from alerts.town_view import TownView
 from alerts.words import PLATFORM, Row
 from detectors.rules import Rule, UnknownRules, load_version
 from ingest.words import Rearm
 
-__all__ = ["MoveRefused", "Moved", "clear_alert_by_hand", "move"]
+__all__ = ["MoveRefused", "Moved", "clear_alert_by_hand", "move", "resume_due"]
+
+_RESUMED_AT_ONCE = 100
 
 
 class Moved(NamedTuple):
@@ -48,13 +59,16 @@ def move(
     role: Role | None = None,
     team: str | None = None,
     station: str | None = None,
+    until: int | None = None,
+    into: int | None = None,
     settings: DeskSettings = DEFAULTS,
 ) -> Moved:
     """Do `action` (a name of `alerts.lifecycle.ROWS`) on a ticket for `who`.
 
     `who` is a person's code, whose role the town knows, or any other name with its `role`. `team` and `station` are the
-    dispatcher's choice for "dispatch" and "reassign"; without them the platform chooses. Doing the same again is no
-    error and changes nothing. Raises MoveRefused.
+    dispatcher's choice for "dispatch" and "reassign"; without them the platform chooses. `until` (µs UTC) ends a
+    suspension or is by when a supervision wants its answer; `into` is the ticket to merge into. Doing the same again is
+    no error and changes nothing. Raises MoveRefused.
     """
     hold_desk(connection)
     try:
@@ -62,22 +76,29 @@ def move(
     except TicketUnknown:
         raise MoveRefused("unknown_ticket") from None
     _check_choice(town, team, station)
-    actor = _actor(town, who, role)
-    open_alerts = open_alerts_of(connection, ticket)
-    last = last_step(connection, ticket)
-    decision = decide_move(before, action, actor, last, opinion, cause, len(open_alerts))
+    asked = Asked(action, _actor(town, who, role), opinion, cause, until, into)
+    standing = _standing(connection, before, asked, now, settings)
+    decision = decide_move(standing, asked)
     if decision.step == "repeat":
         return Moved(decision.to, [])
     worst = worst_alert(connection, ticket)
     work = DeskWork(connection, town, now, settings, _rules_of(connection, worst), occasion=now)
-    if action in ("dispatch", "reassign"):
-        after = _send(work, before, worst, action, who, opinion, team, station)
-    else:
-        after = _step(work, before, decision, action, who, opinion, cause)
-    rearm = _close_by_hand(work, open_alerts, who) if action == "close" else []
-    _follow_up(work, after, worst, action, who)
+    step = Step(work, standing, asked, decision, worst)
+    after = _send(step, team, station) if action in ("dispatch", "reassign") else _EFFECTS.get(action, _stamp)(step)
+    rearm = _close_by_hand(work, standing.open_alerts, who) if action == "close" else []
     work.finish()
     return Moved(after["status"], rearm)
+
+
+def resume_due(connection: Connection, town: TownView, now: int, settings: DeskSettings = DEFAULTS) -> int:
+    """Resume the suspended tickets whose time has come; how many. Call it every few seconds."""
+    over = (ticket_table.c.status == Status.SUSPENDED) & (ticket_table.c.resume_at <= now)
+    some = select(ticket_table.c.id).where(over).order_by(ticket_table.c.resume_at).limit(_RESUMED_AT_ONCE)
+    hold_desk(connection)
+    due = list(connection.scalars(some))
+    for number in due:
+        move(connection, town, number, "resume", PLATFORM, now, settings=settings)
+    return len(due)
 
 
 def clear_alert_by_hand(
@@ -111,17 +132,36 @@ def _check_choice(town: TownView, team: str | None, station: str | None) -> None
         raise MoveRefused("unknown_responder")
 
 
-def _send(
-    work: DeskWork,
-    before: Row,
-    worst: Row | None,
-    action: str,
-    who: str,
-    opinion: str,
-    team: str | None,
-    station: str | None,
-) -> Row:
-    after = send(work, before, worst, action, who, opinion, team, station)
+def _standing(connection: Connection, before: Row, asked: Asked, now: int, settings: DeskSettings) -> Standing:
+    """What decides about a move; an unknown ticket to merge into is None."""
+    number = before["id"]
+    target = None
+    if asked.into is not None:
+        try:
+            target = read_ticket(connection, asked.into)
+        except TicketUnknown:
+            target = None
+    return Standing(
+        ticket=before,
+        now=now,
+        last=last_step(connection, number),
+        said=last_said(connection, number, asked.actor.who),
+        open_alerts=open_alerts_of(connection, number),
+        acceptances=_acceptances(connection, before) if before["acceptance"] == "both" else (),
+        requests=waiting_requests(connection, number),
+        target=target,
+        longest_suspension=settings.deadlines.longest_suspension,
+    )
+
+
+def _acceptances(connection: Connection, before: Row) -> list[Row]:
+    its = ticket_acceptance.c.ticket == before["id"]
+    present = ticket_acceptance.c.dispatched_at == before["dispatched_at"]
+    return rows(connection, select(ticket_acceptance).where(its, present))
+
+
+def _send(step: Step, team: str | None, station: str | None) -> Row:
+    after = send(step.work, step.before, step.worst, step.asked.action, step.who, step.asked.opinion, team, station)
     if after is None:
         raise MoveRefused("changed_meanwhile")
     if after["status"] != Status.DISPATCHED:
@@ -129,45 +169,88 @@ def _send(
     return after
 
 
-def _step(work: DeskWork, before: Row, decision: MoveDecision, action: str, who: str, opinion: str, cause: str) -> Row:
-    values = {"status": decision.to, **_stamps(action, who, cause, work.now)}
-    after = update_ticket(work.connection, before, work.now, **values)
-    if after is None:
-        raise MoveRefused("changed_meanwhile")
-    details = {"cause": cause} if cause else {}
-    write_log(work.connection, after, work.now, action, f"{action}_by_hand", before["status"], who, opinion, details)
-    work.ticket_changed(after, action)
-    return after
-
-
-def _stamps(action: str, who: str, cause: str, now: int) -> dict[str, Any]:
-    """What an action writes beside the status."""
-    undone = {"handled_at": None, "handled_by": None, "checked_at": None}
+def _stamp(step: Step) -> Row:
+    """A move that is only its own stamps."""
+    now, who = step.work.now, step.who
     stamps: Mapping[str, dict[str, Any]] = {
-        "accept": {"accepted_at": now, "accepted_by": who},
+        "verify": {"verified_at": now},
+        "register": {"registered_at": now},
         "arrive": {"on_scene_at": now},
         "handle": {"handled_at": now, "handled_by": who},
         "check": {"checked_at": now},
-        "rework": undone,
-        "return": {"accepted_at": None, "accepted_by": None, "on_scene_at": None, "accept_by": None},
         "close": {"closed_at": now, "result": "handled"},
-        "false_alarm": {"closed_at": now, "result": "false_alarm", "result_cause": cause},
-        "void": {"closed_at": now, "result": "void"},
+        "false_alarm": {"closed_at": now, "result": "false_alarm", "result_cause": step.asked.cause, **_NOT_SUSPENDED},
+        "void": {"closed_at": now, "result": "void", **_NOT_SUSPENDED},
     }
-    return stamps.get(action, {})
+    return take(step, **stamps.get(step.asked.action, {}))
 
 
-def _follow_up(work: DeskWork, after: Row, worst: Row | None, action: str, who: str) -> None:
-    """Who must hear of it: the one who accepted has read; a return goes to the desk, a rework to whoever holds it."""
-    if action == "accept":
-        acknowledge(work.connection, after["id"], who, work.now)
-    elif action == "return":
-        work.notify(after, worst, desk_recipients(work), "returned", work.now)
-    elif action == "rework":
-        tell(work, after, worst, plan_again(work, after), "rework")
+def _accept(step: Step) -> Row:
+    """The one who accepted has read; where both must, the ticket is the team's acceptor's once both did."""
+    work, before = step.work, step.before
+    holder = step.who
+    if before["acceptance"] == "both":
+        party = party_of(step.asked.actor, before)
+        holders = {each["party_kind"]: each["person"] for each in step.standing.acceptances} | {party: step.who}
+        holder = holders.get("team", step.who)
+        _write_acceptance(step, party)
+    accepted: dict[str, Any] = {} if step.decision.step == "part" else {"accepted_at": work.now, "accepted_by": holder}
+    after = take(step, **accepted)
+    acknowledge(work.connection, after["id"], step.who, work.now)
+    return after
 
 
-def _close_by_hand(work: DeskWork, open_alerts: list[Row], who: str) -> list[Rearm]:
+def _write_acceptance(step: Step, party: str) -> None:
+    before = step.before
+    row = {"ticket": before["id"], "dispatched_at": before["dispatched_at"], "party_kind": party}
+    named = {"party": before.get(party) or "", "person": step.who, "at": step.work.now}
+    step.work.connection.execute(insert(ticket_acceptance), row | named)
+
+
+def _return(step: Step) -> Row:
+    """To the desk, which hears of it."""
+    times: dict[str, Any] = {
+        "accepted_at": None,
+        "accepted_by": None,
+        "on_scene_at": None,
+        "accept_by": None,
+        "arrive_by": None,
+    }
+    after = take(step, **times)
+    step.work.notify(after, step.worst, desk_recipients(step.work), "returned", step.work.now)
+    return after
+
+
+def _rework(step: Step) -> Row:
+    """To whoever holds it; the check was made."""
+    work = step.work
+    end_stage(work.connection, step.before["id"], "check", work.now)
+    undone = {"handled_at": None, "handled_by": None, "checked_at": None}
+    after = take(step, **undone, reworks=step.before["reworks"] + 1)
+    tell(work, after, step.worst, plan_again(work, after), "rework")
+    return after
+
+
+_NOT_SUSPENDED = {"suspended_from": None, "resume_at": None}
+_EFFECTS: Mapping[str, Callable[[Step], Row]] = {
+    "accept": _accept,
+    "return": _return,
+    "rework": _rework,
+    "ask_extension": ask,
+    "extend": extend,
+    "refuse_extension": refuse,
+    "ask_suspension": ask,
+    "suspend": suspend,
+    "refuse_suspension": refuse,
+    "resume": resume,
+    "supervise": supervise,
+    "reply": reply,
+    "merge": merge,
+}
+"""What moves do beside their stamps; `_stamp` for all others."""
+
+
+def _close_by_hand(work: DeskWork, open_alerts: Sequence[Row], who: str) -> list[Rearm]:
     return [_rearm(close_alert(work, each, "by_hand", who)) for each in open_alerts]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, false, func, insert, select, update
 
+from alerts.categories import acceptance_of
 from alerts.lifecycle import ENDED, LIVE
 from alerts.one_writer import insert_or
 from alerts.rows import first_row, one_row
@@ -30,8 +31,14 @@ def next_number(connection: Connection, now: int) -> str:
 
 
 def insert_ticket(connection: Connection, now: int, **values: Any) -> Row:
-    """Write a new ticket under the next number and read it back."""
-    row = {"number": next_number(connection, now), "reported_at": now, "updated_at": now, **values}
+    """Write a new ticket under the next number and read it back; who must accept it is its category's to say."""
+    row = {
+        "number": next_number(connection, now),
+        "reported_at": now,
+        "updated_at": now,
+        "acceptance": acceptance_of(connection, values["category"]),
+        **values,
+    }
     return one_row(connection, insert(ticket).returning(*ticket.c), row)
 
 
@@ -87,6 +94,12 @@ def last_step(connection: Connection, number: int) -> Row | None:
         ticket_log.c.ticket == number, ticket_log.c.to_status != func.coalesce(ticket_log.c.from_status, "")
     )
     return first_row(connection, steps.order_by(ticket_log.c.id.desc()).limit(1))
+
+
+def last_said(connection: Connection, number: int, who: str) -> Row | None:
+    """The newest log row that somebody wrote on a ticket."""
+    theirs = select(ticket_log).where(ticket_log.c.ticket == number, ticket_log.c.who == who)
+    return first_row(connection, theirs.order_by(ticket_log.c.id.desc()).limit(1))
 
 
 def live_tickets(connection: Connection, about: AlertFacts, metres: float) -> list[TicketFacts]:
