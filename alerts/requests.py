@@ -4,15 +4,13 @@ An extension adds the original limit, twice at most and never after the time is 
 clocks until its end; each deadline then moves by what its own clock would have run meanwhile.
 """
 
-from typing import Any
-
 from alerts.deadlines import Span
 from alerts.dispatching import desk_recipients, plan_again, tell
 from alerts.lifecycle import Status
 from alerts.move_decisions import end_of_suspension
 from alerts.move_steps import Step, reached, take
 from alerts.request_rows import RequestKind, answer_request, write_request
-from alerts.timers import DUE_COLUMNS, due_after_pause, paused_timers
+from alerts.suspension import resumed
 from alerts.words import Row
 from detectors.words import Severity
 
@@ -74,22 +72,9 @@ def suspend(step: Step) -> Row:
 
 def resume(step: Step) -> Row:
     """Let the ticket's clocks go on and tell those who have it."""
-    after = take(step, **resumed(step))
+    after = take(step, **resumed(step.work, step.before))
     if after["status"] != Status.REGISTERED:
         tell(step.work, after, step.worst, plan_again(step.work, after), "resumed")
     else:
         step.work.notify(after, step.worst, desk_recipients(step.work), "resumed", step.work.now)
     return after
-
-
-def resumed(step: Step) -> dict[str, Any]:
-    """What a ticket is that goes on now: every deadline that stood still is later by its own clock."""
-    work, before = step.work, step.before
-    calendar, stood = work.settings.calendar, paused_timers(work.connection, before["id"])
-    values: dict[str, Any] = {"suspended_from": None, "resume_at": None}
-    for timer in stood:
-        column = DUE_COLUMNS.get(timer["stage"])
-        if column and before[column] is not None:
-            values[column] = due_after_pause(timer, work.now, calendar)
-    paused_at = min((timer["paused_at"] for timer in stood), default=work.now)
-    return values | {"paused": before["paused"] + work.now - paused_at}

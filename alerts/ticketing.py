@@ -3,10 +3,12 @@
 from typing import Any
 
 from alerts.alert_rows import tickets_of_members, update_alert
+from alerts.deadlines import deadlines
 from alerts.desk_work import DeskWork
 from alerts.dispatching import plan_again, rise, send, tell
 from alerts.lifecycle import LIVE, WORKED_OFF, Status
 from alerts.storms import join_storm, storm_of, storm_rises, storm_under_way
+from alerts.suspension import wake, wakes
 from alerts.ticket_decisions import AlertFacts, TicketDecision, decide_ticket
 from alerts.tickets import ended_tickets, insert_ticket, live_tickets, note, read_ticket, update_ticket, write_log
 from alerts.town_view import Place
@@ -73,6 +75,8 @@ def press(work: DeskWork, ticket: Row, alert: Row, reason: str, cause: str) -> N
     `cause` with neither tells nobody.
     """
     plan = None
+    if wakes(ticket, alert):
+        ticket, cause = wake(work, ticket, _named(alert)), cause or "resumed"
     if ticket["status"] in WORKED_OFF:
         ticket, cause = _send_back(work, ticket, alert, reason), "sent_back"
     elif ticket["recovered_at"] is not None:
@@ -161,9 +165,19 @@ def _titled(work: DeskWork, alert: Row, place: Place) -> dict[str, Any]:
 
 
 def _send_back(work: DeskWork, ticket: Row, alert: Row, reason: str) -> Row:
-    """To whoever had accepted it: life-safety needs arrival anew."""
+    """To whoever had accepted it: life-safety needs arrival anew, and what happened anew has a time of its own."""
     undone = {"handled_at": None, "handled_by": None, "checked_at": None, "on_scene_at": None, "recovered_at": None}
-    after = _changed(work, ticket, status=Status.ACCEPTED, **undone)
+    fresh = deadlines(ticket["severity"], work.now, work.settings.deadlines, work.settings.calendar)
+    done_by = max(fresh.done_by, ticket["done_by"] or 0)
+    after = _changed(
+        work,
+        ticket,
+        status=Status.ACCEPTED,
+        arrive_by=fresh.arrive_by,
+        done_by=done_by,
+        deadline_rule=fresh.rule,
+        **undone,
+    )
     write_log(work.connection, after, work.now, "send_back", reason, ticket["status"], details=_named(alert))
     work.done["sent_back"] += 1
     return after
