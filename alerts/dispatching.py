@@ -1,59 +1,83 @@
 """Sending a ticket: whom the town offers, by when, and the notices that go out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from alerts.assignment import Assignment, AssignmentFacts, TeamFacts, assign, due_at
+from alerts.assignment import Assignment, AssignmentFacts, StationFacts, TeamFacts, assign
 from alerts.deadlines import Deadlines, deadlines
 from alerts.desk_work import DeskWork
 from alerts.lifecycle import Status
-from alerts.responders import Responder, duty_state, load_responders
-from alerts.station_choice import StationFacts
+from alerts.responders import duty_state
+from alerts.routes import routes_to
 from alerts.tickets import note, update_ticket, write_log
-from alerts.town_view import Person
+from alerts.town_view import Person, Station, Team, TownView
 from alerts.words import PLATFORM, Recipient, Row
 from detectors.words import Severity
 
 
-def plan_assignment(work: DeskWork, ticket: Row, team: str | None = None, station: str | None = None) -> Assignment:
-    """Choose for a ticket as it stands; `team` and `station` are the dispatcher's own choice."""
+def plan_assignment(
+    work: DeskWork, ticket: Row, team: str | None = None, station: str | None = None, whole_town: bool = False
+) -> Assignment:
+    """Choose for a ticket as it stands; `team` and `station` are the dispatcher's own choice.
+
+    `whole_town` is an incident at many sites: the desk, the duty leaders and every station hear of it, no patrol.
+    """
     town, settings = work.town, work.settings
-    severity = Severity(ticket["severity"])
-    at = due_at(severity, ticket["life_safety"], work.now, settings.dispatch, settings.calendar)
-    teams = [each for each in town.teams.values() if each.grid == ticket["grid"] or each.code == team]
-    codes = {each.code for each in teams}
-    known = _loaded(work, (each for each in town.people.values() if _may_be_told(each, codes)), at)
+    teams = () if whole_town else _teams(work, ticket["grid"], team)
+    stations = town.stations.values()
+    work.rosters.read([*_everybody(town, teams)])
     place = town.sites.get(ticket["site"] or "")
+    ends = [*(("team", each.code) for each in teams), *(("station", each.code) for each in stations)]
     facts = AssignmentFacts(
-        severity=severity,
+        severity=Severity(ticket["severity"]),
         road=place is not None and place.kind == "road",
         grid=ticket["grid"],
         lng=ticket["lng"],
         lat=ticket["lat"],
-        teams=[
-            TeamFacts(
-                each, [who for who in known if _patrols(who, each.code)], town.contacts.get(("team", each.code), ())
-            )
-            for each in teams
-        ],
-        stations=[
-            StationFacts(
-                each,
-                [who for who in known if who.person.role == "officer" and who.person.station == each.code],
-                town.contacts.get(("station", each.code), ()),
-            )
-            for each in town.stations.values()
-        ],
-        leaders=[who for who in known if who.person.role == "leader"],
-        dispatchers=[who for who in known if who.person.role == "dispatcher"],
+        teams=[_team_facts(work, each) for each in teams],
+        stations=[_station_facts(work, each) for each in stations],
+        leaders=work.rosters.of(town.in_role.get("leader", ())),
+        dispatchers=work.rosters.of(town.in_role.get("dispatcher", ())),
         policy=settings.dispatch,
         calendar=settings.calendar,
         team=team,
         station=station,
         life_safety=ticket["life_safety"],
+        hazard=ticket["hazard"],
+        routes=routes_to(work.connection, ticket["site"], ends),
+        whole_town=whole_town,
     )
     return assign(facts, work.now)
+
+
+def _everybody(town: TownView, teams: Iterable[Team]) -> Iterator[Person]:
+    """All who come into question: read in one go."""
+    for team in teams:
+        yield from town.patrol_of.get(team.code, ())
+    for role in ("officer", "leader", "dispatcher"):
+        yield from town.in_role.get(role, ())
+
+
+def _teams(work: DeskWork, grid: str | None, chosen: str | None) -> tuple[Team, ...]:
+    """The containing grid's patrols and those nearest to it, or also the one that the dispatcher chose."""
+    own = work.town.teams_of.get(grid or "", ())
+    if chosen is None:
+        return own + work.town.near_teams(grid, work.settings.dispatch.neighbours)
+    return own if chosen in {each.code for each in own} else (*own, work.town.teams[chosen])
+
+
+def _team_facts(work: DeskWork, team: Team) -> TeamFacts:
+    town = work.town
+    people = work.rosters.of(town.patrol_of.get(team.code, ()))
+    grid = town.grids.get(team.grid)
+    return TeamFacts(team, people, town.contacts.get(("team", team.code), ()), grid.middle if grid else None)
+
+
+def _station_facts(work: DeskWork, station: Station) -> StationFacts:
+    town = work.town
+    officers = work.rosters.of(town.officers_of.get(station.code, ()))
+    return StationFacts(station, officers, town.contacts.get(("station", station.code), ()))
 
 
 def send(
@@ -123,23 +147,10 @@ def plan_again(work: DeskWork, ticket: Row) -> Assignment:
 
 def desk_recipients(work: DeskWork) -> list[Recipient]:
     """The dispatchers on duty, for a ticket that comes back to them; all of them rather than nobody."""
-    dispatchers = (each for each in work.town.people.values() if each.role == "dispatcher")
-    known = [who for who in _loaded(work, dispatchers, work.now) if who.contacts]
+    known = [who for who in work.rosters.of(work.town.in_role.get("dispatcher", ())) if who.contacts]
     shifts = work.settings.dispatch.shifts
     on_duty = [who for who in known if duty_state(who, work.now, shifts).on]
     return [Recipient("person", who.person.code, *who.contacts[0], 0) for who in on_duty or known]
-
-
-def _loaded(work: DeskWork, people: Iterable[Person], at: int) -> list[Responder]:
-    return load_responders(work.connection, list(people), work.town.contacts, at)
-
-
-def _may_be_told(person: Person, teams: set[str]) -> bool:
-    return person.role != "patroller" or person.team in teams
-
-
-def _patrols(who: Responder, team: str) -> bool:
-    return who.person.role == "patroller" and who.person.team == team
 
 
 def _holder(work: DeskWork, ticket: Row) -> tuple[Recipient, ...]:
@@ -202,6 +213,7 @@ def _policy(work: DeskWork, ticket: Row, alert: Row | None) -> dict[str, Any]:
     return {
         "deadlines": settings.deadlines.name,
         "limits": {level.name.lower(): str(limits) for level, limits in settings.deadlines.limits.items()},
+        "spans": settings.deadlines.as_json(),
         "working_hours": [settings.calendar.opens, settings.calendar.closes],
         "dispatch": asdict(settings.dispatch),
         "joining": asdict(settings.joining),

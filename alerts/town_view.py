@@ -3,16 +3,19 @@
 A view is read once and kept while `version` equals the registry's; rosters change without it and are read when needed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Select, func, select
 
 from alerts import tables
 from detectors.words import Subject
-from devices.geometry import Grids
+from devices.geometry import Grids, Position, distance_m, middle_of
 from devices.tables import device, gateway, grid, registry, site, village
+
+Named = TypeVar("Named")
 
 
 class Site(NamedTuple):
@@ -33,7 +36,7 @@ class Site(NamedTuple):
 
 
 class GridPlace(NamedTuple):
-    """A third-level grid (三级网格) and its village."""
+    """A third-level grid (三级网格), its village, and the middle of its polygon (None without one)."""
 
     code: str
     name: str
@@ -41,6 +44,13 @@ class GridPlace(NamedTuple):
     village: str
     village_name: str
     village_name_en: str
+    lng: float | None = None
+    lat: float | None = None
+
+    @property
+    def middle(self) -> Position | None:
+        """Where its patrol is taken to be while no live position is known."""
+        return None if self.lng is None or self.lat is None else (self.lng, self.lat)
 
 
 class DevicePlace(NamedTuple):
@@ -87,7 +97,10 @@ class Team(NamedTuple):
 
 
 class Person(NamedTuple):
-    """Who can be sent or told: role patroller, officer, leader or dispatcher; a standing shift or "all"."""
+    """Who can be sent or told: role patroller, officer, leader or dispatcher; a standing shift or "all".
+
+    `quiet_hours` as "22:00-06:00", local; empty: the town's.
+    """
 
     code: str
     name: str
@@ -96,6 +109,8 @@ class Person(NamedTuple):
     team: str | None
     station: str | None
     shift: str
+    skills: tuple[str, ...] = ()
+    quiet_hours: str = ""
 
 
 class Contact(NamedTuple):
@@ -122,7 +137,10 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class TownView:
-    """Everything by its code; `contacts` by (kind, code) with kind person, team or station, the preferred first."""
+    """Everything by its code; `contacts` by (kind, code) with kind person, team or station, the preferred first.
+
+    What dispatch asks of every ticket is indexed once a view.
+    """
 
     version: int
     sites: Mapping[str, Site]
@@ -133,6 +151,52 @@ class TownView:
     teams: Mapping[str, Team]
     people: Mapping[str, Person]
     contacts: Mapping[tuple[str, str], tuple[Contact, ...]]
+
+    @cached_property
+    def teams_of(self) -> Mapping[str, tuple[Team, ...]]:
+        """The patrols of each grid."""
+        return _grouped((each.grid, each) for each in self.teams.values())
+
+    @cached_property
+    def patrol_of(self) -> Mapping[str, tuple[Person, ...]]:
+        """The patrollers of each team."""
+        return _grouped((each.team, each) for each in self.people.values() if each.role == "patroller" and each.team)
+
+    @cached_property
+    def officers_of(self) -> Mapping[str, tuple[Person, ...]]:
+        """The officers of each station."""
+        return _grouped(
+            (each.station, each) for each in self.people.values() if each.role == "officer" and each.station
+        )
+
+    @cached_property
+    def in_role(self) -> Mapping[str, tuple[Person, ...]]:
+        """Everybody of each role."""
+        return _grouped((each.role, each) for each in self.people.values())
+
+    def near_teams(self, grid: str | None, count: int) -> tuple[Team, ...]:
+        """The patrols of the grids whose middles are nearest to a grid's, that grid's own left out."""
+        if grid is None:
+            return ()
+        found = self._near.get(grid)
+        if found is None:
+            found = self._near[grid] = self._by_distance(grid)
+        return found[:count]
+
+    @cached_property
+    def _near(self) -> dict[str, tuple[Team, ...]]:
+        return {}
+
+    def _by_distance(self, grid: str) -> tuple[Team, ...]:
+        here = self.grids[grid].middle if grid in self.grids else None
+        if here is None:
+            return ()
+        away = [
+            (distance_m(*here, *middle), team.code, team)
+            for team in self.teams.values()
+            if team.grid != grid and team.grid in self.grids and (middle := self.grids[team.grid].middle)
+        ]
+        return tuple(team for _, _, team in sorted(away))
 
     def place(self, subject: Subject) -> Place:
         """Where a subject is: a device's own position, else its site's; a gateway's and a site's is the site's."""
@@ -165,7 +229,7 @@ def load_town_view(connection: Connection) -> TownView:
     return TownView(
         version=connection.execute(select(registry.c.version)).scalar() or 0,
         sites={row.code: Site(*row) for row in connection.execute(_sites())},
-        grids={row.code: GridPlace(*row) for row in connection.execute(_grids())},
+        grids=_grid_places(connection),
         devices=_devices(connection),
         gateways={row.code: GatewayPlace(*row) for row in connection.execute(_gateways())},
         stations={row.code: _station(row) for row in connection.execute(_kept(tables.station))},
@@ -182,9 +246,12 @@ def _sites() -> Select[Any]:
 
 def _grids() -> Select[Any]:
     place = (grid.c.code, grid.c.name, grid.c.name_en)
-    return select(*place, village.c.code.label("village"), village.c.name, village.c.name_en).join(
-        village, village.c.code == grid.c.village
-    )
+    of_village = (village.c.code, village.c.name, village.c.name_en)
+    return select(*place, *of_village, grid.c.polygon).join(village, village.c.code == grid.c.village)
+
+
+def _grid_places(connection: Connection) -> dict[str, GridPlace]:
+    return {row[0]: GridPlace(*row[:6], *(middle_of(row[6]) or ())) for row in connection.execute(_grids())}
 
 
 def _devices(connection: Connection) -> dict[str, DevicePlace]:
@@ -203,6 +270,14 @@ def _devices(connection: Connection) -> dict[str, DevicePlace]:
     return found
 
 
+def _grouped(pairs: Iterable[tuple[str | None, Named]]) -> dict[str, tuple[Named, ...]]:
+    found: dict[str, list[Named]] = {}
+    for key, each in pairs:
+        if key is not None:
+            found.setdefault(key, []).append(each)
+    return {key: tuple(each) for key, each in found.items()}
+
+
 def _gateways() -> Select[Any]:
     spoken = select(func.count()).where(device.c.gateway == gateway.c.code, device.c.state != "retired")
     return select(gateway.c.code, gateway.c.name, gateway.c.site, spoken.scalar_subquery())
@@ -218,7 +293,10 @@ def _station(row: Any) -> Station:
 
 
 def _person(row: Any) -> Person:
-    return Person(row.code, row.name, row.role, row.phone, row.team, row.station, row.shift)
+    skills = tuple(row.skills or ())
+    return Person(
+        row.code, row.name, row.role, row.phone, row.team, row.station, row.shift, skills, row.quiet_hours or ""
+    )
 
 
 def _contacts(connection: Connection) -> dict[tuple[str, str], tuple[Contact, ...]]:

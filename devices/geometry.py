@@ -126,6 +126,23 @@ class Grids:
         return [codes[index] for index in first]
 
 
+def middle_of(polygon: str | dict[str, Any] | None) -> Position | None:
+    """A point inside a GeoJSON (multi)polygon: its centroid, or one that surely is inside; None for no geometry.
+
+    >>> middle_of('{"type":"Polygon","coordinates":[[[0,0],[2,0],[2,2],[0,2],[0,0]]]}')
+    (1.0, 1.0)
+    """
+    if not polygon:
+        return None
+    try:
+        shape = as_geometry(polygon)
+    except ValueError:
+        return None
+    centroid = shape.centroid
+    inside = centroid if shape.contains(centroid) else shape.representative_point()
+    return inside.x, inside.y
+
+
 def as_geometry(polygon: str | dict[str, Any]) -> Any:
     """A shapely geometry from GeoJSON. Raises ValueError when it is not a valid, non-empty (multi)polygon."""
     text = polygon if isinstance(polygon, str) else json.dumps(polygon)

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from alerts.assignment import Assignment, AssignmentFacts, DispatchPolicy, TeamFacts, assign, period_at
-from alerts.responders import DutySpan, Responder, ShiftHours, duty_state
-from alerts.station_choice import StationFacts, rank_stations
+from alerts.assignment import Assignment, AssignmentFacts, DispatchPolicy, StationFacts, TeamFacts, assign, period_at
+from alerts.duty import DutySpan, ShiftHours
+from alerts.responders import Responder, duty_state
+from alerts.station_choice import rank_stations
 from alerts.town_view import Contact, Person, Station, Team
 from alerts.working_time import WorkCalendar
 from core.clock import HOUR
@@ -28,7 +29,7 @@ def station(code: str, metres: float, checkpoint: bool = False, serves: tuple[st
     return StationFacts(place, [person(f"{code}-1", "officer")])
 
 
-TEAM = TeamFacts(Team("T17", "十七队", "G17"), [person("a", load=2), person("b"), person("c", load=1)])
+TEAM = TeamFacts(Team("T17", "十七队", "G17"), [person("a", load=2), person("b"), person("c", load=1), person("d")])
 FACTS = AssignmentFacts(
     severity=Severity.ALARM,
     road=False,
@@ -59,19 +60,20 @@ def test_by_day_the_grids_patrol_least_load_first_and_the_nearest_station_from_a
     choice = choose(DAY)
     assert (choice.period, choice.reason, choice.team, choice.station) == ("day", "grid_patrol", "T17", "near")
     assert choice.station_distance == pytest.approx(500, abs=2)
-    assert steps(choice) == [{"b", "c", "near-1"}, {"a"}, {"leader"}, {"desk"}]
+    assert steps(choice) == [{"b", "c", "d", "near-1"}, {"a"}, {"leader"}, {"desk"}]
     assert why(choice, "far") == (False, "ranked_behind")
 
 
-def test_below_alarm_the_station_is_left_alone_by_day() -> None:
+def test_below_alarm_the_station_is_left_alone_until_nobody_answers() -> None:
     choice = choose(DAY, severity=Severity.WARNING)
     assert choice.station is None
-    assert why(choice, "near") == (False, "below_alarm")
+    assert steps(choice)[:3] == [{"b", "c", "d"}, {"a"}, {"near-1"}], "only behind the patrol, should it not answer"
+    assert (why(choice, "near"), why(choice, "far")) == ((True, "after_the_patrols"), (False, "below_alarm"))
 
 
 @pytest.mark.parametrize("grave", [{"severity": Severity.CRITICAL}, {"life_safety": True}])
 def test_critical_and_life_safety_tell_the_whole_patrol_at_once(grave: dict[str, Any]) -> None:
-    assert steps(choose(DAY, **grave))[0] == {"a", "b", "c", "near-1"}
+    assert steps(choose(DAY, **grave))[0] == {"a", "b", "c", "d", "near-1"}
 
 
 ROBOT = (Contact("robot", "key"),)
@@ -81,7 +83,8 @@ ROBOT = (Contact("robot", "key"),)
 def test_a_group_in_which_nobody_is_on_duty_is_nobody(contacts: tuple[Contact, ...]) -> None:
     teams = [replace(TEAM, people=[person("a", shift="night")], contacts=contacts)]
     choice = choose(DAY, severity=Severity.WARNING, teams=teams)
-    assert steps(choice)[0] == {"leader"} | {"T17" for _ in contacts}
+    assert steps(choice)[0] == {"near-1"} | {"T17" for _ in contacts}
+    assert choice.shortfalls == ("nobody_in_the_grid",)
 
 
 def test_at_last_whoever_can_be_reached_is_woken() -> None:
@@ -101,15 +104,15 @@ def test_the_evening_counts_as_day_unless_settings_say_otherwise() -> None:
 def test_by_night_and_on_days_off_station_and_leader(now: int, period: str) -> None:
     choice = choose(now)
     assert (choice.period, choice.reason, choice.team, choice.station) == (period, "station_and_leader", None, "near")
-    assert steps(choice) == [{"near-1", "leader"}, {"desk"}]
-    assert why(choice, "T17") == (False, "patrols_by_day")
+    assert steps(choice) == [{"near-1", "leader"}, {"far-1"}, {"desk"}]
+    assert (why(choice, "T17"), why(choice, "far")) == ((False, "patrols_by_day"), (True, "next_nearest"))
 
 
 @pytest.mark.parametrize("now", [NIGHT, SATURDAY])
 def test_critical_brings_the_patrol_of_its_own_grid_at_night_too(now: int) -> None:
     choice = choose(now, severity=Severity.CRITICAL)
     assert choice.team == "T17"
-    assert steps(choice)[0] == {"a", "b", "c", "near-1", "leader"}
+    assert steps(choice)[0] == {"a", "b", "c", "d", "near-1", "leader"}
 
 
 @pytest.mark.parametrize(
@@ -143,7 +146,7 @@ def test_roads_go_to_a_checkpoint_first_however_light() -> None:
 
 def test_who_serves_a_grid_by_order_comes_before_who_is_nearer() -> None:
     stations = [station("near", 500, serves=("G18",)), station("free", 900), station("far", 3000, serves=("G17",))]
-    ranked = [each.facts.station.code for each in rank_stations(stations, "G17", LNG, LAT, road=False)]
+    ranked = [each.facts.station.code for each in rank_stations(stations, "G17", (LNG, LAT), road=False, routes={})]
     assert ranked == ["far", "free", "near"]
     assert why(choose(DAY, stations=stations), "far") == (True, "serves_this_grid")
 
@@ -153,15 +156,16 @@ def test_who_serves_a_grid_by_order_comes_before_who_is_nearer() -> None:
 )
 def test_nobody_on_duty_goes_up_to_leader_then_dispatcher(leaders: list[Responder], first: str) -> None:
     teams = [replace(TEAM, people=[person("a", shift="night")])]
-    choice = choose(DAY, severity=Severity.WARNING, teams=teams, leaders=leaders)
+    choice = choose(DAY, severity=Severity.WARNING, teams=teams, leaders=leaders, stations=[])
     assert choice.team == "T17"
     assert steps(choice)[0] == {first}
 
 
 def test_with_nobody_on_duty_at_all_the_desk_hears_it_off_duty() -> None:
     desk = [person("desk", "dispatcher", "night")]
-    choice = choose(DAY, severity=Severity.WARNING, teams=[], leaders=[], dispatchers=desk)
+    choice = choose(DAY, severity=Severity.WARNING, teams=[], leaders=[], dispatchers=desk, stations=[])
     assert steps(choice) == [{"desk"}]
+    assert choice.shortfalls == ("nobody_in_the_grid", "nobody_on_duty")
     assert ("desk", "nobody_else_on_duty") in {(each.code, each.reason) for each in choice.candidates}
 
 
@@ -187,7 +191,7 @@ def test_who_cannot_be_reached_is_named_and_further_channels_are_later_steps() -
 def test_everybody_considered_is_stored_with_distance_and_reason() -> None:
     stored = choose(DAY).as_json()
     assert {each["code"] for each in stored["candidates"]} == {
-        *("T17", "a", "b", "c", "near", "near-1", "far", "leader", "desk")
+        *("T17", "a", "b", "c", "d", "near", "near-1", "far", "leader", "desk")
     }
     assert all(each["distance"] is not None for each in stored["candidates"] if each["kind"] == "station")
     assert stored["calendar"] == "state_council"

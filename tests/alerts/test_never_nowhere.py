@@ -5,9 +5,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.assignment import AssignmentFacts, TeamFacts, assign
-from alerts.responders import DutySpan, Responder, ShiftHours, duty_state
-from alerts.station_choice import StationFacts
+from alerts.assignment import AssignmentFacts, StationFacts, TeamFacts, assign
+from alerts.duty import DutySpan, ShiftHours
+from alerts.responders import Responder, duty_state
 from alerts.town_view import Contact, Person, Station, Team
 from core.clock import HOUR
 from detectors.words import Severity
