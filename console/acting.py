@@ -58,9 +58,8 @@ def act(services: Services, ticket_id: int, action: str, who: str, role: Role, w
     danger that goes on without an alert. Raises MoveRefused.
     """
     with writing(services.engine) as connection:
-        moved = move(
-            connection, services.town(), ticket_id, action, who, services.clock.now(), role=role, **wish._asdict()
-        )
+        now, more = services.clock.now(), {**wish._asdict(), "settings": services.desk}
+        moved = move(connection, services.town(), ticket_id, action, who, now, role=role, **more)
         for rearm in moved.rearm:
             services.journal_control(rearm)
     return moved.status

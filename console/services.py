@@ -7,6 +7,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
+from alerts.settings import DEFAULTS, DeskSettings
 from alerts.town_view import TownView
 from core.clock import DAY, Clock
 from detectors.rules import RuleSet
@@ -30,7 +31,7 @@ class Services:
     the ones in force; `rule_folders` are those of the town's own rule files. `journal_control` appends a control
     record. `counters` gives `readings_per_s` and `lag_ms` (how far detection is behind the journal); a missing key is
     shown as unknown. `base_url` is the address that people open, such as `http://127.0.0.1:8080`. `keep` µs back the
-    store has readings, further back only roll-ups.
+    store has readings, further back only roll-ups. `desk` are the policies that moves go by.
     """
 
     engine: Engine
@@ -45,4 +46,5 @@ class Services:
     rule_folders: Sequence[Path] = ()
     demo: bool = False
     base_url: str = "http://127.0.0.1:8080"
+    desk: DeskSettings = DEFAULTS
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)

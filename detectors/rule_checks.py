@@ -29,7 +29,7 @@ HAZARDS = (
 FAULTS = {
     "platform": (
         *("journal_quota", "readings_dropped", "store_behind", "disk_low", "canary_missed", "broker_drops"),
-        "rules_refused",
+        *("rules_refused", "escalation_unsure"),
     ),
     "gateway_fault": ("clock", "flooding", "shut_out"),
 }

@@ -5,8 +5,9 @@ from core.database import reading, writing
 from detectors.sheets import announce
 from devices.enrolment import ensure_registry
 from ingest.words import RegistryChanged
+from shouwang.present import registry_version
 from shouwang.settings import Settings
-from shouwang.wiring import append_control, open_database, open_journal, registry_version
+from shouwang.wiring import append_control, open_database, open_journal
 
 
 def announce_rules(settings: Settings) -> int:

@@ -1,6 +1,5 @@
 """The desk clock: what time alone brings about on the desk, once a second, and the auditor, once a minute."""
 
-import math
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -51,6 +50,7 @@ class DeskClock:
         self._chores = chores
         self._began: int | None = None
         self._next_audit = 0
+        self._stale_since: int | None = None
         self.last_audit: Audit | None = None
 
     def run(self, ending: threading.Event) -> None:
@@ -75,7 +75,7 @@ class DeskClock:
     def step(self, now: int) -> None:
         """Do what is due at `now`."""
         with ExitStack() as turns:  # last in, first out
-            if now >= self._next_audit:
+            if not 0 < self._next_audit - now <= _AUDIT_EVERY:  # due, or the clock was set back
                 turns.callback(self.audit, now)
             for chore in reversed(self._chores):
                 turns.callback(self._do, chore, now)
@@ -103,15 +103,17 @@ class DeskClock:
     def unsure(self) -> float | None:
         """How many tickets' next steps can't be counted on, by the last audit; None while nothing is known.
 
-        Where nobody has looked for minutes not one can: math.inf.
+        Where nobody has looked for minutes, and for one more since that was seen, at least one can't: a clock that
+        was set forward is no standstill.
         """
         now = self._clock.now()
         since = self.last_audit.at if self.last_audit else self._began
-        if since is None:
-            return None
-        if now - since > _STALE:
-            return math.inf
-        return float(len(self.last_audit.findings)) if self.last_audit else None
+        found = float(len(self.last_audit.findings)) if self.last_audit else None
+        if since is None or now - since <= _STALE:
+            self._stale_since = None
+            return found
+        self._stale_since = self._stale_since or now
+        return max(1.0, found or 0.0) if now - self._stale_since >= MINUTE else found
 
     def _escalate(self, now: int) -> None:
         with reading(self._engine) as connection:

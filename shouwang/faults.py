@@ -66,6 +66,7 @@ def faults(reserve: int, canary_s: float = CANARY_S) -> tuple[Fault, ...]:
         Fault("disk", "disk_low", limit=2 * kept, recovery=2.5 * kept, below=True),  # GB
         Fault("broker", "broker_drops", limit=1, recovery=1),  # in the last ten minutes
         Fault("rules", "rules_refused", limit=1, recovery=1),  # errors
+        Fault("escalation", "escalation_unsure", limit=1, recovery=1),  # tickets
         Fault("canary", "canary_missed", limit=3 * canary_s, recovery=1.5 * canary_s + 3),  # s
     )
 
@@ -98,7 +99,7 @@ class SelfWatch:
     What stands is said once after each start, as soon as it is known: between limit and recovery nothing is, so that a
     restart neither ends a fault nor begins one. `canary` tells how the canary fares, None where it runs elsewhere;
     `drops` how many messages the broker dropped since its start, None while it doesn't say, `refused` how many errors
-    keep the rules as they are edited out of force.
+    keep the rules as they are edited out of force, `unsure` how many tickets have no next step that can be counted on.
     """
 
     def __init__(
@@ -109,8 +110,10 @@ class SelfWatch:
         canary_s: float = CANARY_S,
         drops: Callable[[], float | None] = lambda: None,
         refused: Callable[[], float | None] = lambda: None,
+        unsure: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._journal, self._canary, self._drops, self._refused = journal, canary, drops, refused
+        self._unsure = unsure
         self._faults = faults(reserve, canary_s)
         self._figures: Figures = {}
         self._more: dict[str, dict[str, str]] = {}
@@ -130,6 +133,7 @@ class SelfWatch:
             "broker_drops": None if drops is None else self._broker_dropped.grown(now, drops),
             "store_behind": self._store_behind(now, now - self._since),
             "rules_refused": self._refused(),
+            "escalation_unsure": self._unsure(),
             "disk_low": use.disk_free / _GIGABYTE,
             "canary_missed": beats.age if beats else None,
         }

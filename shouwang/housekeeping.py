@@ -27,7 +27,8 @@ class Housekeeping:
 
     `detected` tells the time (µs) up to which detection has come; it and `store` are None where another process has it.
     `reserve` is how many bytes of the disk the journal leaves free; `canary` tells how the canary fares, sent every
-    `canary_s`; `refused` how many errors keep the rules as they are edited out of force.
+    `canary_s`; `refused` how many errors keep the rules as they are edited out of force, `unsure` how many tickets
+    have no next step that can be counted on.
     """
 
     def __init__(
@@ -43,12 +44,13 @@ class Housekeeping:
         canary: Callable[[], Standing | None] = lambda: None,
         canary_s: float = CANARY_S,
         refused: Callable[[], float | None] = lambda: None,
+        unsure: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._journal, self._engine, self._store = journal, engine, store
         self._clock, self._metrics, self._keep = clock, metrics, keep
         self._detected = detected
         self._canary = canary
-        self._self_watch = SelfWatch(journal, reserve, canary, canary_s, self._drops, refused)
+        self._self_watch = SelfWatch(journal, reserve, canary, canary_s, self._drops, refused, unsure)
         self._states: set[str] = set()
         self._samples: deque[tuple[int, float]] = deque(maxlen=_RATE_SPAN)
 

@@ -15,6 +15,7 @@ from alerts.proposals import ProposalSettings
 from core.clock import DAY
 from ingest.influx_address import SCHEMES, InfluxAddress
 from ingest.mqtt import BrokerAddress
+from shouwang.desk_settings import DeskSection
 
 _PREFIX = "SHOUWANG_"
 _OUTSIDE = (f"{_PREFIX}CONFIG", f"{_PREFIX}TEST_")
@@ -96,11 +97,27 @@ class ConsoleSettings(_Section):
         return value.rstrip("/")
 
 
+class HeartbeatSettings(_Section):
+    """The outside address that is told every `every_s` seconds that all is well; it rings when it hears nothing."""
+
+    url: SecretStr = SecretStr("")
+    every_s: float = Field(default=60, ge=5, le=3600)
+
+    @field_validator("url")
+    @classmethod
+    def _is_web(cls, value: SecretStr) -> SecretStr:
+        url = value.get_secret_value()
+        if url and urlsplit(url).scheme not in {"http", "https"}:
+            raise ValueError("must begin with http:// or https://")
+        return value
+
+
 class ChannelSettings(_Section):
     """One channel for notices: its kind, where its provider is, and what opens it.
 
-    `secret` is the webhook's, the application's or, where a robot signs, that of a robot without its own. `token` and
-    `aes_key` (its 43 characters) are those of the application's callback; without them its cards have no buttons.
+    `senders` is how many work at once, each with one request under way. `secret` is the webhook's, the application's
+    or, where a robot signs, that of a robot without its own. `token` and `aes_key` (its 43 characters) are those of the
+    application's callback; without them its cards have no buttons.
     """
 
     kind: Literal["phone", "wecom_robot", "wecom_app", "dingtalk", "feishu", "webhook"]
@@ -108,6 +125,7 @@ class ChannelSettings(_Section):
     secret: SecretStr = SecretStr("")
     deduplicates: bool = False
     per_minute: int | None = Field(default=None, gt=0)
+    senders: int = Field(default=1, ge=1, le=16)
     corp_id: str = ""
     agent_id: int | None = Field(default=None, gt=0)
     token: SecretStr = SecretStr("")
@@ -178,6 +196,8 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     learning: LearningSettings = LearningSettings()
     console: ConsoleSettings = ConsoleSettings()
+    desk: DeskSection = DeskSection()
+    heartbeat: HeartbeatSettings = HeartbeatSettings()
     channels: dict[str, ChannelSettings] = {"phone": ChannelSettings(kind="phone")}
     language: Literal["zh", "en"] = "zh"
     canary_s: float = Field(default=10, ge=0)

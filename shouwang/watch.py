@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.desk import applied_offset, apply_detections
+from alerts.settings import DEFAULTS, DeskSettings
 from alerts.town_view import TownView, load_town_view
 from core import snapshot
 from core.clock import SECOND, Clock
@@ -46,10 +47,12 @@ class SafetyWatch:
         metrics: Metrics,
         state: Path,
         load_registry: Callable[[], Registry],
+        desk: DeskSettings = DEFAULTS,
     ) -> None:
         self._journal, self._engine, self._clock, self._metrics = journal, engine, clock, metrics
         self._state = state
         self._read_registry = load_registry
+        self._desk = desk
         self._town: TownView | None = None
         self._registry: Registry | None = None
         self._failures: Counter[Offset] = Counter()
@@ -135,7 +138,8 @@ class SafetyWatch:
             return
         upto, town = records[-1].offset, self.town()
         with writing(self._engine) as connection:
-            apply_detections(connection, town, self.rules, self.consumer, found, upto, self._clock.now())
+            now = self._clock.now()
+            apply_detections(connection, town, self.rules, self.consumer, found, upto, now, self._desk)
         committed = self._clock.now()
         for item in found:
             self._metrics.detections.labels(item.detection.change.name.lower()).inc()

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from threading import Event as Signal
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Engine, func, select
 
-from alerts.owners import this_process
-from alerts.sender import Sender
-from alerts.town_view import TownView, load_town_view
+from alerts.categories import ensure_categories
 from console.app import create_app
 from console.services import Services, no_figures
 from core.clock import DAY, HOUR, SECOND, Clock
@@ -19,12 +17,10 @@ from core.journal import Entry, Offset, RecordKind
 from core.lifecycle import Cleanup, Lifecycle, Part, Worker
 from core.metrics import Metrics
 from core.sqlite_journal import Quota, SqliteJournal
-from detectors.rules import RuleSet, load_version, newest_version
 from devices.canary import reserve_canary
 from devices.device_types import DeviceType, load_device_types
 from devices.enrolment import ensure_registry
 from devices.registry import Registry, load_registry
-from devices.tables import registry as registry_table
 from ingest.dead_letter_writer import DeadLetterWriter, Replays
 from ingest.disabling import Disabling
 from ingest.embedded_broker import Check
@@ -41,13 +37,15 @@ from ingest.writer import StoreWriter
 from shouwang.backtests import Backtests
 from shouwang.canary import Canary, Hop, Passage, Standing
 from shouwang.cutting import Standings
+from shouwang.dispatch_role import DispatchRole
 from shouwang.embedded import EmbeddedBrokerPart
+from shouwang.escalating import DeskClock
 from shouwang.housekeeping import Housekeeping
 from shouwang.learning import Learning
 from shouwang.migrate import migrate
+from shouwang.present import registry_version, rules_of, town_of
 from shouwang.role_lock import RoleLocks
 from shouwang.rules_at_start import Refused, rules_at_start
-from shouwang.senders import make_channel, refusing, sending
 from shouwang.settings import ROLES, Role, Settings
 from shouwang.stores import kept_for, open_readings
 from shouwang.unannounced import Unannounced
@@ -65,8 +63,6 @@ CONSUMERS = (
 _WAIT_FOR_STORE = frozenset({StoreWriter.consumer, RollUps.consumer})
 """Those that a store that is down holds up: at the journal's quota they lose what is oldest, and nobody else."""
 
-_IDLE = 0.1  # s between two looks of an idle sender
-
 
 @dataclass
 class Platform:
@@ -83,6 +79,7 @@ class Platform:
     session: BrokerSession | None = None
     web: WebServer | None = None
     watch: SafetyWatch | None = None
+    desk_clock: DeskClock | None = None
     canary: Canary | None = None
 
     def control(self, control: Control) -> None:
@@ -97,6 +94,7 @@ def open_database(settings: Settings) -> Engine:
     migrate(engine)
     with writing(engine) as connection:
         ensure_registry(connection)
+        ensure_categories(connection)
         if settings.canary_s:
             reserve_canary(connection)
     return engine
@@ -112,11 +110,6 @@ def open_journal(settings: Settings, registry_id: str) -> SqliteJournal:
 def append_control(journal: SqliteJournal, control: Control, clock: Clock) -> None:
     """Write one control record."""
     journal.append([Entry(RecordKind.CONTROL, encode(control))], clock.now())
-
-
-def registry_version(connection: Connection) -> int:
-    """The version of the registry now."""
-    return int(connection.execute(select(registry_table.c.version)).scalar_one())
 
 
 def build(settings: Settings, clock: Clock, roles: Collection[Role] = ROLES, gateways: Check | None = None) -> Platform:
@@ -189,7 +182,13 @@ class _Wiring:
     def detect(self) -> None:
         p = self.platform
         p.watch = SafetyWatch(
-            p.journal, p.engine, p.clock, p.metrics, p.settings.state / "safety.snapshot", self.registry
+            p.journal,
+            p.engine,
+            p.clock,
+            p.metrics,
+            p.settings.state / "safety.snapshot",
+            self.registry,
+            p.settings.desk.policies(),
         )
         self._work("safety", p.watch.run)
         self._work("unannounced rules", Unannounced(p.engine, p.control, self._followed).run)
@@ -205,13 +204,11 @@ class _Wiring:
             self._work("learning", Learning(p.engine, p.store, p.clock, p.settings.learning.limits).run)
 
     def dispatch(self) -> None:
-        """One sender a channel, so that a slow provider holds up no other."""
         p = self.platform
-        for name, channel in p.settings.channels.items():
-            adapter = make_channel(name, channel, p.engine, p.settings.console.address, p.settings.language)
-            owner = this_process("dispatch", p.clock.now(), name)
-            self._work(f"channel {name}", sending(Sender(p.engine, [adapter], p.clock, owner), p.clock))
-        self._work("unknown channels", refusing(p.engine, list(p.settings.channels), p.clock))
+        role = DispatchRole(p.settings, p.engine, p.journal, p.clock, p.metrics)
+        p.desk_clock = role.desk_clock
+        for name, work in role.works():
+            self._work(name, work)
 
     def keep_house(self, store: ReadingStore | None) -> None:
         p = self.platform
@@ -230,6 +227,7 @@ class _Wiring:
             self._beats,
             p.settings.canary_s,
             self.refused.count,
+            self._unsure,
         )
         self._work("housekeeping", self.house.run)
 
@@ -240,6 +238,10 @@ class _Wiring:
     def _detected(self) -> int:
         watch = self.platform.watch
         return watch.reached if watch else 0
+
+    def _unsure(self) -> float | None:
+        clock = self.platform.desk_clock
+        return clock.unsure() if clock else None
 
     def _beats(self) -> Standing | None:
         return self.platform.canary.standing() if self.platform.canary else None
@@ -252,10 +254,11 @@ class _Wiring:
             store=p.store,
             clock=p.clock,
             types=p.types,
-            town=_town_of(p.engine),
-            rules=_rules_of(p.engine),
+            town=town_of(p.engine),
+            rules=rules_of(p.engine),
             rule_folders=p.settings.rules,
             journal_control=p.control,
+            desk=p.settings.desk.policies(),
             counters=self.house.figures if live else no_figures,
             keep=p.settings.keep_days * DAY,
             demo=p.settings.demo,
@@ -321,31 +324,3 @@ class _Wiring:
             hops.append(Hop("store", lambda: passage.stored(store, series)))
         p.canary = Canary(broker, p.clock, int(p.settings.canary_s * SECOND), passage.look, hops)
         self.parts.append(p.canary)
-
-
-def _town_of(engine: Engine) -> Callable[[], TownView]:
-    """The town for a console that runs without the detect role: read again when the registry's version moved."""
-    kept: list[TownView] = []
-
-    def town() -> TownView:
-        with reading(engine) as connection:
-            version = registry_version(connection)
-            if not kept or kept[0].version != version:
-                kept[:] = [load_town_view(connection)]
-        return kept[0]
-
-    return town
-
-
-def _rules_of(engine: Engine) -> Callable[[], RuleSet]:
-    """The newest recorded rules, read again when there are newer ones."""
-    kept: list[RuleSet] = []
-
-    def rules() -> RuleSet:
-        with reading(engine) as connection:
-            version = newest_version(connection) or 0
-            if not kept or kept[0].version != version:
-                kept[:] = [load_version(connection, version)]
-        return kept[0]
-
-    return rules

@@ -22,8 +22,9 @@ from devices.town import import_town
 from ingest.words import Control, RegistryChanged, decode_control
 from shouwang.cli_town import SHEETS
 from shouwang.demo import scripted_clock
+from shouwang.present import registry_version
 from shouwang.settings import ROLES, ConsoleSettings, Role, Settings
-from shouwang.wiring import Platform, build, open_database, registry_version
+from shouwang.wiring import Platform, build, open_database
 from tests.devices.town_folder import spoil, write_town
 from tests.servers import free_port, wait_until
 

@@ -15,7 +15,8 @@ from devices.registry import load_registry
 from ingest.words import RegistryChanged
 from shouwang.broker_export import find_plugin
 from shouwang.cutting import Standings
-from shouwang.wiring import Platform, registry_version
+from shouwang.present import registry_version
+from shouwang.wiring import Platform
 from tests.servers import wait_until
 from tests.shouwang.exported_broker import PLATFORM, Account, ExportedBroker, a_gateway, exported, registry_of
 from tests.shouwang.small_platform import found_town, running, small_settings

@@ -1,0 +1,98 @@
+"""The dispatch role: the senders of each channel, the desk clock and the heartbeat, as named work."""
+
+from collections.abc import Callable, Iterator
+from threading import Event as Signal
+
+from sqlalchemy import Connection, Engine
+
+from alerts.moves import resume_due
+from alerts.one_writer import hold_desk
+from alerts.owners import this_process
+from alerts.releasing import release_due
+from alerts.sender import Sender
+from alerts.settings import DeskSettings
+from alerts.timers import mark_overdue
+from alerts.town_view import TownView
+from core.clock import SECOND, Clock
+from core.journal import Journal, Offset
+from core.metrics import Metrics
+from detectors.rules import RuleSet
+from shouwang.escalating import Chore, DeskClock
+from shouwang.heartbeat import Heartbeat, Pulses, Vitals
+from shouwang.present import rules_of, town_of
+from shouwang.senders import make_channel, refusing, sending
+from shouwang.settings import Settings
+
+Work = Callable[[Signal], None]
+
+
+def _resume(connection: Connection, town: TownView, _rules: RuleSet, now: int, settings: DeskSettings) -> None:
+    resume_due(connection, town, now, settings)
+
+
+def _mark_overdue(connection: Connection, _town: TownView, _rules: RuleSet, now: int, _settings: DeskSettings) -> None:
+    hold_desk(connection)
+    mark_overdue(connection, now)
+
+
+CHORES: tuple[Chore, ...] = (release_due, _resume, _mark_overdue)
+"""What time alone brings about beside escalation, in this order."""
+
+
+class DispatchRole:
+    """What the role is made of; nothing runs before its work does."""
+
+    def __init__(self, settings: Settings, engine: Engine, journal: Journal, clock: Clock, metrics: Metrics) -> None:
+        self._settings, self._engine, self._journal, self._clock = settings, engine, journal, clock
+        self._pulses = Pulses()
+        desk = settings.desk.policies()
+        self.desk_clock = DeskClock(engine, clock, metrics, town_of(engine), rules_of(engine), desk, CHORES)
+
+    def works(self) -> Iterator[tuple[str, Work]]:
+        """Each worker by name, in the order of their start."""
+        yield from self._senders()
+        yield "unknown channels", refusing(self._engine, list(self._settings.channels), self._clock)
+        yield "desk clock", self.desk_clock.run
+        heartbeat = self._settings.heartbeat
+        if url := heartbeat.url.get_secret_value():
+            every = int(heartbeat.every_s * SECOND)
+            yield "heartbeat", Heartbeat(url, every, self._settings.state, self._clock, self._vitals).run
+
+    def _senders(self) -> Iterator[tuple[str, Work]]:
+        """As many a channel as its settings say, so that a slow provider holds up no other."""
+        settings, clock = self._settings, self._clock
+        for name, channel in settings.channels.items():
+            for place in range(channel.senders):
+                adapter = make_channel(name, channel, self._engine, settings.console.address, settings.language)
+                thread = name if place == 0 else f"{name} {place + 1}"
+                sender = Sender(self._engine, [adapter], clock, this_process("dispatch", clock.now(), thread))
+                yield f"channel {thread}", self._pulsing(thread, sender)
+
+    def _pulsing(self, name: str, sender: Sender) -> Work:
+        def work(ending: Signal) -> None:
+            self._pulses.expect(name, self._clock.now())
+            sending(_Pulsing(sender, lambda now: self._pulses.beat(name, now)), self._clock)(ending)
+
+        return work
+
+    def _vitals(self, now: int) -> Vitals:
+        return Vitals(self.desk_clock.unsure(), _newest_record(self._journal), self._pulses.late(now))
+
+
+def _newest_record(journal: Journal) -> int:
+    """The time of the newest record, whichever process wrote it; 0 when there is none."""
+    found = journal.read(Offset(0, journal.head().n - 1), 1)
+    return found[-1].time if found else journal.last_time()
+
+
+class _Pulsing:
+    """A sender whose turns are noted as they end."""
+
+    def __init__(self, sender: Sender, beat: Callable[[int], None]) -> None:
+        self._sender, self._beat = sender, beat
+
+    def step(self, now: int) -> int:
+        """A turn of the sender."""
+        done = self._sender.step(now)
+        self._beat(now)
+        return done
