@@ -4,6 +4,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import OperationalError
 
 from alerts.channels import Outcome, OutgoingNotice, PlainChannel
+from alerts.channels.transport import printable
 from alerts.links import personal_url
 from alerts.measurements import Language
 from alerts.one_writer import insert_or
@@ -29,7 +30,7 @@ class PhonePage(PlainChannel):
         message = {
             "notice": notice.id,
             "person": notice.address,
-            "text": phone_text(notice, self._language),
+            "text": printable(phone_text(notice, self._language)),
             "link": personal_url(self._console_url, notice.link) if notice.link else "",
             "sent_at": notice.at,
         }

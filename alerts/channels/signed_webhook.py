@@ -9,7 +9,7 @@ import httpx
 import msgspec
 
 from alerts.channels import Limit, Outcome, OutgoingNotice, PlainChannel
-from alerts.channels.transport import FAILED_REQUEST, outcome_of_failure
+from alerts.channels.transport import FAILED_REQUEST, json_body, outcome_of_failure
 from alerts.links import ticket_url
 from alerts.measurements import Language
 from alerts.texts import phone_text
@@ -69,13 +69,13 @@ class SignedWebhook(PlainChannel):
         return judge(response, notice.at)
 
     def _body(self, notice: OutgoingNotice) -> bytes:
-        return msgspec.json.encode(
+        return json_body(
             {
                 "notice": notice.id,
                 "ticket": notice.facts.number,
                 "recipient": {"kind": notice.recipient_kind, "code": notice.recipient},
                 "may_repeat": notice.repeated,
-                "facts": notice.facts,
+                "facts": msgspec.to_builtins(notice.facts),
                 "text": phone_text(notice, self._language),
                 "url": ticket_url(self._console_url, notice.ticket),
             }

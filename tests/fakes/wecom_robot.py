@@ -7,6 +7,9 @@ It answers HTTP 200 whatever happens, judges keys, JSON and byte limits as the p
 """
 
 import argparse
+import base64
+import binascii
+import hashlib
 import json
 import os
 import threading
@@ -21,11 +24,26 @@ from urllib.parse import parse_qs, urlsplit
 PATH = "/cgi-bin/webhook/send"
 WINDOW_S = 60.0
 LIMITS = {"text": 2048, "markdown": 4096}
+PICTURE_BYTES = 2 * 1024 * 1024
+MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+CARD_FIELDS = {
+    "card_type",
+    "source",
+    "main_title",
+    "emphasis_content",
+    "quote_area",
+    "sub_title_text",
+    "horizontal_content_list",
+    "jump_list",
+    "card_action",
+}
 
 OK = (0, "ok")
 BAD_JSON = (47001, "data format error")
 BAD_PARAMETER = (40058, "invalid Request Parameter")
 BAD_TYPE = (40008, "invalid message type")
+BAD_PICTURE = (40059, "invalid image md5 or content")
+TOO_LARGE = (40009, "invalid image size")
 BAD_KEY = (93000, "invalid webhook url")
 RATE = (45009, "api freq out of limit")
 
@@ -126,7 +144,9 @@ class WecomRobot:
             "time": time.time_ns() // 1000,
             "key": key,
             "msgtype": kind,
-            "content": message[kind]["content"],
+            "content": "\n".join(_strings(message[kind]))
+            if kind == "template_card"
+            else message[kind].get("content", ""),
             "mentioned": message[kind].get("mentioned_mobile_list", []),
         }
         if self._log:
@@ -140,21 +160,71 @@ def _refusal(message: Any) -> tuple[int, str] | None:
     if not isinstance(message, dict):
         return BAD_JSON
     kind = message.get("msgtype")
-    if kind not in LIMITS:
+    if kind not in KINDS:
         return BAD_TYPE
     part = message.get(kind)
     if set(message) != {"msgtype", kind} or not isinstance(part, dict):
         return BAD_PARAMETER
-    content = part.get("content")
-    allowed = {"content", "mentioned_list", "mentioned_mobile_list"} if kind == "text" else {"content"}
-    if not set(part) <= allowed or not isinstance(content, str) or not content:
+    return KINDS[kind](part)
+
+
+def _content(kind: str, allowed: set[str]) -> Callable[[dict[str, Any]], tuple[int, str] | None]:
+    def judge(part: dict[str, Any]) -> tuple[int, str] | None:
+        content = part.get("content")
+        if not set(part) <= allowed or not isinstance(content, str) or not content:
+            return BAD_PARAMETER
+        if len(content.encode()) > LIMITS[kind]:
+            return BAD_PARAMETER
+        mentioned = part.get("mentioned_mobile_list", [])
+        if not isinstance(mentioned, list) or not all(isinstance(each, str) and each for each in mentioned):
+            return BAD_PARAMETER
+        return None
+
+    return judge
+
+
+def _image(part: dict[str, Any]) -> tuple[int, str] | None:
+    if set(part) != {"base64", "md5"} or not all(isinstance(each, str) for each in part.values()):
         return BAD_PARAMETER
-    if len(content.encode()) > LIMITS[kind]:
+    try:
+        content = base64.b64decode(part["base64"], validate=True)
+    except binascii.Error:
         return BAD_PARAMETER
-    mentioned = part.get("mentioned_mobile_list", [])
-    if not isinstance(mentioned, list) or not all(isinstance(each, str) and each for each in mentioned):
-        return BAD_PARAMETER
+    if len(content) > PICTURE_BYTES:
+        return TOO_LARGE
+    if not content.startswith(MAGIC) or hashlib.md5(content).hexdigest() != part["md5"]:
+        return BAD_PICTURE
     return None
+
+
+def _text_notice(card: dict[str, Any]) -> tuple[int, str] | None:
+    title = card.get("main_title", {})
+    said = title.get("title") or card.get("sub_title_text")
+    action = card.get("card_action", {})
+    rows, jumps = card.get("horizontal_content_list", []), card.get("jump_list", [])
+    fits = card.get("card_type") == "text_notice" and set(card) <= CARD_FIELDS
+    filled = bool(said) and action.get("type") == 1 and str(action.get("url", "")).startswith("http")
+    short = len(rows) <= 6 and len(jumps) <= 3 and all(each.get("keyname") for each in rows)
+    linked = all(each.get("title") and (each.get("type", 0) != 1 or each.get("url")) for each in jumps)
+    empty = any(not text for text in _strings(card))
+    return None if fits and filled and short and linked and not empty else BAD_PARAMETER
+
+
+def _strings(value: Any) -> list[str]:
+    """All texts of a card, in order, but for its type."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [text for name, each in value.items() if name != "card_type" for text in _strings(each)]
+    return [text for each in value for text in _strings(each)] if isinstance(value, list) else []
+
+
+KINDS: dict[str, Callable[[dict[str, Any]], tuple[int, str] | None]] = {
+    "text": _content("text", {"content", "mentioned_list", "mentioned_mobile_list"}),
+    "markdown": _content("markdown", {"content"}),
+    "image": _image,
+    "template_card": _text_notice,
+}
 
 
 def _request_class(robot: WecomRobot) -> type[BaseHTTPRequestHandler]:

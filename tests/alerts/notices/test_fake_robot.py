@@ -1,5 +1,7 @@
 """The fake provider is as strict as the real one, or tests against it prove nothing."""
 
+import base64
+import hashlib
 import json
 import subprocess
 import sys
@@ -30,6 +32,21 @@ def _text(content: str, **more: Any) -> dict[str, Any]:
     return {"msgtype": "text", "text": {"content": content, **more}}
 
 
+def _image(content: bytes, md5: str = "") -> dict[str, Any]:
+    told = {"base64": base64.b64encode(content).decode(), "md5": md5 or hashlib.md5(content).hexdigest()}
+    return {"msgtype": "image", "image": told}
+
+
+def _card(**more: Any) -> dict[str, Any]:
+    url = {"type": 1, "url": "https://town.example"}
+    card = {"card_type": "text_notice", "main_title": {"title": "a"}, "card_action": url, **more}
+    return {"msgtype": "template_card", "template_card": card}
+
+
+ROW = {"keyname": "a", "value": "b"}
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
 @pytest.mark.parametrize(
     ("message", "errcode"),
     [
@@ -43,6 +60,19 @@ def _text(content: str, **more: Any) -> dict[str, Any]:
         ({"msgtype": "markdown", "markdown": {"content": "水" * 1366}}, 40058),
         ({"msgtype": "markdown", "markdown": {"content": "a", "mentioned_mobile_list": []}}, 40058),
         ({"msgtype": "markdown", "text": {"content": "a"}}, 40058),
+        (_image(PNG), 0),
+        (_image(PNG + bytes(2 * 1024 * 1024 - 8)), 0),
+        (_image(PNG + bytes(2 * 1024 * 1024 - 7)), 40009),
+        (_image(PNG, "0" * 32), 40059),
+        (_image(b"GIF89a"), 40059),
+        (_card(), 0),
+        (_card(card_action={"type": 1}), 40058),
+        (_card(main_title={"title": ""}), 40058),
+        (_card(horizontal_content_list=[ROW] * 6), 0),
+        (_card(horizontal_content_list=[ROW] * 7), 40058),
+        (_card(jump_list=[{"type": 1, "title": "a", "url": "https://a.example"}] * 4), 40058),
+        (_card(jump_list=[{"type": 1, "title": "a"}]), 40058),
+        (_card(button_list=[]), 40058),
         ({"msgtype": "carrier_pigeon"}, 40008),
         ([], 47001),
     ],

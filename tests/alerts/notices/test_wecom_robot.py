@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from alerts.channels import Outcome
 from alerts.channels.transport import open_client, outcome_of_failure
-from alerts.channels.wecom_robot import MARKDOWN_BYTES, TEXT_BYTES, WecomRobot, judge
+from alerts.channels.wecom_robot import PICTURE_BYTES, TEXT_BYTES, WecomRobot, judge
 from core.clock import MINUTE
 from tests.alerts.notices.notice_rows import outgoing
 from tests.fakes.wecom_robot import Answer
@@ -31,10 +32,11 @@ def robot(provider: FakeRobot) -> Iterator[WecomRobot]:
 def test_a_message_arrives_with_the_link_that_asks_for_sign_in(robot: WecomRobot, provider: FakeRobot) -> None:
     assert robot.send(outgoing(link="personal-code")) == Outcome("accepted", "0")
     (message,) = provider.messages
-    assert message["msgtype"] == "markdown"
+    assert message["msgtype"] == "template_card"
     assert f"{CONSOLE}/tickets/7" in message["content"]
     assert "personal-code" not in message["content"]
-    assert message["content"].count("http") == 1
+    links = [line for line in message["content"].splitlines() if line.startswith("http")]
+    assert sorted({urlsplit(link).netloc for link in links}) == ["town.example", "uri.amap.com"]
 
 
 def test_a_critical_notice_mentions_people(robot: WecomRobot, provider: FakeRobot) -> None:
@@ -42,19 +44,40 @@ def test_a_critical_notice_mentions_people(robot: WecomRobot, provider: FakeRobo
     robot.send(outgoing(mobiles=["13800000001"], severity=3))
     assert [(each["msgtype"], each["mentioned"]) for each in provider.messages] == [
         ("text", ["13800000001"]),
+        ("template_card", []),
+    ]
+
+
+def test_a_mention_is_as_long_as_it_may_be(robot: WecomRobot, provider: FakeRobot) -> None:
+    notice = outgoing(mobiles=["13800000001"], advice_zh="勿单独进入😀" * 900)
+    assert robot.send(notice).state == "accepted"
+    (message,) = provider.messages
+    assert TEXT_BYTES - 4 < len(message["content"].encode()) <= TEXT_BYTES
+
+
+def test_a_list_mentions_those_of_its_critical_notices(robot: WecomRobot, provider: FakeRobot) -> None:
+    numbers = [["13800000001"], ["13800000001", "13800000002"], ["13800000003"]]
+    severities = [4, 4, 2]
+    pairs = zip(numbers, severities, strict=True)
+    robot.send_several([outgoing(number=7 + n, mobiles=m, severity=s) for n, (m, s) in enumerate(pairs)])
+    robot.send_several([outgoing(number=17 + n, mobiles=["13800000003"], severity=2) for n in range(2)])
+    assert [(each["msgtype"], each["mentioned"]) for each in provider.messages] == [
+        ("text", ["13800000001", "13800000002"]),
         ("markdown", []),
     ]
 
 
-@pytest.mark.parametrize("mobiles", [[], ["13800000001"]])
-def test_a_message_of_any_length_is_within_the_byte_limit(
-    robot: WecomRobot, provider: FakeRobot, mobiles: list[str]
-) -> None:
-    assert robot.send(outgoing(mobiles=mobiles, advice_zh="勿单独进入😀" * 900)).state == "accepted"
-    (message,) = provider.messages
-    limit = TEXT_BYTES if mobiles else MARKDOWN_BYTES
-    assert limit - 4 < len(message["content"].encode()) <= limit
-    assert "20261123-0007" in message["content"]
+def test_a_whole_webhook_address_is_one_too(robot: WecomRobot, provider: FakeRobot) -> None:
+    address = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=key-b"
+    assert robot.send(outgoing(address)).state == "accepted"
+    assert provider.messages[0]["key"] == "key-b"
+
+
+def test_a_picture_is_sent_as_it_is(robot: WecomRobot, provider: FakeRobot) -> None:
+    png = b"\x89PNG\r\n\x1a\n" + bytes(PICTURE_BYTES - 8)
+    assert robot.send_picture(outgoing(), png).state == "accepted"
+    assert robot.send_picture(outgoing(), png + b"1").state == "failed"
+    assert [each["msgtype"] for each in provider.messages] == ["image"]
 
 
 def test_a_wrong_key_fails_for_good(robot: WecomRobot, provider: FakeRobot) -> None:
