@@ -168,6 +168,16 @@ def _moment(cell: str) -> int:
     return moment_of(when if when.tzinfo else when.replace(tzinfo=SHANGHAI))
 
 
+def _hours(cell: str) -> str:
+    matched = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)\s*[-–~至]\s*([01]?\d|2[0-3]):([0-5]\d)", cell)
+    if matched is None:
+        raise CellProblem(f"{_shown(cell)} is no span of hours like 22:00-06:00")
+    start, end = f"{int(matched[1]):02}:{matched[2]}", f"{int(matched[3]):02}:{matched[4]}"
+    if start == end:
+        raise CellProblem(f"{_shown(cell)} begins when it ends")
+    return f"{start}-{end}"
+
+
 def _credit_code(cell: str) -> str:
     try:
         expected = check_character(cell[:-1])
@@ -186,4 +196,6 @@ FLAG = Kind(_flag, lambda value: "1" if value else "0")
 PHONE = Kind(_matching(r"\+?[0-9][0-9 -]{2,30}", 32, "no phone number"))
 ATTRIBUTES = Kind(_attributes, lambda value: json.dumps(value, ensure_ascii=False, sort_keys=True))
 MOMENT = Kind(_moment, lambda value: local(value).isoformat())
+HOURS = Kind(_hours)
+"""Local hours of every day, which may cross midnight."""
 CREDIT_CODE = Kind(_credit_code)

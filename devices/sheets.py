@@ -62,13 +62,15 @@ class Column:
 class Row:
     """A row as it will stand: `values` by column, `before` as the database has it (None: new).
 
-    `number` is its place in the file, 0 when only the database has it; `given` are the columns with a filled cell.
+    `number` is its place in the file, 0 when only the database has it; `given` are the columns with a filled cell. One
+    that is `gone` will be deleted.
     """
 
     values: Values
     before: Values | None = None
     number: int = 0
     given: frozenset[str] = frozenset()
+    gone: bool = False
 
 
 def _no_complaint(_row: Row, _town: "Town") -> Iterable[Complaint]:
@@ -87,6 +89,8 @@ class Sheet:
     row. `retirement` is the column and value that retire a row; without it rows are never pruned. `check` looks at a
     row in the town as it will be, may fill in derived values, and complains; it sees the file's rows, and the
     database's own where the grids change. `complete` adds values at the write (times of service) from the row and now.
+    `span` names a column of moments: a pruning file deletes the rows between its first and its last moment that it
+    doesn't hold, as nothing refers to them (a roster is replaced, other months are left alone).
     """
 
     name: str
@@ -97,6 +101,7 @@ class Sheet:
     check: Callable[[Row, "Town"], Iterable[Complaint]] = _no_complaint
     complete: Callable[[Row, int], Values] = _nothing_more
     geojson: bool = False
+    span: str | None = None
 
     @property
     def file(self) -> str:
@@ -111,6 +116,11 @@ class Sheet:
     def key_of(self, values: Mapping[str, Any]) -> Key:
         """The row's key, a tuple even for one column."""
         return tuple(values[name] for name in self.key)
+
+    def shown(self, key: Key) -> str:
+        """A key as people read it, its parts as their cells are written."""
+        kinds = {column.name: column.kind for column in self.columns}
+        return "/".join(kinds[name].write(part) for name, part in zip(self.key, key, strict=True))
 
     def retired(self, values: Mapping[str, Any]) -> bool:
         """Is a row with these values retired?"""

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, insert, update
+from sqlalchemy import Connection, Engine, and_, delete, insert, update
 
 from core.database import reading, writing
 from devices.coordinates import in_wgs84, position_complaints
 from devices.device_types import DeviceType
 from devices.enrolment import complete_series, lock_registry, raise_version
 from devices.sheets import Key, Problem, Reading, Row, Sheet, read_sheet, write_sheet
-from devices.town_rows import Town, faults, merged, refers, shown, stored
+from devices.town_rows import Town, faults, merged, refers, stored
 
 
 class ImportRefused(ValueError):
@@ -33,7 +33,7 @@ class RowChange:
 
 @dataclass(slots=True)
 class SheetPlan:
-    """What an import does to one sheet's table; rows by key."""
+    """What an import does to one sheet's table; rows by key. A roster's are deleted where others are retired."""
 
     name: str
     added: list[str] = field(default_factory=list)
@@ -68,9 +68,10 @@ def import_town(
     """Bring the database to what the folder's files say, in one transaction; `apply=False` only tells the changes.
 
     Rows are added or changed by key; with `prune`, rows that a file of the folder no longer holds are retired, never
-    deleted. A sheet without a file is left alone. Positions without a column `crs` are in `crs` and become WGS84. New
-    devices get their series numbers; the registry's version rises when anything changes. Raises ImportRefused with all
-    problems at once, and ValueError for sheets that are not in the order of their references.
+    deleted, but for those of a roster. A sheet without a file is left alone. Positions without a column `crs` are in
+    `crs` and become WGS84. New devices get their series numbers; the registry's version rises when anything changes.
+    Raises ImportRefused with all problems at once, and ValueError for sheets that are not in the order of their
+    references.
     """
     _require_order(sheets)
     files = {sheet.name: found for sheet in sheets if (found := read_sheet(sheet, folder)) is not None}
@@ -139,13 +140,15 @@ def _difference(sheet: Sheet, rows: Mapping[Key, Row]) -> SheetPlan:
     for key, row in sorted(rows.items()):
         changed = _changed(row)
         if row.before is None:
-            plan.added.append(shown(key))
+            plan.added.append(sheet.shown(key))
+        elif row.gone:
+            plan.retired.append(sheet.shown(key))
         elif not changed:
             plan.unchanged += 1
         elif sheet.retired(row.values) and not sheet.retired(row.before):
-            plan.retired.append(shown(key))
+            plan.retired.append(sheet.shown(key))
         else:
-            plan.changed.append(RowChange(shown(key), changed))
+            plan.changed.append(RowChange(sheet.shown(key), changed))
     return plan
 
 
@@ -161,8 +164,10 @@ def _write(connection: Connection, sheets: Sequence[Sheet], town: Town, plan: Pl
         if added:
             connection.execute(insert(sheet.table), added)
         for row in rows:
-            if changed := _changed(row):
-                this = and_(*(sheet.table.c[name] == row.values[name] for name in sheet.key))
+            this = and_(*(sheet.table.c[name] == row.values[name] for name in sheet.key))
+            if row.gone:
+                connection.execute(delete(sheet.table).where(this))
+            elif changed := _changed(row):
                 new = {name: value for name, (_, value) in changed.items()} | sheet.complete(row, now)
                 connection.execute(update(sheet.table).where(this).values(new))
     complete_series(connection, town.types)

@@ -1,7 +1,8 @@
 """The rows of an import: the files' laid over the database's, checked against each other before anything is written."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -18,6 +19,17 @@ class Town:
     rows: dict[str, dict[Key, Row]]
     grids: Grids
     grids_change: bool
+    _indexes: dict[tuple[str, str], dict[Any, list[Row]]] = field(default_factory=dict)
+
+    def by(self, sheet: str, column: str) -> Mapping[Any, Sequence[Row]]:
+        """A sheet's rows by the value of a column, those left out that will be deleted; made once."""
+        found = self._indexes.get((sheet, column))
+        if found is None:
+            found = self._indexes[sheet, column] = {}
+            for row in self.rows[sheet].values():
+                if not row.gone:
+                    found.setdefault(row.values[column], []).append(row)
+        return found
 
 
 def stored(connection: Connection, sheet: Sheet) -> dict[Key, Values]:
@@ -56,14 +68,14 @@ def _lay_over(sheet: Sheet, found: Reading, rows: dict[Key, Row], problems: list
     for row in found.rows:
         key = sheet.key_of(row.values)
         if key in seen:
-            told = f"{shown(key)} stands in row {seen[key]} too"
+            told = f"{sheet.shown(key)} stands in row {seen[key]} too"
             problems.append(Problem(sheet.file, row.number, sheet.key[0], told))
             continue
         seen[key] = row.number
         known = rows.get(key)
         if known is None and missing and not complained:
             complained = True
-            told = f"column is missing, and {shown(key)} is new"
+            told = f"column is missing, and {sheet.shown(key)} is new"
             problems.extend(Problem(sheet.file, row.number, name, told) for name in missing)
         row.before = known.before if known else None
         row.values = (known.values if known else _blank(sheet)) | row.values
@@ -82,10 +94,14 @@ def _revived(sheet: Sheet) -> Values:
     return {sheet.retirement[0]: 0}
 
 
-def _prune(sheet: Sheet, rows: Iterable[Row]) -> None:
+def _prune(sheet: Sheet, rows: Collection[Row]) -> None:
     for row in rows:
         if not row.number and sheet.retirement and not sheet.retired(row.values):
             row.values[sheet.retirement[0]] = sheet.retirement[1]
+    if sheet.span:
+        moments = [row.values[sheet.span] for row in rows if row.number]
+        for row in rows:
+            row.gone = not row.number and min(moments, default=1) <= row.values[sheet.span] <= max(moments, default=0)
 
 
 def _polygons(rows: Mapping[str, Mapping[Key, Row]], earlier: bool) -> dict[str, str]:
@@ -108,7 +124,7 @@ def faults(sheets: Sequence[Sheet], town: Town) -> Iterator[Problem]:
 
 
 def _fault(sheet: Sheet, row: Row, column: str, reason: str) -> Problem:
-    where = "" if row.number else f"{shown(sheet.key_of(row.values))} in the database: "
+    where = "" if row.number else f"{sheet.shown(sheet.key_of(row.values))} in the database: "
     return Problem(sheet.file, row.number, column, where + reason)
 
 
@@ -118,9 +134,11 @@ def _broken_references(sheet: Sheet, row: Row, by_name: Mapping[str, Sheet], tow
             target = town.rows[name].get(key)
             if target is None:
                 if row.number:
-                    yield _fault(sheet, row, column.name, f"unknown {shown(key)}: not among the {name}")
+                    yield _fault(sheet, row, column.name, f"unknown {by_name[name].shown(key)}: not among the {name}")
             elif by_name[name].retired(target.values) and _holds(sheet, row, by_name[name], target):
-                yield _fault(sheet, row, column.name, f"refers to {shown(key)} of the {name}, which is retired")
+                yield _fault(
+                    sheet, row, column.name, f"refers to {by_name[name].shown(key)} of the {name}, which is retired"
+                )
 
 
 def _holds(sheet: Sheet, row: Row, target_sheet: Sheet, target: Row) -> bool:
@@ -140,8 +158,3 @@ def refers(sheet: Sheet, values: Values, only: str | None = None) -> Iterator[tu
         value = values[column.name]
         if name is not None:
             yield from ((name, (each,)) for each in (value if isinstance(value, list) else [value]) if each)
-
-
-def shown(key: Key) -> str:
-    """A key as people read it."""
-    return "/".join(str(part) for part in key)
