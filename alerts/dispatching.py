@@ -45,7 +45,7 @@ def plan_assignment(
         station=station,
         life_safety=ticket["life_safety"],
         hazard=ticket["hazard"],
-        routes=routes_to(work.connection, ticket["site"], ends),
+        routes=routes_to(work.connection, ticket["site"], ends, work.now),
         whole_town=whole_town,
     )
     return assign(facts, work.now)

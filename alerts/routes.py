@@ -10,23 +10,28 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, select
 from alerts.distances import Route
 from alerts.escalation_tables import route
 from alerts.one_writer import insert_or
+from core.clock import DAY
 
 End = tuple[str, str]
 """Where a way begins: (kind, code), kind "station" or "team"."""
 
+BELIEVED = 7 * DAY
+"""What a service said longer ago does not count any more."""
 _BATCH = 500
 _TO = select(route.c.from_kind, route.c.from_code, route.c.metres, route.c.seconds).where(
     route.c.from_kind.in_(bindparam("kinds", expanding=True)),
     route.c.from_code.in_(bindparam("codes", expanding=True)),
     route.c.site == bindparam("site"),
+    route.c.asked_at > bindparam("since"),
 )
 
 
-def routes_to(connection: Connection, site: str | None, ends: Sequence[End]) -> dict[End, Route]:
-    """What is known of the ways from some stations and teams to a site."""
+def routes_to(connection: Connection, site: str | None, ends: Sequence[End], now: int) -> dict[End, Route]:
+    """What is known at `now` of the ways from some stations and teams to a site."""
     if site is None or not ends:
         return {}
-    values = {"kinds": sorted({kind for kind, _ in ends}), "codes": sorted({code for _, code in ends}), "site": site}
+    kinds, codes = sorted({kind for kind, _ in ends}), sorted({code for _, code in ends})
+    values = {"kinds": kinds, "codes": codes, "site": site, "since": now - BELIEVED}
     return {(row[0], row[1]): Route(row[2], row[3]) for row in connection.execute(_TO, values)}
 
 

@@ -13,13 +13,15 @@ from alerts.sender import Sender
 from alerts.settings import DeskSettings
 from alerts.timers import mark_overdue
 from alerts.town_view import TownView
-from core.clock import SECOND, Clock
+from core.clock import HOUR, SECOND, Clock
 from core.journal import Journal, Offset
 from core.metrics import Metrics
 from detectors.rules import RuleSet
 from shouwang.escalating import Chore, DeskClock
 from shouwang.heartbeat import Heartbeat, Pulses, Vitals
+from shouwang.osrm import Osrm
 from shouwang.present import rules_of, town_of
+from shouwang.routing import Routing
 from shouwang.senders import make_channel, refusing, sending
 from shouwang.settings import Settings
 
@@ -57,6 +59,14 @@ class DispatchRole:
         if url := heartbeat.url.get_secret_value():
             every = int(heartbeat.every_s * SECOND)
             yield "heartbeat", Heartbeat(url, every, self._settings.state, self._clock, self._vitals).run
+
+        if url := self._settings.routing.url.get_secret_value():
+            yield "routes", self._routing(url).run
+
+    def _routing(self, url: str) -> Routing:
+        told, near = self._settings.routing, self._settings.desk.policies().dispatch.neighbours
+        service = Osrm(url, told.profile, told.most)
+        return Routing(self._engine, self._clock, town_of(self._engine), service, near, int(told.every_h * HOUR))
 
     def _senders(self) -> Iterator[tuple[str, Work]]:
         """As many a channel as its settings say, so that a slow provider holds up no other."""

@@ -112,6 +112,26 @@ class HeartbeatSettings(_Section):
         return value
 
 
+class RoutingSettings(_Section):
+    """An OSRM-compatible routing service that tells real ways ahead; without its URL distances are straight lines.
+
+    `most` is how many positions it takes in one request (its max-table-size); it is asked anew every `every_h` hours.
+    """
+
+    url: SecretStr = SecretStr("")
+    profile: str = Field(default="driving", pattern=r"^[a-z0-9_-]+$")
+    most: int = Field(default=100, ge=2)
+    every_h: float = Field(default=24, ge=1, le=72)
+
+    @field_validator("url")
+    @classmethod
+    def _is_web(cls, value: SecretStr) -> SecretStr:
+        url = value.get_secret_value()
+        if url and urlsplit(url).scheme not in {"http", "https"}:
+            raise ValueError("must begin with http:// or https://")
+        return value
+
+
 class ChannelSettings(_Section):
     """One channel for notices: its kind, where its provider is, and what opens it.
 
@@ -198,6 +218,7 @@ class Settings(BaseSettings):
     console: ConsoleSettings = ConsoleSettings()
     desk: DeskSection = DeskSection()
     heartbeat: HeartbeatSettings = HeartbeatSettings()
+    routing: RoutingSettings = RoutingSettings()
     channels: dict[str, ChannelSettings] = {"phone": ChannelSettings(kind="phone")}
     language: Literal["zh", "en"] = "zh"
     canary_s: float = Field(default=10, ge=0)
