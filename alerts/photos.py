@@ -116,6 +116,8 @@ def _whole(content: bytes, expected: str) -> bool:
         with Image.open(io.BytesIO(content), formats=[expected]) as picture:
             if picture.width * picture.height > _MOST_PIXELS:
                 return False
+            picture.verify()  # its checksums; the picture must be opened anew after it
+        with Image.open(io.BytesIO(content), formats=[expected]) as picture:
             picture.load()
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return False

@@ -11,7 +11,7 @@ from core.database import writing
 from detectors.words import Change, Severity
 from tests.alerts.desk_scene import Scene
 
-WHY = {"opinion": "parts are on order"}
+WHY: dict[str, Any] = {"opinion": "parts are on order"}
 
 
 @pytest.fixture

@@ -1,0 +1,102 @@
+"""Photos are kept byte by byte, once, only whole pictures, so many and no larger."""
+
+import hashlib
+import io
+import sys
+
+import pytest
+from PIL import Image
+
+from alerts import photos, tables
+from alerts.photos import MOST_BYTES, content_of, keep, media_type_of, photos_of
+from alerts.refusals import PhotoRefused
+from alerts.words import Row
+from core.database import reading, writing
+from tests.alerts.desk_scene import LAT, LNG, Scene
+
+
+def picture(kind: str = "JPEG", shade: int = 0) -> bytes:
+    made = io.BytesIO()
+    Image.new("RGB", (40, 30), (shade, 90, 20)).save(made, kind)
+    return made.getvalue()
+
+
+@pytest.fixture
+def accepted(scene: Scene) -> Scene:
+    scene.detect("PLANT-1")
+    scene.move("accept", "G17-01")
+    return scene
+
+
+def kept(scene: Scene, content: bytes, ticket: int = 1) -> Row:
+    now = scene.clock.now()
+    with writing(scene.engine) as connection:
+        return keep(connection, ticket, "G17-01", content, now - 5, LNG, LAT, "阀门", now)
+
+
+@pytest.mark.parametrize(("kind", "media_type"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/webp")])
+def test_a_photo_is_kept_as_it_came(accepted: Scene, kind: str, media_type: str) -> None:
+    content = picture(kind)
+    row = kept(accepted, content)
+    assert (row["media_type"], row["stage"], row["who"], row["note"]) == (media_type, "accepted", "G17-01", "阀门")
+    assert (row["taken_at"], row["received_at"]) == (accepted.clock.now() - 5, accepted.clock.now())
+    assert (row["lng"], row["lat"]) == (LNG, LAT)
+    assert row["sha256"] == hashlib.sha256(content).hexdigest()
+    assert "content" not in row
+    with reading(accepted.engine) as connection:
+        assert content_of(connection, row["id"]) == (media_type, content)
+        assert content_of(connection, 99) is None
+        assert photos_of(connection, 1) == [row]
+    said = accepted.rows(tables.ticket_log)[-1]
+    assert (said["action"], said["details"]["sha256"]) == ("photo", row["sha256"])
+
+
+def test_the_same_picture_sent_again_is_the_one_that_is_there(accepted: Scene) -> None:
+    first = kept(accepted, picture())
+    before = accepted.log
+    assert kept(accepted, picture()) == first
+    assert accepted.log == before
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"GIF89a", b"<svg/>", picture()[:60], picture("PNG")[:-20], b"\xff\xd8\xff" + b"0" * 500, b"%PDF-1.4"],
+    ids=["nothing", "gif", "svg", "half a jpeg", "a png without its end", "a jpeg's first bytes", "pdf"],
+)
+def test_what_is_no_whole_picture_is_refused(accepted: Scene, content: bytes) -> None:
+    with pytest.raises(PhotoRefused) as caught:
+        kept(accepted, content)
+    assert caught.value.reason == "no_picture"
+    assert "photo" not in accepted.log
+
+
+def test_a_picture_is_what_its_bytes_say_not_what_hides_behind_them() -> None:
+    assert media_type_of(picture("GIF")) is None
+    assert media_type_of(b"RIFF\x00\x00\x00\x00WAVE") is None
+
+
+def test_so_large_and_so_many(accepted: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(PhotoRefused) as caught:
+        kept(accepted, picture() + b"0" * MOST_BYTES)
+    assert (caught.value.reason, "4 MB" in caught.value.text) == ("too_large", True)
+    monkeypatch.setattr(photos, "MOST_PHOTOS", 2)
+    for shade in (40, 80):
+        kept(accepted, picture(shade=shade))
+    with pytest.raises(PhotoRefused, match="too_many"):
+        kept(accepted, picture(shade=120))
+
+
+def test_a_ticket_that_is_over_or_unknown_takes_none(accepted: Scene) -> None:
+    with pytest.raises(PhotoRefused, match="unknown_ticket"):
+        kept(accepted, picture(), 99)
+    accepted.move("false_alarm", "DISP-1", cause="works")
+    with pytest.raises(PhotoRefused, match="ticket_over"):
+        kept(accepted, picture())
+
+
+def test_without_the_extra_the_refusal_says_so(accepted: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = picture()
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(PhotoRefused) as caught:
+        kept(accepted, content)
+    assert "shouwang[reports]" in caught.value.text
