@@ -366,6 +366,7 @@ def masked(settings: Settings) -> dict[str, Any]:
     shown["broker"] = _mask_url(settings.broker.get_secret_value())
     shown["store"] = _mask_url(settings.store.get_secret_value() or f"duckdb:///{settings.store_file}")
     shown["database"] = _mask_url(settings.database_url)
+    shown["heartbeat"]["url"] = _MASK if settings.heartbeat.url.get_secret_value() else ""
     shown["channels"] = {name: _masked_channel(channel) for name, channel in settings.channels.items()}
     return shown
 
