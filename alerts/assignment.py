@@ -36,8 +36,8 @@ __all__ = [
 class Assignment:
     """The choice with its reasons; `recipients` are ordered by step, notices are due at `due_at` (µs UTC).
 
-    `shortfalls` name what it lacks: no_roster, no_skill, nobody_in_the_grid, nobody_on_duty. `way` is how distances
-    were got: "route" where a routing service told that of whom was chosen, else "straight"; "" without a place.
+    `shortfalls` name what it lacks: no_roster, no_skill, nobody_in_the_grid, nobody_on_duty. `way` is how the
+    distances of chosen teams and stations were got: "route", "straight", "mixed", or "" without a place.
     """
 
     period: Period
@@ -122,11 +122,11 @@ def _reason(facts: AssignmentFacts, patrolled: bool, waits: bool) -> str:
 
 
 def _way(calls: CallList, facts: AssignmentFacts) -> str:
-    """How the distance of whoever was chosen was got; one straight line makes it all straight."""
+    """How the distances of the teams and stations that were chosen were got."""
     if facts.place is None:
         return ""
     ways = {each.way for each in calls.candidates if each.chosen and each.kind != "person" and each.way}
-    return "route" if ways == {"route"} else "straight"
+    return "mixed" if len(ways) > 1 else next(iter(ways), "straight")
 
 
 def _unskilled(calls: CallList, skill: str) -> tuple[str, ...]:
@@ -149,10 +149,12 @@ def _up_the_line(facts: AssignmentFacts, calls: CallList, leader_now: bool) -> b
         return True
     officers = [each for station in facts.stations for each in station.officers]
     patrollers = [each for team in facts.teams for each in team.people]
-    for asleep in ((*facts.dispatchers, *facts.leaders), officers, patrollers):
-        woken = [calls.tell(calls.weigh(each, None), "nobody_else_on_duty", 0) for each in asleep]
-        if any(woken):
-            return False
+    for rest in ((*facts.dispatchers, *facts.leaders), officers, patrollers):
+        awake = [each for each in rest if calls.on_duty(each)]
+        for each in awake or rest:
+            calls.tell(calls.weigh(each, None), "nobody_else_on_duty", 0)
+        if calls.anybody:
+            return bool(awake)
     return False
 
 

@@ -24,6 +24,9 @@ class _Near(NamedTuple):
     facts: TeamFacts
     measured: Measured | None
 
+    def order(self, detour: float) -> tuple[bool, float, str]:
+        return self.measured is None, self.measured.compared(detour) if self.measured else 0.0, self.facts.team.code
+
     def candidate(self, chosen: bool, reason: str, step: int | None = None) -> Candidate:
         team, measured = self.facts.team, self.measured
         how = (measured.metres, step, measured.way, measured.seconds) if measured else (None, step)
@@ -56,7 +59,7 @@ def _ranked(facts: AssignmentFacts) -> tuple[list[_Near], list[_Near]]:
     ]
     mixed = any(each.measured and each.measured.way == "route" for each in near)
     detour = facts.policy.detour if mixed else 1.0
-    near.sort(key=lambda each: (each.measured is None, each.measured.compared(detour) if each.measured else 0.0))
+    near.sort(key=lambda each: each.order(detour))
     own = [each for each in near if each.facts.team.grid == facts.grid or each.facts.team.code == facts.team]
     return own, [each for each in near if each not in own]
 
