@@ -64,7 +64,16 @@ class DeskWork:
         """Put notices into the outbox, in the words of the alert's rule."""
         rule = self.rules.get(alert["rule"]) if alert else None
         self.done["notices"] += enqueue(
-            self.connection, ticket, alert, recipients, cause, self.now, due_at, rule=rule, occasion=self.occasion
+            self.connection,
+            ticket,
+            alert,
+            recipients,
+            cause,
+            self.now,
+            due_at,
+            rule=rule,
+            occasion=self.occasion,
+            quiet_hours=self.settings.quiet_hours,
         )
 
     def finish(self) -> None:

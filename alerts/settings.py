@@ -14,7 +14,10 @@ from alerts.working_time import WorkCalendar
 
 @dataclass(frozen=True)
 class DeskSettings:
-    """How alerts are quieted, grouped, routed, timed and escalated."""
+    """How alerts are quieted, grouped, routed, timed and escalated.
+
+    `quiet_hours` are those of whoever has none of their own, such as "22:00-06:00"; empty: none.
+    """
 
     joining: JoinPolicy = field(default_factory=JoinPolicy)
     dispatch: DispatchPolicy = field(default_factory=DispatchPolicy)
@@ -24,6 +27,7 @@ class DeskSettings:
     inhibitors: tuple[Inhibitor, ...] = INHIBITORS
     storm: StormPolicy = field(default_factory=StormPolicy)
     chattering: ChatterPolicy = field(default_factory=ChatterPolicy)
+    quiet_hours: str = ""
 
 
 DEFAULTS = DeskSettings()

@@ -9,11 +9,12 @@ from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, field_validator, model_validator
 
 from alerts.chattering import ChatterPolicy
 from alerts.deadlines import DeadlinePolicy, Limits, Span
 from alerts.escalation import EscalationPolicy, Stage, Step, Steps, Whom
+from alerts.quiet_hours import parse_quiet_hours
 from alerts.settings import DEFAULTS, DeskSettings
 from alerts.storm_decisions import StormPolicy
 from alerts.working_time import WorkCalendar
@@ -241,7 +242,7 @@ class ChatteringSection(_Part):
 
 
 class DeskSection(_Part):
-    """All policies of the desk."""
+    """All policies of the desk; `quiet_hours` are those of whoever has none of their own."""
 
     joining: JoiningSection = JoiningSection()
     dispatch: DispatchSection = DispatchSection()
@@ -250,6 +251,13 @@ class DeskSection(_Part):
     escalation: EscalationSection = EscalationSection()
     storm: StormSection = StormSection()
     chattering: ChatteringSection = ChatteringSection()
+    quiet_hours: str = ""
+
+    @field_validator("quiet_hours")
+    @classmethod
+    def _are_hours(cls, value: str) -> str:
+        parse_quiet_hours(value)
+        return value
 
     def policies(self) -> DeskSettings:
         """The desk's settings as the platform works with them."""
@@ -263,6 +271,7 @@ class DeskSection(_Part):
             escalation=self.escalation.policy(),
             storm=StormPolicy(**self.storm.given()),
             chattering=ChatterPolicy(**self.chattering.given()),
+            quiet_hours=self.quiet_hours,
         )
 
 

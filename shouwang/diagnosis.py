@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from sqlalchemy import make_url
 from sqlalchemy.exc import DatabaseError
 
-from core.clock import MINUTE, Clock
-from core.database import open_engine
+from alerts.auditor import audit
+from core.clock import MINUTE, SECOND, Clock
+from core.database import open_engine, reading
 from core.journal import JournalError
 from core.sqlite_journal import SqliteJournal
 from detectors.rules import RuleErrors, load_packs
@@ -21,6 +22,7 @@ from devices.registry import Registry, RegistryError, load_registry
 from ingest.mqtt import BrokerAddress, refusal_of
 from ingest.routes import Routes
 from ingest.store import StoreError
+from shouwang.heartbeat import last_beat
 from shouwang.migrate import Standing as Schema
 from shouwang.migrate import schema_state
 from shouwang.settings import Settings
@@ -59,6 +61,8 @@ def diagnose(settings: Settings, clock: Clock) -> list[Finding]:
         findings.append(finding)
         if registry:
             findings += [*_registrations(registry), *_journal(settings, registry, clock)]
+        findings.append(_escalation(settings, clock))
+    findings.append(_heartbeat(settings, clock))
     return findings
 
 
@@ -190,6 +194,37 @@ def _registrations(registry: Registry) -> Iterator[Finding]:
     """Gateways whose format, options or topics can't work: nothing but version 1 is heard of them."""
     for gateway, problem in Routes(registry).problems.items():
         yield Finding(f"gateway {gateway}", Standing.BROKEN, problem)
+
+
+def _escalation(settings: Settings, clock: Clock) -> Finding:
+    """What the auditor would say now."""
+    engine = open_engine(settings.database_url)
+    try:
+        with reading(engine) as connection:
+            found = audit(connection, clock.now(), settings.desk.policies())
+    finally:
+        engine.dispose()
+    if not found.findings:
+        return _good("escalation", f"{found.tickets} live tickets, each with its next step")
+    some = ", ".join(f"{each.number} ({each.why})" for each in found.findings[:5])
+    text = f"{len(found.findings)} of {found.tickets} live tickets have no next step to be counted on: {some}"
+    return Finding("escalation", Standing.BROKEN, f"{text}; does a process with the role dispatch run?")
+
+
+def _heartbeat(settings: Settings, clock: Clock) -> Finding:
+    heartbeat = settings.heartbeat
+    if not heartbeat.url.get_secret_value():
+        text = "none: nobody notices when the platform stands still; set heartbeat.url to an outside watch"
+        return Finding("heartbeat", Standing.DOUBTFUL, text)
+    last = last_beat(settings.state)
+    if last is None:
+        return Finding("heartbeat", Standing.DOUBTFUL, "not sent yet: the role dispatch sends it")
+    age = (clock.now() - last.taken_at) // MINUTE if last.taken_at else None
+    taken = "never taken" if age is None else f"last taken {age} min ago"
+    if last.why:
+        return Finding("heartbeat", Standing.BROKEN, f"{last.why}; {taken}")
+    late = clock.now() - last.at > 3 * heartbeat.every_s * SECOND
+    return Finding("heartbeat", Standing.BROKEN, f"{taken}: is it running?") if late else _good("heartbeat", taken)
 
 
 def _journal(settings: Settings, registry: Registry, clock: Clock) -> Iterator[Finding]:

@@ -15,6 +15,9 @@ from shouwang.desk_settings import DeskSection, micros_of, span_of
 from shouwang.settings import Settings, SettingsError, load_settings, masked
 
 WRITTEN = """
+[desk]
+quiet_hours = "22:00-06:30"
+
 [desk.joining]
 radius = 80
 window = "1 h"
@@ -67,6 +70,7 @@ def test_what_is_written_goes_over_the_defaults(tmp_path: Path) -> None:
     assert critical.arrive == DEFAULTS.deadlines.limits[Severity.CRITICAL].arrive
     assert desk.deadlines.limits[Severity.WARNING].done == Span("days", 2)
     assert desk.calendar.opens == 9
+    assert desk.quiet_hours == "22:00-06:30"
     assert not desk.calendar.day(date(2027, 2, 10)).worked
     steps = desk.escalation.steps[Severity.CRITICAL]
     assert steps["accept"] == (
@@ -136,13 +140,14 @@ def test_a_policy_that_can_t_be_meant_is_refused(steps: list[Any], problem: str)
 
 def test_each_fault_is_told_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOUWANG_DESK__STORM__SITES", "1")
+    monkeypatch.setenv("SHOUWANG_DESK__QUIET_HOURS", "22-6")
     with pytest.raises(SettingsError) as told:
         written(
             tmp_path,
             '[desk.joining]\nwindow = "soon"\n[desk.calendar]\nopens = 20\ncloses = 9\n[heartbeat]\nurl = "x"\n',
         )
     text = "\n".join(told.value.problems)
-    for place in ("desk.joining.window", "desk.calendar", "heartbeat.url", "SHOUWANG_DESK__STORM__SITES"):
+    for place in ("desk.joining.window", "desk.calendar", "heartbeat.url", "DESK__STORM__SITES", "DESK__QUIET_HOURS"):
         assert place in text
 
 
