@@ -52,8 +52,8 @@ _REFUSED = {
 class _Answer(msgspec.Struct):
     errcode: int
     errmsg: str = ""
-    invaliduser: str = ""
-    unlicenseduser: str = ""
+    invaliduser: str | list[str] = ""
+    unlicenseduser: str | list[str] = ""
     msgid: str = ""
 
 

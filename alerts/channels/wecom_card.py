@@ -12,6 +12,7 @@ from alerts.texts import advice, details, headline, navigation_url, place, refer
 
 _SOURCE, _TITLE, _DESCRIPTION, _BIG, _UNDER = 13, 26, 30, 10, 15  # characters, as the provider advises
 _SUBTITLE, _NAME, _VALUE, _JUMP = 112, 7, 26, 13
+_LEAST = 20
 _ROWS = 6
 _JUMPS = 3
 
@@ -84,11 +85,13 @@ def _common(notice: OutgoingNotice, language: Language) -> Card:
 
 
 def _fair(parts: list[str], characters: int) -> list[str]:
-    """The parts in so many characters, line ends included; a short one leaves its room to those behind it."""
+    """The parts in so many characters, line ends included; each takes what it needs but leaves a little."""
     shortened: list[str] = []
-    for left, part in zip(range(len(parts), 0, -1), parts, strict=True):
-        used = sum(len(each) + 1 for each in shortened)
-        shortened.append(shorten(part, max(1, (characters - used) // left - 1)))
+    room = characters
+    for place_of, part in enumerate(parts, start=1):
+        kept = sum(min(len(each), _LEAST) + 1 for each in parts[place_of:])
+        shortened.append(shorten(part, room - kept))
+        room -= len(shortened[-1]) + 1
     return shortened
 
 
