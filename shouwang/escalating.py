@@ -86,7 +86,7 @@ class DeskClock:
         self._next_audit = now + _AUDIT_EVERY
         with reading(self._engine) as connection:
             found = audit(connection, now, self._settings)
-        self.last_audit = found
+        self.last_audit, self._stale_since = found, None
         self._metrics.escalation_findings.set(len(found.findings))
         self._metrics.escalation_audited.set(now / 1_000_000)
         if found.findings:

@@ -301,3 +301,15 @@ def test_a_tiny_quota_raises_an_alert_for_the_dispatcher_that_ends_by_itself(tmp
         assert rows(platform, "SELECT DISTINCT closed_how FROM alert WHERE subject_kind = 'platform'") == [
             ("recovered",)
         ]
+
+
+def test_tickets_without_a_next_step_are_a_fault_until_they_have_one(tmp_path: Path) -> None:
+    stand = Stand(tmp_path)
+    found: list[float | None] = [None]
+    stand.watch = SelfWatch(stand.journal, GIGABYTE, unsure=lambda: found[0])
+    stand.round()
+    assert stand.said("escalation_unsure") == []
+    for figure in (0.0, 2.0, 2.0, None, 0.0):
+        found[0] = figure
+        stand.round()
+    assert stand.said("escalation_unsure") == [False, True, False]
