@@ -5,8 +5,10 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from alerts.case_tables import photo
+from alerts.desk_work import DeskWork
 from alerts.dispatching import rise, tell
 from alerts.move_steps import Step, reached, take
+from alerts.rows import rows
 from alerts.tables import alert
 from alerts.ticketing import press
 from alerts.tickets import note, read_ticket, update_ticket
@@ -17,7 +19,7 @@ def merge(step: Step) -> Row:
     """End the ticket as merged; whoever had accepted it hears where its work goes on."""
     work, before = step.work, step.before
     target = read_ticket(work.connection, int(step.asked.into or 0))
-    alerts = _move_alerts(work.connection, before["id"], target["id"])
+    alerts = _move_alerts(work, before["id"], target["id"])
     photos = _move_photos(work.connection, before["id"], target["id"])
     moved = {"alerts": alerts, "photos": photos}
     after = take(
@@ -63,9 +65,12 @@ def _owed(target: Row, merged: Row) -> dict[str, Any]:
     return {name: merged[name] for name in names} | {"replied_at": None}
 
 
-def _move_alerts(connection: Connection, source: int, target: int) -> list[int]:
-    moved = update(alert).where(alert.c.ticket == source).values(ticket=target).returning(alert.c.id)
-    return sorted(connection.scalars(moved))
+def _move_alerts(work: DeskWork, source: int, target: int) -> list[int]:
+    moved = update(alert).where(alert.c.ticket == source).values(ticket=target).returning(*alert.c)
+    found = sorted(rows(work.connection, moved), key=lambda each: int(each["id"]))
+    for each in found:
+        work.alert_changed(each, "moved")
+    return [each["id"] for each in found]
 
 
 def _move_photos(connection: Connection, source: int, target: int) -> list[int]:

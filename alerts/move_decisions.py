@@ -191,6 +191,10 @@ def _check_merge(standing: Standing, _asked: Asked) -> None:
         raise MoveRefused("merge_into_itself")
     if target["status"] not in LIVE:
         raise MoveRefused("target_ended")
+    if ticket["storm"] is not None:
+        raise MoveRefused("storm_takes_in")
+    if ticket["drill"] != target["drill"]:
+        raise MoveRefused("drill_stays_apart")
     if ticket["life_safety"] and target["storm"] is not None:
         raise MoveRefused("life_safety_stays_apart")
 

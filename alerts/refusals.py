@@ -37,6 +37,8 @@ REFUSALS: dict[str, Words] = {
     "reply_in_the_past": Words("回复期限须晚于现在", "The answer must be wanted later than now"),
     "merge_into_itself": Words("不能并入自身", "A ticket can't be merged into itself"),
     "target_ended": Words("要并入的工单已结束", "The ticket to merge it into is over"),
+    "storm_takes_in": Words("群发事件工单不并入其他工单，可将其他工单并入它", "A storm's incident takes others in"),
+    "drill_stays_apart": Words("演练工单与真实工单不能合并", "A drill's ticket and a real one stay apart"),
     "life_safety_stays_apart": Words(
         "涉及生命安全的工单不并入事件工单", "A ticket of life and safety is not merged into a storm's"
     ),

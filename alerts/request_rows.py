@@ -55,6 +55,8 @@ def answer_request(
 
 def drop_moot(connection: Connection, tickets: Collection[int], now: int) -> None:
     """Let go of what was asked for about tickets that have moved to where it means nothing."""
+    if not tickets:
+        return
     for kind, statuses in _KEPT_IN.items():
         still = select(ticket.c.id).where(ticket.c.id == ticket_request.c.ticket, ticket.c.status.in_(statuses))
         its = and_(ticket_request.c.ticket.in_(sorted(tickets)), ticket_request.c.kind == kind)

@@ -3,9 +3,9 @@
 from math import cos, radians
 from typing import Any
 
-from sqlalchemy import Connection, false, func, insert, select, update
+from sqlalchemy import Connection, bindparam, false, func, insert, select, update
 
-from alerts.categories import acceptance_of
+from alerts.case_tables import ticket_category
 from alerts.lifecycle import ENDED, LIVE
 from alerts.one_writer import insert_or
 from alerts.rows import first_row, one_row
@@ -14,6 +14,8 @@ from alerts.ticket_decisions import AlertFacts, TicketFacts
 from alerts.words import PLATFORM, Row
 from core.clock import local
 
+_ACCEPTANCE = select(ticket_category.c.acceptance).where(ticket_category.c.name == bindparam("its_category"))
+_INSERTED = insert(ticket).values(acceptance=func.coalesce(_ACCEPTANCE.scalar_subquery(), "first")).returning(*ticket.c)
 _METRES_A_DEGREE = 110_000  # less than any degree of latitude, so that a box is never too small
 
 
@@ -32,14 +34,8 @@ def next_number(connection: Connection, now: int) -> str:
 
 def insert_ticket(connection: Connection, now: int, **values: Any) -> Row:
     """Write a new ticket under the next number and read it back; who must accept it is its category's to say."""
-    row = {
-        "number": next_number(connection, now),
-        "reported_at": now,
-        "updated_at": now,
-        "acceptance": acceptance_of(connection, values["category"]),
-        **values,
-    }
-    return one_row(connection, insert(ticket).returning(*ticket.c), row)
+    row = {"number": next_number(connection, now), "reported_at": now, "updated_at": now, **values}
+    return one_row(connection, _INSERTED, row | {"its_category": values["category"]})
 
 
 def read_ticket(connection: Connection, number: int) -> Row:

@@ -96,6 +96,13 @@ def test_life_safety_is_no_part_of_a_storm(two: Scene) -> None:
     assert two.tickets[0]["life_safety"]
 
 
+@pytest.mark.parametrize(("column", "reason"), [("storm", "storm_takes_in"), ("drill", "drill_stays_apart")])
+def test_an_incident_and_a_drill_are_not_merged(two: Scene, column: str, reason: str) -> None:
+    with writing(two.engine) as connection:
+        connection.execute(update(tables.ticket).where(tables.ticket.c.id == 1).values({column: 1}))
+    assert refused(two, "merge", "DISP-1", into=2).reason == reason
+
+
 def test_a_supervised_ticket_goes_first_and_wants_an_answer(two: Scene) -> None:
     two.move("accept", "G17-01")
     assert refused(two, "reply", "G17-01", opinion="soon").reason == "nothing_asked"

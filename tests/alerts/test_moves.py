@@ -29,7 +29,14 @@ WAITING = {kind: {"id": 1, "kind": kind, "until": NOW + DAY} for kind in ("exten
 
 def ticket_row(status: Status, **more: Any) -> dict[str, Any]:
     row = {"id": 1, "status": status, "accepted_by": None, "on_scene_at": 1, "life_safety": False, "team": "T"}
-    row |= {"station": None, "assignment": {}, "acceptance": "first", "suspended_from": "on_scene", "storm": None}
+    row |= {
+        "station": None,
+        "assignment": {},
+        "acceptance": "first",
+        "suspended_from": "on_scene",
+        "storm": None,
+        "drill": None,
+    }
     row |= {"done_by": NOW + DAY, "extensions": 0, "supervised_at": 1, "replied_at": None, "dispatched_at": 1}
     return {**row, **more}
 
