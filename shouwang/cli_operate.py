@@ -60,6 +60,17 @@ kind = "phone"
 # [channels.robot]
 # kind = "wecom_robot"
 
+# Where the platform says every minute that it is well; the address rings when it hears nothing.
+# [heartbeat]
+# url = "https://…"                      # better: SHOUWANG_HEARTBEAT__URL
+
+# The desk's policies; what is not written stays as it is by default.
+# [desk.deadlines.critical]
+# accept = "5 min"
+# [[desk.escalation.critical.accept]]    # whom to tell of a critical ticket that nobody has accepted
+# after = "2 min"
+# tell = ["next_recipients"]
+
 # [channels.district]
 # kind = "webhook"
 # secret = "…"                           # better: SHOUWANG_CHANNELS__DISTRICT__SECRET

@@ -156,7 +156,8 @@ def test_a_restart_goes_on_where_it_was(town: Town) -> None:
         town.leak()
         one_tick(second)
         assert rows(second, ALERTS) == [LEAK], "neither twice nor silent after an hour of our own downtime"
-        assert len(rows(second, "SELECT 1 FROM phone_message")) == 1
+        assert rows(second, "SELECT count(*) FROM notice WHERE cause = 'dispatched'") == [(1,)]
+        assert rows(second, "SELECT DISTINCT cause FROM notice WHERE cause <> 'dispatched'") == [("not_accepted",)]
         town.leak(level=2.0)
         until_alert(second, "closed")
         wait_until(lambda: sorted(values(second)) == [2.0] * 2 + [60.0] * 4, "the readings in the store", 20)
