@@ -1,8 +1,11 @@
 """The relational database: one metadata, engines for SQLite and PostgreSQL, and two kinds of transaction."""
 
+import threading
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import BigInteger, Connection, Engine, Integer, MetaData, create_engine, event
 from sqlalchemy.engine import make_url
@@ -22,6 +25,42 @@ RowId = BigInteger().with_variant(Integer, "sqlite")
 """The type of an autoincrementing primary key (SQLite only autoincrements INTEGER)."""
 
 
+_HANDED_OVER = -1  # to the next in the row, who is about to wake up
+
+
+class FairLock:
+    """A lock that threads get in the order in which they asked for it. Not reentrant."""
+
+    def __init__(self) -> None:
+        self._gate = threading.Lock()
+        self._waiting: deque[threading.Lock] = deque()
+        self._holder = 0
+
+    def __enter__(self) -> None:
+        me = threading.get_ident()
+        with self._gate:
+            if not self._holder:
+                self._holder = me
+                return
+            if self._holder == me:
+                raise RuntimeError("this thread is in a write transaction already")
+            turn = threading.Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+        turn.acquire()
+        self._holder = me
+
+    def __exit__(self, *_: object) -> None:
+        with self._gate:
+            self._holder = _HANDED_OVER if self._waiting else 0
+            if self._waiting:
+                self._waiting.popleft().release()
+
+
+_turns: WeakKeyDictionary[Engine, FairLock] = WeakKeyDictionary()
+"""SQLite lets writers poll for its lock, so that one that writes all the time starves all others: here they queue."""
+
+
 def open_engine(url: str) -> Engine:
     """An engine for `sqlite:///FILE` or `postgresql+psycopg://…`.
 
@@ -31,6 +70,7 @@ def open_engine(url: str) -> Engine:
     if make_url(url).get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True)
     engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+    _turns[engine] = FairLock()
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
@@ -49,7 +89,7 @@ def open_engine(url: str) -> Engine:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """One write transaction: committed at the end, rolled back on an exception."""
-    with engine.begin() as connection:
+    with _turns.get(engine, nullcontext()), engine.begin() as connection:
         yield connection
 
 
