@@ -36,8 +36,8 @@ __all__ = [
 class Assignment:
     """The choice with its reasons; `recipients` are ordered by step, notices are due at `due_at` (µs UTC).
 
-    `shortfalls` name what it lacks: no_roster, no_skill, nobody_in_the_grid, nobody_on_duty. `way` is how the
-    distances of chosen teams and stations were got: "route", "straight", "mixed", or "" without a place.
+    `shortfalls` name what it lacks: no_roster, no_skill, nobody_in_the_grid, nobody_on_duty, site_names_unknown. `way`
+    is how the distances of chosen teams and stations were got: "route", "straight", "mixed", or "" without a place.
     """
 
     period: Period
@@ -88,7 +88,7 @@ def assign(facts: AssignmentFacts, now: int) -> Assignment:
     station = tell_stations(facts, calls, patrolled)
     leader_now = facts.whole_town or not patrolled
     awake = _up_the_line(facts, calls, leader_now)
-    lacks = (*teams.shortfalls, *(() if awake else ("nobody_on_duty",)), *_unskilled(calls, skill))
+    lacks = (*_unknown(facts), *teams.shortfalls, *(() if awake else ("nobody_on_duty",)), *_unskilled(calls, skill))
     return Assignment(
         period=period,
         reason=_reason(facts, patrolled, at > now),
@@ -127,6 +127,13 @@ def _way(calls: CallList, facts: AssignmentFacts) -> str:
         return ""
     ways = {each.way for each in calls.candidates if each.chosen and each.kind != "person" and each.way}
     return "mixed" if len(ways) > 1 else next(iter(ways), "straight")
+
+
+def _unknown(facts: AssignmentFacts) -> tuple[str, ...]:
+    """Whether the site names a team or a station that there isn't."""
+    teams = facts.site_team is None or any(each.team.code == facts.site_team for each in facts.teams)
+    stations = facts.site_station is None or any(each.station.code == facts.site_station for each in facts.stations)
+    return () if teams and stations else ("site_names_unknown",)
 
 
 def _unskilled(calls: CallList, skill: str) -> tuple[str, ...]:

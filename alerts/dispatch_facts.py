@@ -36,7 +36,8 @@ class AssignmentFacts:
     """All that decides. `grid` is None outside every grid; `team` and `station` fix the dispatcher's own choice.
 
     `teams` are the containing grid's and those nearest to it; `routes` what a routing service said of ways to the site.
-    `whole_town` is an incident at many sites: the desk, the leaders and every station.
+    `whole_town` is an incident at many sites: the desk, the leaders and every station. `site_team` and `site_station`
+    are those that the site names for itself.
     """
 
     severity: Severity
@@ -56,6 +57,8 @@ class AssignmentFacts:
     hazard: str = ""
     routes: Routes = field(default_factory=dict)
     whole_town: bool = False
+    site_team: str | None = None
+    site_station: str | None = None
 
     @property
     def place(self) -> Position | None:

@@ -24,10 +24,11 @@ def plan_assignment(
     `whole_town` is an incident at many sites: the desk, the duty leaders and every station hear of it, no patrol.
     """
     town, settings = work.town, work.settings
-    teams = () if whole_town else _teams(work, ticket["grid"], team)
+    place = town.sites.get(ticket["site"] or "")
+    named = place.team if place and not whole_town else None
+    teams = () if whole_town else _teams(work, ticket["grid"], team or named)
     stations = town.stations.values()
     work.rosters.read([*_everybody(town, teams)])
-    place = town.sites.get(ticket["site"] or "")
     ends = [*(("team", each.code) for each in teams), *(("station", each.code) for each in stations)]
     facts = AssignmentFacts(
         severity=Severity(ticket["severity"]),
@@ -47,6 +48,8 @@ def plan_assignment(
         hazard=ticket["hazard"],
         routes=routes_to(work.connection, ticket["site"], ends, work.now),
         whole_town=whole_town,
+        site_team=named,
+        site_station=place.station if place else None,
     )
     return assign(facts, work.now)
 
@@ -59,12 +62,12 @@ def _everybody(town: TownView, teams: Iterable[Team]) -> Iterator[Person]:
         yield from town.in_role.get(role, ())
 
 
-def _teams(work: DeskWork, grid: str | None, chosen: str | None) -> tuple[Team, ...]:
-    """The containing grid's patrols and those nearest to it, or also the one that the dispatcher chose."""
-    own = work.town.teams_of.get(grid or "", ())
-    if chosen is None:
-        return own + work.town.near_teams(grid, work.settings.dispatch.neighbours)
-    return own if chosen in {each.code for each in own} else (*own, work.town.teams[chosen])
+def _teams(work: DeskWork, grid: str | None, named: str | None) -> tuple[Team, ...]:
+    """The containing grid's patrols and those nearest to it, and the one that the dispatcher or the site names."""
+    town = work.town
+    found = town.teams_of.get(grid or "", ()) + town.near_teams(grid, work.settings.dispatch.neighbours)
+    more = town.teams.get(named or "")
+    return found if more is None or more in found else (*found, more)
 
 
 def _team_facts(work: DeskWork, team: Team) -> TeamFacts:

@@ -30,21 +30,26 @@ def rank_stations(
     road: bool,
     routes: Routes,
     detour: float = 1.4,
+    named: str | None = None,
 ) -> list[RankedStation]:
-    """The best first: for roads checkpoints before others; then who serves the grid by order, then the nearest.
+    """The best first: the one that the site names; for roads checkpoints; who serves the grid by order; the nearest.
 
     A station that serves other grids by order comes after those that serve by distance. Where only some ways are known
     by a routing service, the straight lines beside them count `detour` times.
     """
-    ranked = [_ranked(each, grid, place, road, routes) for each in stations]
+    ranked = [_ranked(each, grid, place, road, routes, named) for each in stations]
     if not any(each.measured and each.measured.way == "route" for each in ranked):
         detour = 1.0
-    return sorted(ranked, key=lambda each: _order(each, grid, road, detour))
+    return sorted(ranked, key=lambda each: (each.facts.station.code != named, *_order(each, grid, road, detour)))
 
 
-def _ranked(facts: StationFacts, grid: str | None, place: Position | None, road: bool, routes: Routes) -> RankedStation:
+def _ranked(
+    facts: StationFacts, grid: str | None, place: Position | None, road: bool, routes: Routes, named: str | None
+) -> RankedStation:
     station = facts.station
     measured = measure((station.lng, station.lat), place, routes.get(("station", station.code)))
+    if station.code == named:
+        return RankedStation(facts, measured, "serves_this_site")
     if road and station.checkpoint:
         return RankedStation(facts, measured, "nearest_checkpoint")
     return RankedStation(facts, measured, "serves_this_grid" if grid in station.service_grids else "nearest_station")
@@ -62,7 +67,8 @@ def tell_stations(facts: AssignmentFacts, calls: CallList, patrolled: bool) -> R
 
     The one of record, None where no station is needed.
     """
-    ranked = rank_stations(facts.stations, facts.grid, facts.place, facts.road, facts.routes, facts.policy.detour)
+    where = facts.grid, facts.place, facts.road
+    ranked = rank_stations(facts.stations, *where, facts.routes, facts.policy.detour, facts.site_station)
     needed = facts.whole_town or (facts.placed and (not patrolled or facts.road or facts.severity >= Severity.ALARM))
     place = _picked(facts, calls, ranked, needed)
     if place is None:

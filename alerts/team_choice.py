@@ -52,7 +52,10 @@ def tell_teams(facts: AssignmentFacts, calls: CallList, patrolled: bool) -> Team
 
 
 def _ranked(facts: AssignmentFacts) -> tuple[list[_Near], list[_Near]]:
-    """The grid's own (or the one that the dispatcher chose), and the others, the nearest first."""
+    """The one that the dispatcher chose or the site names, else the grid's own; and the others, the nearest first.
+
+    Behind a team that the site names the grid's own comes first.
+    """
     near = [
         _Near(each, measure(each.middle, facts.place, facts.routes.get(("team", each.team.code))))
         for each in facts.teams
@@ -60,8 +63,12 @@ def _ranked(facts: AssignmentFacts) -> tuple[list[_Near], list[_Near]]:
     mixed = any(each.measured and each.measured.way == "route" for each in near)
     detour = facts.policy.detour if mixed else 1.0
     near.sort(key=lambda each: each.order(detour))
-    own = [each for each in near if each.facts.team.grid == facts.grid or each.facts.team.code == facts.team]
-    return own, [each for each in near if each not in own]
+    named = [each for each in near if each.facts.team.code == (facts.team or facts.site_team)]
+    own = [each for each in near if each.facts.team.grid == facts.grid and each not in named]
+    others = [each for each in near if each not in named and each not in own]
+    if named and not facts.by_hand:
+        return named, own + others
+    return named + own, others
 
 
 def _tell_own(facts: AssignmentFacts, calls: CallList, near: _Near, patrolled: bool) -> bool:
@@ -70,7 +77,8 @@ def _tell_own(facts: AssignmentFacts, calls: CallList, near: _Near, patrolled: b
     if refusal := _refusal(facts, team.team, patrolled):
         calls.add(near.candidate(False, refusal))
         return False
-    calls.add(near.candidate(True, "chosen_by_dispatcher" if facts.team else "contains_the_site", 0))
+    named = "serves_this_site" if team.team.code == facts.site_team else "contains_the_site"
+    calls.add(near.candidate(True, "chosen_by_dispatcher" if facts.team else named, 0))
     calls.group("team", team.team.code, team.contacts, 0)
     rosterless = _rosterless(team.people, calls)
     at_once = len(team.people) if facts.everybody_at_once or rosterless else facts.policy.first_told

@@ -19,7 +19,11 @@ Named = TypeVar("Named")
 
 
 class Site(NamedTuple):
-    """A key site, enterprise or road section. `grid` and `village` are None outside every grid; WGS84 degrees."""
+    """A key site, enterprise or road section. `grid` and `village` are None outside every grid; WGS84 degrees.
+
+    `team` and `station` are whom its attributes name instead of the grid's patrol and the nearest station: what lies
+    behind a river or a railway is better served by others.
+    """
 
     code: str
     kind: str
@@ -33,6 +37,8 @@ class Site(NamedTuple):
     phone: str
     address: str
     village: str | None
+    team: str | None = None
+    station: str | None = None
 
 
 class GridPlace(NamedTuple):
@@ -228,7 +234,7 @@ def load_town_view(connection: Connection) -> TownView:
     """Read the view. Retired teams, stations and people are left out; retired sites stay, their tickets may be open."""
     return TownView(
         version=connection.execute(select(registry.c.version)).scalar() or 0,
-        sites={row.code: Site(*row) for row in connection.execute(_sites())},
+        sites={row.code: _site(row) for row in connection.execute(_sites())},
         grids=_grid_places(connection),
         devices=_devices(connection),
         gateways={row.code: GatewayPlace(*row) for row in connection.execute(_gateways())},
@@ -239,9 +245,17 @@ def load_town_view(connection: Connection) -> TownView:
     )
 
 
+_OF_SITE = tuple(name for name in Site._fields if name not in ("village", "team", "station"))
+
+
 def _sites() -> Select[Any]:
-    columns = [site.c[name] for name in Site._fields if name != "village"]
-    return select(*columns, grid.c.village).outerjoin(grid, grid.c.code == site.c.grid)
+    columns = [site.c[name] for name in _OF_SITE]
+    return select(*columns, grid.c.village, site.c.attributes).outerjoin(grid, grid.c.code == site.c.grid)
+
+
+def _site(row: Any) -> Site:
+    named = (row.attributes or {}).get
+    return Site(*row[:-1], *(name if isinstance(name := named(kind), str) else None for kind in ("team", "station")))
 
 
 def _grids() -> Select[Any]:

@@ -116,6 +116,22 @@ def test_by_night_no_patrol_comes_from_another_grid() -> None:
     assert of(choice, "next").reason == "other_grid"
 
 
+def test_a_site_behind_a_river_names_who_serves_it() -> None:
+    choice = choose(severity=Severity.ALARM, site_team="far", site_station="S2")
+    assert (choice.team, choice.station, choice.shortfalls) == ("far", "S2", ())
+    assert [told(choice, step) for step in range(3)] == [
+        {"far", "f", "S2-1"},
+        {"own", "a", "b", "c"},
+        {"next", "n1", "n2"},
+    ]
+    assert {of(choice, code).reason for code in ("far", "S2")} == {"serves_this_site"}
+
+
+def test_a_site_that_names_nobody_known_has_the_nearest_and_it_says_so() -> None:
+    choice = choose(severity=Severity.ALARM, site_team="gone", site_station="S2")
+    assert (choice.team, choice.station, choice.shortfalls) == ("own", "S2", ("site_names_unknown",))
+
+
 def test_a_station_in_which_nobody_is_on_duty_is_passed_by() -> None:
     stations = [station("S1", 1000, person("o", "day", role="officer")), station("S2", 1200)]
     choice = choose(NIGHT, severity=Severity.ALARM, stations=stations)

@@ -88,6 +88,8 @@ def situations(draw: st.DrawFn) -> AssignmentFacts:
         hazard=draw(st.sampled_from(["gas", "noise"])),
         routes=draw(ROUTES),
         whole_town=draw(st.booleans()),
+        site_team=draw(st.sampled_from([None, "T17", "T18", "GONE"])),
+        site_station=draw(st.sampled_from([None, "ST2"])),
     )
 
 

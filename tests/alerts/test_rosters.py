@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, insert
+from sqlalchemy import Connection, event, insert, update
 
 from alerts import tables
 from alerts.desk_work import DeskWork
@@ -16,9 +16,11 @@ from alerts.positions import report_position
 from alerts.responders import LivePosition
 from alerts.routes import keep_routes
 from alerts.settings import DEFAULTS
+from alerts.town_view import load_town_view
 from core.clock import DAY, HOUR, MINUTE
 from core.database import reading, writing
 from detectors.words import Severity
+from devices.tables import site
 from tests.alerts.desk_scene import LAT, LNG, METRE_NORTH, MONDAY_TEN, Scene
 
 TICKET = {
@@ -135,3 +137,14 @@ def test_a_nights_ticket_is_judged_by_the_mornings_roster(scene: Scene) -> None:
     assert plan.due_at == night + 9 * HOUR
     assert {each.code for each in plan.at_once} == {"G17-01", "G17-02", "G17-03"}
     assert reasons["G17-04"] == "other_shift"
+
+
+def test_a_sites_attributes_name_who_serves_it(scene: Scene) -> None:
+    with writing(scene.engine) as connection:
+        names = {"team": "T-G18", "station": "ST2", "other": 1}
+        connection.execute(update(site).where(site.c.code == "PLANT").values(attributes=names))
+        town = load_town_view(connection)
+        work = DeskWork(connection, town, MONDAY_TEN, DEFAULTS)
+        plan = plan_assignment(work, {**TICKET, "severity": int(Severity.ALARM)})
+    assert (plan.team, plan.station) == ("T-G18", "ST2")
+    assert town.sites["NEXT"].team is None
