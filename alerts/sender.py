@@ -58,15 +58,23 @@ class Sender:
         call again.
         """
         made = self.turn(now)
-        self._record()
+        self.finish()
         return made
+
+    def finish(self) -> None:
+        """Record the result of the last turn; the last thing before a sender ends."""
+        if self._result is None:
+            return
+        with writing(self._engine) as connection:
+            record(connection, *self._result)
+        self._result = None
 
     def turn(self, now: int) -> int:
         """As `step`, but the result is recorded at the next turn, in the transaction that claims what goes then."""
         if self._recovered_at is None or now - self._recovered_at >= RECOVER_EVERY:
             self.recover(now)
         if self._unsettled_left:
-            self._record()
+            self.finish()
             self._settle(now)
         if self._swept_at is None or not 0 <= now - self._swept_at < SWEEP_EVERY:
             self._sweep(now)
@@ -95,13 +103,6 @@ class Sender:
         self._recovered_at = now
         self._unsettled_left = True
         return len(found)
-
-    def _record(self) -> None:
-        if self._result is None:
-            return
-        with writing(self._engine) as connection:
-            record(connection, *self._result)
-        self._result = None
 
     def _sweep(self, now: int) -> None:
         """Take away what is not to be sent any more."""

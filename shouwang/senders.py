@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from threading import Event as Signal
+from typing import Protocol
 
 from sqlalchemy import Engine, exists, select
 
@@ -17,7 +18,6 @@ from alerts.channels.wecom_app import WecomApp
 from alerts.channels.wecom_robot import BASE_URL as WECOM_URL
 from alerts.channels.wecom_robot import WecomRobot
 from alerts.measurements import Language
-from alerts.sender import Sender
 from alerts.tables import notice
 from alerts.unsent import refuse_unknown
 from core.clock import MINUTE, Clock
@@ -59,13 +59,26 @@ def make_channel(name: str, settings: ChannelSettings, engine: Engine, console_u
             )
 
 
-def sending(sender: Sender, clock: Clock) -> Callable[[Signal], None]:
-    """A sender's thread: one notice after the other, then a look every tenth of a second."""
+class Turns(Protocol):
+    """A sender, or what watches one."""
+
+    def turn(self, now: int) -> int:
+        """Do what is due; how many requests were made."""
+        ...
+
+    def finish(self) -> None:
+        """Record what the last turn came to."""
+        ...
+
+
+def sending(sender: Turns, clock: Clock) -> Callable[[Signal], None]:
+    """A sender's thread: one message after the other, then a look every tenth of a second."""
 
     def work(ending: Signal) -> None:
         while not ending.is_set():
-            if not sender.step(clock.now()):
+            if not sender.turn(clock.now()):
                 ending.wait(_IDLE)
+        sender.finish()
 
     return work
 
