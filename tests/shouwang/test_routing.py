@@ -1,6 +1,8 @@
 """Routes are filled ahead: for every site, again each day and when the town changes; away, the last ones stand."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, select, update
@@ -15,6 +17,7 @@ from devices.tables import registry, site
 from shouwang.osrm import Osrm
 from shouwang.present import town_of
 from shouwang.routing import Asked, Routing, requests
+from shouwang.settings import SettingsError, load_settings
 from tests.alerts.desk_scene import LAT, LNG, METRE_NORTH, MONDAY_TEN, Scene
 from tests.fakes.osrm import OsrmServer
 from tests.providers.provider import Answer
@@ -104,3 +107,16 @@ def test_a_way_that_does_not_exist_is_not_kept(scene: Scene, server: OsrmServer)
     server.unreachable = {(LNG, round(LAT + 500 * METRE_NORTH, 6))}
     assert routing(scene, server).step(MONDAY_TEN) == Asked(known=13, missing=5)
     assert ("station", "ST1") not in known(scene)
+
+
+def test_the_settings_that_the_docs_show_are_read(tmp_path: Path) -> None:
+    (shown,) = re.findall(r"```toml\n(.*?)```", Path("docs/dispatch.md").read_text("utf-8"), re.DOTALL)
+    (tmp_path / "shouwang.toml").write_text(shown, "utf-8")
+    routing = load_settings(tmp_path / "shouwang.toml").routing
+    assert (routing.url.get_secret_value(), routing.most, routing.every_h) == ("http://127.0.0.1:5000", 100, 24)
+
+
+def test_a_service_without_a_scheme_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOUWANG_ROUTING__URL", "routes.example:5000")
+    with pytest.raises(SettingsError, match="must begin with http"):
+        load_settings(None)
