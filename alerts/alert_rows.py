@@ -3,12 +3,29 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, insert, literal_column, select, tuple_, update
 
 from alerts.rows import first_row, one_row, rows
 from alerts.tables import alert
 from alerts.words import Row
 from detectors.words import Detection, Severity
+
+IS_OPEN = alert.c.state == literal_column("'open'")
+"""Written as a literal, so that the database sees that the indexes over open alerts fit."""
+_SAME = (
+    alert.c.subject_kind == bindparam("kind"),
+    alert.c.subject_id == bindparam("subject"),
+    alert.c.rule == bindparam("of_rule"),
+)
+# built once: building a statement costs as much as executing it
+_OPEN = select(alert).where(*_SAME, IS_OPEN)
+_NEWEST = select(alert).where(*_SAME).order_by(alert.c.onset.desc()).limit(bindparam("most"))
+_EPISODE = select(alert).where(*_SAME, alert.c.onset == bindparam("begun"))
+_OF_ID = select(alert).where(alert.c.id == bindparam("number"))
+_INSERT = insert(alert).returning(*alert.c)
+_UPDATE = update(alert).where(alert.c.id == bindparam("number")).returning(*alert.c)
+_ANY_OPEN = select(alert.c.id).where(alert.c.ticket == bindparam("of_ticket"), IS_OPEN)
+_NEWEST_OPEN = _ANY_OPEN.order_by(alert.c.id.desc()).limit(1)
 
 
 class AlertUnknown(LookupError):
@@ -17,14 +34,12 @@ class AlertUnknown(LookupError):
 
 def open_alert(connection: Connection, detection: Detection) -> Row | None:
     """The open alert of the detection's subject and rule."""
-    found = select(alert).where(*_same(detection), alert.c.state == "open")
-    return first_row(connection, found)
+    return first_row(connection, _OPEN, _same(detection))
 
 
 def newest_episodes(connection: Connection, detection: Detection, most: int = 3) -> list[Row]:
     """The newest alerts of the detection's subject and rule, open or closed, the newest onset first."""
-    found = select(alert).where(*_same(detection)).order_by(alert.c.onset.desc()).limit(most)
-    return rows(connection, found)
+    return rows(connection, _NEWEST, {**_same(detection), "most": most})
 
 
 def same_episode(connection: Connection, detection: Detection, newest: Sequence[Row]) -> Row | None:
@@ -32,13 +47,12 @@ def same_episode(connection: Connection, detection: Detection, newest: Sequence[
     known = next((each for each in newest if each["onset"] == detection.onset), None)
     if known or not newest or newest[-1]["onset"] < detection.onset:
         return known
-    found = select(alert).where(*_same(detection), alert.c.onset == detection.onset)
-    return first_row(connection, found)
+    return first_row(connection, _EPISODE, {**_same(detection), "begun": detection.onset})
 
 
 def read_alert(connection: Connection, number: int) -> Row:
     """The alert of an id. Raises AlertUnknown."""
-    found = first_row(connection, select(alert).where(alert.c.id == number))
+    found = first_row(connection, _OF_ID, {"number": number})
     if found is None:
         raise AlertUnknown(f"no alert {number}")
     return found
@@ -46,7 +60,7 @@ def read_alert(connection: Connection, number: int) -> Row:
 
 def open_alerts_of(connection: Connection, ticket: int) -> list[Row]:
     """A ticket's open alerts, the worst first."""
-    found = select(alert).where(alert.c.ticket == ticket, alert.c.state == "open")
+    found = select(alert).where(alert.c.ticket == ticket, IS_OPEN)
     return rows(connection, found.order_by(alert.c.severity.desc(), alert.c.id))
 
 
@@ -58,8 +72,7 @@ def worst_alert(connection: Connection, ticket: int) -> Row | None:
 
 def any_open(connection: Connection, ticket: int) -> bool:
     """Whether an alert of a ticket is open; the newest is looked at first, as what opened first often ends first."""
-    its = (alert.c.ticket == ticket, alert.c.state == "open")
-    return first_row(connection, select(alert.c.id).where(*its).order_by(alert.c.id.desc()).limit(1)) is not None
+    return first_row(connection, _NEWEST_OPEN, {"of_ticket": ticket}) is not None
 
 
 def tickets_of_members(connection: Connection, evidence: dict[str, Any]) -> tuple[int, ...]:
@@ -68,19 +81,18 @@ def tickets_of_members(connection: Connection, evidence: dict[str, Any]) -> tupl
     if not named:
         return ()
     its = (alert.c.subject_kind == "device") & tuple_(alert.c.rule, alert.c.subject_id).in_(named)
-    found = select(alert.c.ticket).where(its, alert.c.state == "open", alert.c.ticket.is_not(None)).distinct()
+    found = select(alert.c.ticket).where(its, IS_OPEN, alert.c.ticket.is_not(None)).distinct()
     return tuple(connection.execute(found.order_by(alert.c.ticket)).scalars())
 
 
 def insert_alert(connection: Connection, **values: Any) -> Row:
     """Write a new alert and read it back; the unique constraints refuse a second one of its episode."""
-    return one_row(connection, insert(alert).returning(*alert.c), values)
+    return one_row(connection, _INSERT, values)
 
 
 def update_alert(connection: Connection, number: int, **values: Any) -> Row:
     """Change an alert and read it back."""
-    changed = update(alert).where(alert.c.id == number).values(**values).returning(*alert.c)
-    return one_row(connection, changed)
+    return one_row(connection, _UPDATE, {"number": number, **values})
 
 
 def close_row(connection: Connection, number: int, how: str, now: int) -> Row:
@@ -102,6 +114,6 @@ def measured(detection: Detection) -> dict[str, Any]:
     }
 
 
-def _same(detection: Detection) -> tuple[Any, ...]:
+def _same(detection: Detection) -> dict[str, str]:
     kind, code = detection.subject
-    return alert.c.subject_kind == kind, alert.c.subject_id == code, alert.c.rule == detection.rule
+    return {"kind": kind, "subject": code, "of_rule": detection.rule}

@@ -1,9 +1,10 @@
 """One transaction of the desk: what it works with and what it has done so far."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -24,7 +25,8 @@ from detectors.rules import Rule
 class DeskWork:
     """The caller's transaction, the town, the rules and the moment; `done` counts, `happened` waits for its ids.
 
-    `occasion` tells apart the notices of what people may do to a ticket again.
+    `occasion` tells apart the notices of what people may do to a ticket again. `storms` are those under way by hazard,
+    as far as they were asked for; `closing` is what is left to the transaction's end.
     """
 
     connection: Connection
@@ -36,6 +38,9 @@ class DeskWork:
     happened: list[Happened] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
     changed: set[int] = field(default_factory=set)
+    storms: dict[str, Row | None] = field(default_factory=dict)
+    growing: dict[int, Any] = field(default_factory=dict)
+    closing: list[Callable[[], None]] = field(default_factory=list)
 
     @cached_property
     def holding(self) -> Holding:
@@ -78,6 +83,10 @@ class DeskWork:
 
     def finish(self) -> None:
         """Schedule what follows for the tickets that changed, give ids to what happened: the transaction's last."""
+        for close in self.closing:
+            close()
+        self.closing.clear()
+        self.growing.clear()
         follow(self.connection, self.changed, self.now, self.settings)
         drop_moot(self.connection, self.changed, self.now)
         schedule(self.connection, self.changed, self.now, self.settings)

@@ -5,14 +5,16 @@ from sqlalchemy import Connection, Executable
 from alerts.words import Row
 
 
-def rows(connection: Connection, statement: Executable) -> list[Row]:
-    """All rows of a statement."""
-    return [dict(row._mapping) for row in connection.execute(statement)]
+def rows(connection: Connection, statement: Executable, values: Row | None = None) -> list[Row]:
+    """All rows of a statement. `values` beside a statement that is built once are quicker than a new statement."""
+    found = connection.execute(statement, values)
+    names = tuple(found.keys())
+    return [dict(zip(names, row, strict=True)) for row in found]
 
 
-def first_row(connection: Connection, statement: Executable) -> Row | None:
+def first_row(connection: Connection, statement: Executable, values: Row | None = None) -> Row | None:
     """Its first row, None when there is none."""
-    found = rows(connection, statement)
+    found = rows(connection, statement, values)
     return found[0] if found else None
 
 

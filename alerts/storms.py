@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, update
 
-from alerts.alert_rows import any_open, update_alert
+from alerts.alert_rows import IS_OPEN, any_open, update_alert
 from alerts.changes import Happened
 from alerts.desk_work import DeskWork
 from alerts.duty import DutyMoment, DutySpan
@@ -21,6 +21,23 @@ from core.clock import DAY
 _LOOKED_BACK = 2_000
 """Alerts: of a storm of many hazards at once the newest are enough to see each."""
 _TOLD = ("dispatcher", "leader", "officer")
+_UNDER_WAY = select(storm).where(storm.c.hazard == bindparam("of_hazard"), storm.c.ended_at.is_(None))
+_AT_SITE = (
+    select(alert.c.id)
+    .where(alert.c.site == bindparam("of_site"), IS_OPEN, alert.c.ticket == bindparam("of_ticket"))
+    .where(alert.c.id != bindparam("but"))
+    .limit(1)
+)
+
+
+class Growth:
+    """What one transaction adds to a storm; written once, at its end."""
+
+    def __init__(self, under_way: Row) -> None:
+        self.before = under_way
+        self.ticket: Row | None = None
+        self.alerts = 0
+        self.sites: set[str] = set()
 
 
 def storm_of(work: DeskWork, about: Row) -> Row | None:
@@ -36,32 +53,64 @@ def storm_of(work: DeskWork, about: Row) -> Row | None:
     return under_way
 
 
-def storm_under_way(work: DeskWork, hazard: str, ticket: int | None = None) -> Row | None:
-    """The open storm of a hazard, with `ticket` only if that is its incident. One whose ticket has ended is over."""
-    wanted = [storm.c.hazard == hazard, storm.c.ended_at.is_(None)]
-    wanted += [] if ticket is None else [storm.c.ticket == ticket]
-    found = first_row(work.connection, select(storm).where(*wanted))
-    if found is None or read_ticket(work.connection, found["ticket"])["status"] in LIVE:
-        return found
-    _end(work, found, "its_ticket_ended")
-    return None
+def storm_under_way(work: DeskWork, hazard: str) -> Row | None:
+    """The open storm of a hazard. One whose ticket somebody has ended is over."""
+    if hazard not in work.storms:
+        found = first_row(work.connection, _UNDER_WAY, {"of_hazard": hazard})
+        if found is not None and read_ticket(work.connection, found["ticket"])["status"] not in LIVE:
+            _end(work, found, "its_ticket_ended")
+            found = None
+        work.storms[hazard] = found
+    return work.storms[hazard]
 
 
 def join_storm(work: DeskWork, about: Row, under_way: Row) -> Row:
     """Put an alert on the incident's ticket: nobody is told but of a higher severity; the alert afterwards."""
-    new = about["ticket"] != under_way["ticket"]
-    at_its_site = (alert.c.site == about["site"], alert.c.state == "open", alert.c.ticket == under_way["ticket"])
-    known = first_row(work.connection, select(alert.c.id).where(*at_its_site, alert.c.id != about["id"]).limit(1))
-    placed = update_alert(work.connection, about["id"], ticket=under_way["ticket"])
-    grown = update(storm).where(storm.c.id == under_way["id"]).values(
-        last_at=work.now,
-        alerts=storm.c.alerts + int(new),
-        sites=storm.c.sites + int(known is None and new and about["site"] is not None),
-    )  # fmt: skip
-    after = one_row(work.connection, grown.returning(*storm.c))
-    _grown(work, under_way, after)
-    work.done["joined"] += new
-    return placed
+    growth = _growth(work, under_way)
+    if about["ticket"] == under_way["ticket"]:
+        return about
+    site = about["site"]
+    if site is not None and site not in growth.sites:
+        at_site = {"of_site": site, "of_ticket": under_way["ticket"], "but": about["id"]}
+        if first_row(work.connection, _AT_SITE, at_site) is None:
+            growth.sites.add(site)
+    growth.alerts += 1
+    work.done["joined"] += 1
+    return update_alert(work.connection, about["id"], ticket=under_way["ticket"])
+
+
+def incident(work: DeskWork, under_way: Row, changed: bool = False) -> Row:
+    """A storm's ticket, read once a transaction, and again after it `changed`."""
+    growth = _growth(work, under_way)
+    if growth.ticket is None or changed:
+        growth.ticket = read_ticket(work.connection, under_way["ticket"])
+    return growth.ticket
+
+
+def _growth(work: DeskWork, under_way: Row) -> Growth:
+    """What this transaction adds so far; the first addition sees to it that it is written."""
+    number = under_way["id"]
+    if number not in work.growing:
+        work.growing[number] = growth = Growth(under_way)
+        work.closing.append(lambda: _grow(work, growth))
+    found: Growth = work.growing[number]
+    return found
+
+
+def _grow(work: DeskWork, growth: Growth) -> None:
+    """Write what was added, and say how many sites it is now whenever they have doubled."""
+    column, before = storm.c, growth.before
+    sites = column.sites + len(growth.sites)
+    grown = update(storm).where(column.id == before["id"], column.ended_at.is_(None))
+    values = {"last_at": work.now, "alerts": column.alerts + growth.alerts, "sites": sites}
+    after = first_row(work.connection, grown.values(**values).returning(*storm.c))
+    if after is None or after["sites"] < 2 * after["why"].get("noted", 1):
+        return
+    why = {**after["why"], "noted": after["sites"]}
+    work.connection.execute(update(storm).where(column.id == after["id"]).values(why=why))
+    ticket = read_ticket(work.connection, after["ticket"])
+    note(work.connection, ticket, work.now, "storm_grew", "more_sites", sites=after["sites"], alerts=after["alerts"])
+    work.happened.append(_happened(after, "grew"))
 
 
 def storm_rises(work: DeskWork, ticket: Row, about: Row) -> None:
@@ -121,6 +170,7 @@ def _declare(work: DeskWork, about: Row, why: dict[str, Any]) -> Row:
         {**values, "sites": 0, "alerts": 0, "why": {**why, "noted": 1}},
     )
     update_ticket(work.connection, ticket, work.now, storm=began["id"])
+    work.storms[about["hazard"]] = began
     work.happened.append(_happened(began, "began"))
     work.done["tickets"] += 1
     return began
@@ -184,23 +234,10 @@ def _assignment(work: DeskWork, told: Sequence[Recipient]) -> dict[str, Any]:
     return {"reason": "storm_declared", **nothing, "due_at": work.now, "candidates": chosen, "recipients": recipients}
 
 
-def _grown(work: DeskWork, before: Row, after: Row) -> None:
-    """Say how many sites it is now whenever they have doubled."""
-    noted = before["why"].get("noted", 1)
-    if after["sites"] < 2 * noted:
-        return
-    work.connection.execute(
-        update(storm).where(storm.c.id == after["id"]).values(why={**after["why"], "noted": after["sites"]})
-    )
-    ticket = read_ticket(work.connection, after["ticket"])
-    counts = {name: after[name] for name in ("sites", "alerts")}
-    note(work.connection, ticket, work.now, "storm_grew", "more_sites", **counts)
-    work.happened.append(_happened(after, "grew"))
-
-
 def _end(work: DeskWork, under_way: Row, reason: str) -> None:
     over = update(storm).where(storm.c.id == under_way["id"]).values(ended_at=work.now)
     ended = one_row(work.connection, over.returning(*storm.c))
+    work.storms.pop(ended["hazard"], None)
     ticket = read_ticket(work.connection, ended["ticket"])
     counts = {name: ended[name] for name in ("sites", "alerts", "began_at", "last_at")}
     note(work.connection, ticket, work.now, "storm_ended", reason, **counts)

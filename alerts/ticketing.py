@@ -7,7 +7,7 @@ from alerts.deadlines import deadlines
 from alerts.desk_work import DeskWork
 from alerts.dispatching import plan_again, rise, send, tell
 from alerts.lifecycle import LIVE, WORKED_OFF, Status
-from alerts.storms import join_storm, storm_of, storm_rises, storm_under_way
+from alerts.storms import incident, join_storm, storm_of, storm_rises, storm_under_way
 from alerts.suspension import wake, wakes
 from alerts.ticket_decisions import AlertFacts, TicketDecision, decide_ticket
 from alerts.tickets import ended_tickets, insert_ticket, live_tickets, note, read_ticket, update_ticket, write_log
@@ -27,9 +27,11 @@ def place_alert(work: DeskWork, alert: Row, quietly: bool = False) -> Row:
 
     With `quietly` nobody is told of it on a ticket that they know, unless it raises the ticket or sends it back.
     """
-    decision = _decide(work, alert)
-    if decision.action == "none":
+    if not alert["paged"]:
         return alert
+    if (storm := _storm_at_once(work, alert)) is not None:
+        return _into_storm(work, alert, storm)
+    decision = _decide(work, alert)
     if decision.action in ("create", "link"):
         storm = storm_of(work, alert)
         return _into_storm(work, alert, storm) if storm else _new_ticket(work, alert, decision)
@@ -93,16 +95,28 @@ def press(work: DeskWork, ticket: Row, alert: Row, reason: str, cause: str) -> N
 
 def _its_storm(work: DeskWork, ticket: Row) -> Row | None:
     """The storm that goes on and whose incident a ticket is."""
-    return None if ticket["storm"] is None else storm_under_way(work, ticket["hazard"], ticket["id"])
+    if ticket["storm"] is None:
+        return None
+    storm = storm_under_way(work, ticket["hazard"])
+    return storm if storm and storm["ticket"] == ticket["id"] else None
+
+
+def _storm_at_once(work: DeskWork, alert: Row) -> Row | None:
+    """The storm under way for an alert that never had a ticket and is no finding made of other alerts."""
+    if alert["life_safety"] or alert["ticket"] is not None or (alert["evidence"] or {}).get("members"):
+        return None
+    return storm_under_way(work, alert["hazard"])
 
 
 def _into_storm(work: DeskWork, alert: Row, storm: Row) -> Row:
     placed = join_storm(work, alert, storm)
-    ticket = read_ticket(work.connection, storm["ticket"])
+    ticket = incident(work, storm)
     if ticket["status"] in WORKED_OFF:
         press(work, ticket, placed, "alert_after_handling", "")
-    else:
+        incident(work, storm, changed=True)
+    elif alert["severity"] > ticket["severity"]:
         storm_rises(work, ticket, placed)
+        incident(work, storm, changed=True)
     return placed
 
 
