@@ -92,7 +92,7 @@ def _escalate(work: DeskWork, facts: Row, own: Snapshot, done: Done) -> None:
     about = worst_alert(work.connection, whole["id"])
     told = _told(work.connection, whole)
     for each in run:
-        choice = choose(own.steps[each.stage][each.step], circle, told)
+        choice = choose(own.steps(each.stage)[each.step], circle, told)
         _tell(work, whole, about, each, choice, plan.due_at)
     work.ticket_changed(whole, "escalated")
 

@@ -147,30 +147,34 @@ class EscalationPolicy:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The policy as a ticket has it, for the severity it had then, and the ticket's present stage with its start."""
+    """The policy as a ticket has it, for the severity it had then, and the ticket's present stage with its start.
+
+    `written` are its steps by stage as plain JSON values, read when they are needed.
+    """
 
     name: str
     severity: int
     stage: str
     began: int
-    steps: Steps
+    written: Mapping[str, Sequence[Mapping[str, Any]]]
+
+    def steps(self, stage: str) -> tuple[Step, ...]:
+        """A stage's steps."""
+        return tuple(Step.from_json(each) for each in self.written.get(stage, ()))
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values, as stored."""
-        steps = {stage: [each.as_json() for each in steps] for stage, steps in self.steps.items()}
-        return {
-            "name": self.name,
-            "severity": self.severity,
-            "stage": self.stage,
-            "began": self.began,
-            "steps": steps,
-        }
+        return {name: getattr(self, name) for name in ("name", "severity", "stage", "began", "written")}
 
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> "Snapshot":
         """The inverse of `as_json`."""
-        steps: Any = {stage: tuple(Step.from_json(each) for each in steps) for stage, steps in said["steps"].items()}
-        return cls(said["name"], said["severity"], said["stage"], said["began"], steps)
+        return cls(**said)
+
+
+def write_steps(steps: Steps) -> dict[str, list[dict[str, Any]]]:
+    """Steps by stage as plain JSON values."""
+    return {stage: [each.as_json() for each in those] for stage, those in steps.items()}
 
 
 class Progress(NamedTuple):
@@ -241,8 +245,8 @@ def snapshot(ticket: Row, before: Snapshot | None, now: int, policy: EscalationP
     began = max(since, before.began if before and same else now)
     if before is None or graver or (stage == "accept" and began > before.began):
         severity = Severity(ticket["severity"])
-        return Snapshot(policy.name, int(severity), stage, began, policy.steps.get(severity, {}))
-    return Snapshot(before.name, before.severity, stage, began, before.steps)
+        return Snapshot(policy.name, int(severity), stage, began, write_steps(policy.steps.get(severity, {})))
+    return Snapshot(before.name, before.severity, stage, began, before.written)
 
 
 def decide_next(ticket: Row, own: Snapshot, done: Done, calendar: WorkCalendar) -> Next:
@@ -313,7 +317,7 @@ def _moments(lack: _Lacking, steps: Sequence[Step], calendar: WorkCalendar) -> I
 
 def _coming(lack: _Lacking, own: Snapshot, done: Done, calendar: WorkCalendar) -> Iterator[DueStep]:
     """What a stage has still to do, in the order of its steps; an endless last one once."""
-    steps = own.steps.get(lack.stage, ())
+    steps = own.steps(lack.stage)
     said = done.get((lack.stage, lack.began))
     for number, due_at in _moments(lack, steps, calendar):
         if said is None or number > said.step:
@@ -332,7 +336,7 @@ def _due(lack: _Lacking, own: Snapshot, done: Done, now: int, calendar: WorkCale
     for each in _coming(lack, own, done, calendar):
         if each.due_at > now:
             continue
-        repeat = own.steps[each.stage][each.step].repeat
+        repeat = own.steps(each.stage)[each.step].repeat
         yield _latest(each, repeat, now, calendar) if repeat else each
 
 

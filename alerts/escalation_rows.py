@@ -1,6 +1,7 @@
 """The rows of escalation: every live ticket's next step, kept true in the transaction that changes the ticket."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Select, cast, exists, func, select
@@ -28,7 +29,8 @@ def schedule(connection: Connection, numbers: Collection[int], now: int, setting
     A ticket that ended before it ever had a next step gets no row.
     """
     for some in _chunks(sorted(numbers)):
-        before, done = standing(connection, some), progress(connection, some)
+        before = standing(connection, some)
+        done = progress(connection, some) if before else {}
         written = []
         for each in rows(connection, facts().where(ticket.c.id.in_(some))):
             known = before.get(each["id"])
@@ -41,6 +43,7 @@ def schedule(connection: Connection, numbers: Collection[int], now: int, setting
             _write(connection, written)
 
 
+@cache
 def facts() -> Select[Any]:
     """The columns of tickets that decide; `told_at` is when their people are told."""
     told_at = cast(ticket.c.assignment["due_at"].as_string(), BigInteger).label("told_at")

@@ -21,6 +21,7 @@ from alerts.escalation import (
     decide_next,
     present_stage,
     snapshot,
+    write_steps,
 )
 from alerts.escalation_recipients import Circle, choose
 from alerts.lifecycle import ENDED, LIVE
@@ -133,7 +134,7 @@ def test_a_repeat_keeps_to_its_own_moments_however_late_it_ran() -> None:
 def test_working_hours_repeats_skip_the_night() -> None:
     own = replace(
         taken(ticket(severity=2)),
-        steps={"accept": (Step(Span("hours", HOUR), ("leader",), repeat=Span("hours", HOUR)),)},
+        written=write_steps({"accept": (Step(Span("hours", HOUR), ("leader",), repeat=Span("hours", HOUR)),)}),
     )
     run, _ = decide_due(ticket(severity=2), own, {}, T + DAY, CALENDAR)
     assert [(each.due_at - T) / HOUR for each in run] == [24]
@@ -151,13 +152,13 @@ def test_a_rise_takes_the_graver_policy_and_starts_the_clock_anew() -> None:
     before = taken(ticket(severity=3))
     after = snapshot(ticket(severity=4), before, T + 9 * MINUTE, POLICY)
     assert (after.severity, after.began) == (4, T + 9 * MINUTE)
-    assert after.steps == DEFAULT_STEPS[Severity.CRITICAL]
+    assert after.written == write_steps(DEFAULT_STEPS[Severity.CRITICAL])
 
 
 def test_a_policy_that_was_taken_stays_until_the_ticket_is_sent_anew() -> None:
     own = taken(ticket())
     other = EscalationPolicy("other", {})
-    assert snapshot(ticket("accepted", accepted_at=T + MINUTE), own, T + MINUTE, other).steps == own.steps
+    assert snapshot(ticket("accepted", accepted_at=T + MINUTE), own, T + MINUTE, other).written == own.written
     again = ticket(dispatched_at=T + HOUR, told_at=T + HOUR)
     assert snapshot(again, own, T + HOUR, other).name == "other"
 
@@ -172,9 +173,9 @@ def test_a_supervision_escalates_beside_the_present_stage_and_while_suspended() 
 
 
 def test_no_steps_and_no_more_steps_are_named() -> None:
-    own = replace(taken(ticket()), steps={})
+    own = replace(taken(ticket()), written={})
     assert decide_next(ticket(), own, {}, CALENDAR).why == "no_steps"
-    once = replace(own, steps={"accept": (Step(Span("running", MINUTE), ("leader",)),)})
+    once = replace(own, written=write_steps({"accept": (Step(Span("running", MINUTE), ("leader",)),)}))
     assert decide_next(ticket(), once, {("accept", T): Progress(0, T + MINUTE)}, CALENDAR).why == "all_steps_done"
 
 
