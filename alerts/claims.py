@@ -43,9 +43,7 @@ def claim(
 
     `traffic` is what is known already of what went to each address.
     """
-    if connection.dialect.name == "postgresql":
-        # claims one after the other, so that two senders neither take one row nor together pass an address's limit
-        connection.execute(text("SELECT pg_advisory_xact_lock(:claims)"), {"claims": _CLAIMS})
+    hold_claims(connection)
     picked = pick(connection, channels, traffic or Traffic(channels), now)
     taken = _take(connection, picked.ids, now)
     if not taken:
@@ -63,6 +61,12 @@ def claim(
     linked = channels[picked.channel].one_to_one
     outgoing = [_linked(connection, row, now) if linked else outgoing_notice(row, now) for row in taken]
     return Claim([{**row, "attempts": row["attempts"] + 1} for row in taken], attempt, outgoing)
+
+
+def hold_claims(connection: Connection) -> None:
+    """Let attempts begin one after the other: two neither take one row nor together pass an address's limit."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:claims)"), {"claims": _CLAIMS})
 
 
 def start_attempt(connection: Connection, first: Row, notices: int, now: int) -> int:

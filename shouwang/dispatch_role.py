@@ -1,10 +1,11 @@
 """The dispatch role: the senders of each channel, the desk clock and the heartbeat, as named work."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from threading import Event as Signal
 
 from sqlalchemy import Connection, Engine
 
+from alerts.channels import Channel
 from alerts.moves import resume_due
 from alerts.one_writer import hold_desk
 from alerts.owners import this_process
@@ -17,9 +18,11 @@ from core.clock import HOUR, SECOND, Clock
 from core.journal import Journal, Offset
 from core.metrics import Metrics
 from detectors.rules import RuleSet
+from ingest.store import ReadingStore
 from shouwang.escalating import Chore, DeskClock
 from shouwang.heartbeat import Heartbeat, Pulses, Vitals
 from shouwang.osrm import Osrm
+from shouwang.picture_work import picturing
 from shouwang.present import rules_of, town_of
 from shouwang.routing import Routing
 from shouwang.senders import make_channel, refusing, sending
@@ -42,9 +45,18 @@ CHORES: tuple[Chore, ...] = (release_due, _resume, _mark_overdue)
 
 
 class DispatchRole:
-    """What the role is made of; nothing runs before its work does."""
+    """What the role is made of; nothing runs before its work does. Pictures are sent where there is a `store`."""
 
-    def __init__(self, settings: Settings, engine: Engine, journal: Journal, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        journal: Journal,
+        clock: Clock,
+        metrics: Metrics,
+        store: ReadingStore | None = None,
+    ) -> None:
+        self._store = store
         self._settings, self._engine, self._journal, self._clock = settings, engine, journal, clock
         self._pulses = Pulses()
         desk = settings.desk.policies()
@@ -52,7 +64,9 @@ class DispatchRole:
 
     def works(self) -> Iterator[tuple[str, Work]]:
         """Each worker by name, in the order of their start."""
-        yield from self._senders()
+        adapters = self._adapters()
+        yield from self._senders(adapters)
+        yield from self._pictures(list(adapters.values()))
         yield "unknown channels", refusing(self._engine, list(self._settings.channels), self._clock)
         yield "desk clock", self.desk_clock.run
         heartbeat = self._settings.heartbeat
@@ -68,14 +82,28 @@ class DispatchRole:
         service = Osrm(url, told.profile, told.most)
         return Routing(self._engine, self._clock, town_of(self._engine), service, near, int(told.every_h * HOUR))
 
-    def _senders(self) -> Iterator[tuple[str, Work]]:
+    def _adapters(self) -> dict[str, Channel]:
+        """One for all senders of a channel: they share its connection and its access token."""
+        told = self._settings
+        return {
+            name: make_channel(name, channel, self._engine, told.console.address, told.language)
+            for name, channel in told.channels.items()
+        }
+
+    def _pictures(self, adapters: list[Channel]) -> Iterator[tuple[str, Work]]:
+        if self._store is None:
+            return
+        work = picturing(self._engine, adapters, self._store, self._clock, self._settings.language)
+        if work:
+            yield "pictures", work
+
+    def _senders(self, adapters: Mapping[str, Channel]) -> Iterator[tuple[str, Work]]:
         """As many a channel as its settings say, so that a slow provider holds up no other."""
-        settings, clock = self._settings, self._clock
-        for name, channel in settings.channels.items():
+        clock = self._clock
+        for name, channel in self._settings.channels.items():
             for place in range(channel.senders):
-                adapter = make_channel(name, channel, self._engine, settings.console.address, settings.language)
                 thread = name if place == 0 else f"{name} {place + 1}"
-                sender = Sender(self._engine, [adapter], clock, this_process("dispatch", clock.now(), thread))
+                sender = Sender(self._engine, [adapters[name]], clock, this_process("dispatch", clock.now(), thread))
                 yield f"channel {thread}", self._pulsing(thread, sender)
 
     def _pulsing(self, name: str, sender: Sender) -> Work:
@@ -101,8 +129,12 @@ class _Pulsing:
     def __init__(self, sender: Sender, beat: Callable[[int], None]) -> None:
         self._sender, self._beat = sender, beat
 
-    def step(self, now: int) -> int:
+    def turn(self, now: int) -> int:
         """A turn of the sender."""
-        done = self._sender.step(now)
+        done = self._sender.turn(now)
         self._beat(now)
         return done
+
+    def finish(self) -> None:
+        """Its last record."""
+        self._sender.finish()

@@ -133,7 +133,7 @@ def build(settings: Settings, clock: Clock, roles: Collection[Role] = ROLES, gat
     ]
     platform = Platform(settings, clock, metrics, engine, journal, types, Lifecycle(parts))
     wire = _Wiring(platform, parts, lambda: load_registry(engine, types), gateways, Refused(engine, began))
-    if "store" in roles or ("console" in roles and settings.influx):
+    if "store" in roles or (settings.influx and not {"console", "dispatch"}.isdisjoint(roles)):
         wire.open_store("store" in roles)
     wire.begin(registry, began.version)
     if "detect" in roles:
@@ -205,7 +205,7 @@ class _Wiring:
 
     def dispatch(self) -> None:
         p = self.platform
-        role = DispatchRole(p.settings, p.engine, p.journal, p.clock, p.metrics)
+        role = DispatchRole(p.settings, p.engine, p.journal, p.clock, p.metrics, p.store)
         p.desk_clock = role.desk_clock
         for name, work in role.works():
             self._work(name, work)

@@ -1,0 +1,84 @@
+"""Sends curves after notices: drawn in a process of its own, since drawing holds Python for a fifth of a second."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import TimeoutError as DrawingTooLong
+from concurrent.futures.process import BrokenProcessPool
+from importlib.util import find_spec
+from multiprocessing import get_context
+from threading import Event as Signal
+from typing import TYPE_CHECKING
+
+import numpy as np
+import structlog
+from sqlalchemy import Engine
+
+from alerts.channels import Channel, PictureChannel
+from alerts.measurements import Language
+from core.clock import Clock
+from ingest.store import ReadingStore
+
+if TYPE_CHECKING:
+    from alerts.pictures import Curve
+
+IDLE = 1.0  # s between two looks
+_PATIENCE = 30.0  # s that one picture may take; the first one starts the process
+_DRAWN_BY_ONE = 500
+_log = structlog.get_logger()
+
+
+def can_draw() -> bool:
+    """Whether the extra [reports] is installed."""
+    return find_spec("matplotlib") is not None
+
+
+class Draughtsman:
+    """Draws in a process that starts with the first picture and is replaced when it breaks."""
+
+    def __init__(self) -> None:
+        self._process: ProcessPoolExecutor | None = None
+
+    def draw(self, curve: "Curve", until: int, language: Language) -> bytes | None:
+        """The picture; None when it could not be drawn in time."""
+        from alerts.pictures import draw  # noqa: PLC0415 - needs the extra [reports]
+
+        if self._process is None:
+            self._process = ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=_DRAWN_BY_ONE)
+        try:
+            return self._process.submit(draw, curve, until, language).result(_PATIENCE)
+        except (BrokenProcessPool, DrawingTooLong) as error:
+            _log.warning("a picture was not drawn", why=type(error).__name__)
+            self.close()
+            return None
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process:
+            self._process.shutdown(wait=False, cancel_futures=True)
+            self._process = None
+
+
+def picturing(
+    engine: Engine, channels: Sequence[Channel], store: ReadingStore, clock: Clock, language: Language
+) -> Callable[[Signal], None] | None:
+    """The worker that sends pictures; None where no channel takes one, or none can be drawn."""
+    taking = [channel for channel in channels if isinstance(channel, PictureChannel) and channel.takes_pictures]
+    if not taking or not can_draw():
+        return None
+    from alerts.picturing import Pictures  # noqa: PLC0415
+
+    def readings(series: int, since: int, until: int) -> tuple[Sequence[int], Sequence[float]]:
+        found = store.rows(np.array([series], np.int32), since, until)
+        return found.at.tolist(), found.value.tolist()
+
+    def work(ending: Signal) -> None:
+        draughtsman = Draughtsman()
+        pictures = Pictures(engine, taking, readings, draughtsman.draw, clock, language)
+        try:
+            while not ending.is_set():
+                if not pictures.step(clock.now()):
+                    ending.wait(IDLE)
+        finally:
+            draughtsman.close()
+
+    return work
