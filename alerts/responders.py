@@ -1,5 +1,6 @@
 """People as dispatch sees them: who they are, when they work, what they have in hand and where they were last."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from alerts.duty import DutyMoment, DutySpan, DutyState, ShiftHours
@@ -32,3 +33,8 @@ class Responder(NamedTuple):
 def duty_state(responder: Responder, at: int, hours: ShiftHours) -> DutyState:
     """Whether a responder is on duty at a moment."""
     return DutyMoment(at, hours).of(responder.person.shift, responder.roster)
+
+
+def rosterless(people: Collection[Responder], moment: DutyMoment) -> bool:
+    """Whether nothing tells a team's people apart: no roster row that day, and all of them on the day shift."""
+    return bool(people) and all(each.person.shift == "day" and not moment.rostered(each.roster) for each in people)

@@ -9,11 +9,11 @@ from functools import cached_property
 from sqlalchemy import Connection, bindparam, case, func, select
 
 from alerts import tables
-from alerts.duty import DutySpan
+from alerts.duty import DutyMoment, DutySpan, ShiftHours
 from alerts.lifecycle import Status
 from alerts.positions import positions_of
-from alerts.responders import Responder
-from alerts.town_view import Contact, Person
+from alerts.responders import Responder, rosterless
+from alerts.town_view import Contact, Person, TownView
 from core.clock import DAY
 
 _LONGEST = 7 * DAY
@@ -82,3 +82,10 @@ class Rosters:
     def _in_hand(self) -> dict[str, tuple[int, int | None]]:
         """By person: tickets accepted and not yet handled, and when one was last accepted."""
         return {row[0]: (int(row[1]), row[2]) for row in self._connection.execute(_TAKEN)}
+
+
+def teams_without_roster(connection: Connection, town: TownView, now: int, hours: ShiftHours) -> list[str]:
+    """The patrols of which nothing tells today who is on duty: all of a grid hear by day."""
+    rosters, moment = Rosters(connection, town.contacts, now), DutyMoment(now, hours)
+    rosters.read(person for people in town.patrol_of.values() for person in people)
+    return sorted(code for code, people in town.patrol_of.items() if rosterless(rosters.of(people), moment))

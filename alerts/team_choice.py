@@ -6,7 +6,7 @@ from typing import NamedTuple
 from alerts.candidates import CallList, Candidate, Weighed, weighed
 from alerts.dispatch_facts import AssignmentFacts, TeamFacts
 from alerts.distances import Measured, measure
-from alerts.responders import Responder
+from alerts.responders import Responder, rosterless
 from alerts.town_view import Team
 from detectors.words import Severity
 
@@ -80,12 +80,12 @@ def _tell_own(facts: AssignmentFacts, calls: CallList, near: _Near, patrolled: b
     named = "serves_this_site" if team.team.code == facts.site_team else "contains_the_site"
     calls.add(near.candidate(True, "chosen_by_dispatcher" if facts.team else named, 0))
     calls.group("team", team.team.code, team.contacts, 0)
-    rosterless = _rosterless(team.people, calls)
-    at_once = len(team.people) if facts.everybody_at_once or rosterless else facts.policy.first_told
+    without = rosterless(team.people, calls.moment)
+    at_once = len(team.people) if facts.everybody_at_once or without else facts.policy.first_told
     heard = 0
     for who in weighed(calls, team.people, near.measured):
         first = heard < at_once
-        reason = "no_roster_all_by_day" if rosterless else _why(who) if first else "on_duty_next"
+        reason = "no_roster_all_by_day" if without else _why(who) if first else "on_duty_next"
         heard += calls.consider(who, reason, 0 if first else 1)
     return True
 
@@ -100,16 +100,9 @@ def _amiss(calls: CallList, told: Sequence[_Near]) -> tuple[str, ...]:
     """What is lacking in the patrols that were told."""
     if not told:
         return ()
-    rosterless = any(_rosterless(near.facts.people, calls) for near in told)
-    lacks = [("no_roster", rosterless), ("nobody_in_the_grid", not calls.anybody)]
+    without = any(rosterless(near.facts.people, calls.moment) for near in told)
+    lacks = [("no_roster", without), ("nobody_in_the_grid", not calls.anybody)]
     return tuple(name for name, lacking in lacks if lacking)
-
-
-def _rosterless(people: Sequence[Responder], calls: CallList) -> bool:
-    """Whether nothing tells a team's people apart: no roster row that day, and all of them on the day shift."""
-    return bool(people) and all(
-        each.person.shift == "day" and not calls.moment.rostered(each.roster) for each in people
-    )
 
 
 def _why(who: Weighed) -> str:

@@ -22,6 +22,7 @@ from devices.registry import Registry, RegistryError, load_registry
 from ingest.mqtt import BrokerAddress, refusal_of
 from ingest.routes import Routes
 from ingest.store import StoreError
+from shouwang.dispatch_findings import dispatch_findings
 from shouwang.heartbeat import last_beat
 from shouwang.migrate import Standing as Schema
 from shouwang.migrate import schema_state
@@ -61,7 +62,7 @@ def diagnose(settings: Settings, clock: Clock) -> list[Finding]:
         findings.append(finding)
         if registry:
             findings += [*_registrations(registry), *_journal(settings, registry, clock)]
-        findings.append(_escalation(settings, clock))
+        findings += [_escalation(settings, clock), *_dispatch(settings, clock)]
     findings.append(_heartbeat(settings, clock))
     return findings
 
@@ -209,6 +210,17 @@ def _escalation(settings: Settings, clock: Clock) -> Finding:
     some = ", ".join(f"{each.number} ({each.why})" for each in found.findings[:5])
     text = f"{len(found.findings)} of {found.tickets} live tickets have no next step to be counted on: {some}"
     return Finding("escalation", Standing.BROKEN, f"{text}; does a process with the role dispatch run?")
+
+
+def _dispatch(settings: Settings, clock: Clock) -> Iterator[Finding]:
+    engine = open_engine(settings.database_url)
+    try:
+        with reading(engine) as connection:
+            found = dispatch_findings(connection, settings, clock.now())
+    finally:
+        engine.dispose()
+    for what, good, text in found:
+        yield Finding(what, Standing.GOOD if good else Standing.DOUBTFUL, text)
 
 
 def _heartbeat(settings: Settings, clock: Clock) -> Finding:

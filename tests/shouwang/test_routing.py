@@ -110,7 +110,9 @@ def test_a_way_that_does_not_exist_is_not_kept(scene: Scene, server: OsrmServer)
 
 
 def test_the_settings_that_the_docs_show_are_read(tmp_path: Path) -> None:
-    (shown,) = re.findall(r"```toml\n(.*?)```", Path("docs/dispatch.md").read_text("utf-8"), re.DOTALL)
+    (shown,) = re.findall(
+        r"```toml\n(.*?)```", (Path(__file__).parents[2] / "docs/dispatch.md").read_text("utf-8"), re.DOTALL
+    )
     (tmp_path / "shouwang.toml").write_text(shown, "utf-8")
     routing = load_settings(tmp_path / "shouwang.toml").routing
     assert (routing.url.get_secret_value(), routing.most, routing.every_h) == ("http://127.0.0.1:5000", 100, 24)

@@ -1,0 +1,51 @@
+"""What the doctor says of rosters and of a routing service."""
+
+from pathlib import Path
+
+import pytest
+
+from alerts.distances import Route
+from alerts.routes import keep_routes
+from core.clock import DAY, HOUR, SystemClock
+from core.database import open_engine, writing
+from tests.shouwang.command_line import run
+
+PEOPLE = "code,name,role,team,shift\nP1,甲,patroller,T1,{shift}\nP2,乙,patroller,T1,day\n"
+
+
+def said() -> str:
+    return " ".join(run("doctor").stdout.split())
+
+
+def responders(folder: Path, shift: str) -> None:
+    (folder / "teams.csv").write_text("code,name,grid\nT1,一队,G01\n", "utf-8")
+    (folder / "people.csv").write_text(PEOPLE.format(shift=shift), "utf-8")
+    run("town", "import", folder)
+
+
+def told(age: int) -> None:
+    engine = open_engine("sqlite:///state/shouwang.db")
+    with writing(engine) as connection:
+        keep_routes(connection, {(("station", "S1"), "PLANT"): Route(1.0, 1.0)}, "test", SystemClock().now() - age)
+    engine.dispose()
+
+
+def test_a_patrol_without_roster_is_told_until_something_tells_its_people_apart(town: Path) -> None:
+    run("town", "import", town)
+    assert "doubtful rosters: there is no patrol" in said()
+    responders(town, "")
+    assert "doubtful rosters: 1 of 1 patrols have none today, such as T1: all of a grid hear by day" in said()
+    responders(town, "night")
+    assert "good rosters: 1 patrols" in said()
+
+
+def test_a_service_that_tells_nothing_is_doubtful(town: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "good routes: straight lines" in said()
+    monkeypatch.setenv("SHOUWANG_ROUTING__URL", "http://user:s3cret@routes.example")
+    assert "doubtful routes: the service told none yet" in said()
+    told(3 * DAY)
+    assert "doubtful routes: 1 ways, told 72 h ago" in said()
+    told(2 * HOUR)
+    answer = said()
+    assert "good routes: 1 ways, told 2 h ago" in answer
+    assert "s3cret" not in answer
