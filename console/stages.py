@@ -14,6 +14,7 @@ TABS: dict[str, tuple[str, ...]] = {
     "waiting": tuple(sorted(UNACCEPTED)),
     "working": ("accepted", "on_scene"),
     "to_check": tuple(sorted(WORKED_OFF)),
+    "suspended": ("suspended",),
 }
 """The queue's tabs and the statuses in each."""
 

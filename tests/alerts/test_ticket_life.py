@@ -138,7 +138,7 @@ def happen(scene: Scene, event: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["manual", "gas", "noise"])
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(DOINGS, min_size=4, max_size=16), start=st.sampled_from(STARTS))
 def test_no_way_leads_to_an_illegal_state(scene: Scene, kind: str, steps: list[Doing], start: str) -> None:
     emptied(scene, start)
@@ -276,7 +276,7 @@ def is_worked(day: datetime) -> bool:
 PAUSES = st.lists(st.tuples(st.integers(1, 3 * DAY), st.integers(1, 12 * DAY)), min_size=1, max_size=4)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pauses=PAUSES, start=st.sampled_from(STARTS), into=st.integers(0, 9 * DAY), automatic=st.booleans())
 def test_paused_time_is_exact_on_each_clock(
     scene: Scene, pauses: list[tuple[int, int]], start: str, into: int, automatic: bool
