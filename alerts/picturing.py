@@ -151,22 +151,27 @@ def _something_waits(connection: Connection, now: int) -> bool:
 
 
 def _wanting(connection: Connection, channels: Sequence[str], now: int) -> list[Row]:
-    """Notices of measured alarms that were told just now and have no picture yet, the gravest and newest first."""
+    """Notices of measured alarms that were told just now, alone, and have no picture yet: the gravest and newest first.
+
+    Found by their attempts, which have an index by time.
+    """
     column = notice.c
+    attempt = and_(delivery.c.channel.in_(channels), delivery.c.started_at > now - TOO_LATE - LEASE)
     told = and_(
-        column.channel.in_(channels),
+        column.attempt == delivery.c.id,
         column.state.in_(_SENT),
         column.accepted_at.between(now - TOO_LATE, now - SETTLED),
         column.severity >= Severity.ALARM,
     )
     wanted = (
         select(notice, alert.c.series, alert.c.at.label("alert_at"))
-        .join(alert, alert.c.id == column.alert)
-        .where(told, alert.c.series >= 0, ~_has_picture(column.id))
+        .select_from(delivery.join(notice, told).join(alert, alert.c.id == column.alert))
+        .where(attempt, delivery.c.notices == 1, alert.c.series >= 0, ~_has_picture(column.id))
         .order_by(column.life_safety.desc(), column.severity.desc(), column.id.desc())
     )
     return rows(connection, wanted.limit(_AT_ONCE))
 
 
 def _has_picture(number: Any) -> Any:
-    return exists().where(delivery.c.notice == number, delivery.c.code == PICTURE)
+    pictures = delivery.alias("pictures")
+    return exists().where(pictures.c.notice == number, pictures.c.code == PICTURE)
