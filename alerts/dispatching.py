@@ -218,6 +218,7 @@ def _policy(work: DeskWork, ticket: Row, alert: Row | None) -> dict[str, Any]:
         "limits": {level.name.lower(): str(limits) for level, limits in settings.deadlines.limits.items()},
         "spans": settings.deadlines.as_json(),
         "working_hours": [settings.calendar.opens, settings.calendar.closes],
+        "escalation": settings.escalation.name,
         "dispatch": asdict(settings.dispatch),
         "joining": asdict(settings.joining),
         "rule": made_by,
