@@ -18,6 +18,7 @@ def hold_desk(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:desk)"), {"desk": _DESK})
 
 
-def insert_or(connection: Connection, table: Table) -> Any:
-    """The dialect's INSERT that knows ON CONFLICT."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+def insert_or(database: Connection | str, table: Table) -> Any:
+    """The INSERT that knows ON CONFLICT, of a connection's dialect or of the dialect of that name."""
+    name = database if isinstance(database, str) else database.dialect.name
+    return postgresql.insert(table) if name == "postgresql" else sqlite.insert(table)

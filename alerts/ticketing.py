@@ -6,11 +6,12 @@ from alerts.alert_rows import tickets_of_members, update_alert
 from alerts.deadlines import deadlines
 from alerts.desk_work import DeskWork
 from alerts.dispatching import plan_again, rise, send, tell
+from alerts.joining import ended_tickets, live_tickets
 from alerts.lifecycle import LIVE, WORKED_OFF, Status
 from alerts.storms import incident, join_storm, storm_of, storm_rises, storm_under_way
 from alerts.suspension import wake, wakes
 from alerts.ticket_decisions import AlertFacts, TicketDecision, decide_ticket
-from alerts.tickets import ended_tickets, insert_ticket, live_tickets, note, read_ticket, update_ticket, write_log
+from alerts.tickets import insert_ticket, note, read_ticket, update_ticket, write_log
 from alerts.town_view import Place
 from alerts.words import UNNAMED, Row
 from detectors.words import Subject
@@ -132,7 +133,12 @@ def _decide(work: DeskWork, alert: Row) -> TicketDecision:
         ticket=alert["ticket"],
         members=tickets_of_members(work.connection, alert["evidence"] or {}),
     )
-    live = live_tickets(work.connection, facts, max(joining.radius, joining.road_radius))
+    metres = max(joining.radius, joining.road_radius)
+    around = work.town.nearby.sites(facts.lng, facts.lat, metres) if facts.lng and facts.lat else ()
+    live = live_tickets(work.connection, facts, around, metres)
+    decision = decide_ticket(facts, live, (), work.now, joining)
+    if decision.action != "create":
+        return decision
     ended = ended_tickets(work.connection, facts, work.now - joining.linked_within)
     return decide_ticket(facts, live, ended, work.now, joining)
 

@@ -1,22 +1,27 @@
 """A ticket's rows: its number, itself, and its append-only log."""
 
-from math import cos, radians
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, false, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from alerts.case_tables import ticket_category
-from alerts.lifecycle import ENDED, LIVE
 from alerts.one_writer import insert_or
 from alerts.rows import first_row, one_row
-from alerts.tables import alert, ticket, ticket_log, ticket_number
-from alerts.ticket_decisions import AlertFacts, TicketFacts
+from alerts.tables import ticket, ticket_log, ticket_number
 from alerts.words import PLATFORM, Row
 from core.clock import local
 
 _ACCEPTANCE = select(ticket_category.c.acceptance).where(ticket_category.c.name == bindparam("its_category"))
 _INSERTED = insert(ticket).values(acceptance=func.coalesce(_ACCEPTANCE.scalar_subquery(), "first")).returning(*ticket.c)
-_METRES_A_DEGREE = 110_000  # less than any degree of latitude, so that a box is never too small
+# built once: building a statement costs as much as executing it
+_OF_ID = select(ticket).where(ticket.c.id == bindparam("its_id"))
+_UPDATED = (
+    update(ticket)
+    .where(ticket.c.id == bindparam("its_id"), ticket.c.status == bindparam("its_status"))
+    .returning(*ticket.c)
+)
+_LOGGED = insert(ticket_log)
 
 
 class TicketUnknown(LookupError):
@@ -26,10 +31,15 @@ class TicketUnknown(LookupError):
 def next_number(connection: Connection, now: int) -> str:
     """The next ticket number of the local date, YYYYMMDD-NNNN; without gaps, as it goes back with the transaction."""
     today = local(now).strftime("%Y%m%d")
-    taken = insert_or(connection, ticket_number).values(date=today, last=1)
-    taken = taken.on_conflict_do_update(index_elements=["date"], set_={"last": ticket_number.c.last + 1})
-    last: int = connection.execute(taken.returning(ticket_number.c.last)).scalar_one()
+    last: int = connection.execute(_taken(connection.dialect.name), {"date": today, "last": 1}).scalar_one()
     return f"{today}-{last:04d}"
+
+
+@cache
+def _taken(dialect: str) -> Any:
+    taken = insert_or(dialect, ticket_number)
+    taken = taken.on_conflict_do_update(index_elements=["date"], set_={"last": ticket_number.c.last + 1})
+    return taken.returning(ticket_number.c.last)
 
 
 def insert_ticket(connection: Connection, now: int, **values: Any) -> Row:
@@ -40,7 +50,7 @@ def insert_ticket(connection: Connection, now: int, **values: Any) -> Row:
 
 def read_ticket(connection: Connection, number: int) -> Row:
     """The ticket of an id. Raises TicketUnknown."""
-    found = first_row(connection, select(ticket).where(ticket.c.id == number))
+    found = first_row(connection, _OF_ID, {"its_id": number})
     if found is None:
         raise TicketUnknown(f"no ticket {number}")
     return found
@@ -48,9 +58,8 @@ def read_ticket(connection: Connection, number: int) -> Row:
 
 def update_ticket(connection: Connection, before: Row, now: int, **values: Any) -> Row | None:
     """Change a ticket that still has the status of `before`, and read it back; None when somebody was faster."""
-    same = (ticket.c.id == before["id"]) & (ticket.c.status == before["status"])
-    changed = update(ticket).where(same).values(updated_at=now, **values).returning(*ticket.c)
-    return first_row(connection, changed)
+    same = {"its_id": before["id"], "its_status": before["status"]}
+    return first_row(connection, _UPDATED, {**same, "updated_at": now, **values})
 
 
 def write_log(
@@ -76,7 +85,7 @@ def write_log(
         "opinion": opinion,
         "details": details or {},
     }
-    connection.execute(insert(ticket_log), row)
+    connection.execute(_LOGGED, row)
 
 
 def note(connection: Connection, about: Row, at: int, action: str, reason: str, **details: Any) -> None:
@@ -96,36 +105,3 @@ def last_said(connection: Connection, number: int, who: str) -> Row | None:
     """The newest log row that somebody wrote on a ticket."""
     theirs = select(ticket_log).where(ticket_log.c.ticket == number, ticket_log.c.who == who)
     return first_row(connection, theirs.order_by(ticket_log.c.id.desc()).limit(1))
-
-
-def live_tickets(connection: Connection, about: AlertFacts, metres: float) -> list[TicketFacts]:
-    """The live tickets of an alert's hazard at its site or about so many metres around it, its own and its members'."""
-    near = (ticket.c.site == about.site) | _around(about, metres)
-    wanted = ((ticket.c.hazard == about.hazard) & near) | ticket.c.id.in_([about.ticket, *about.members])
-    return _facts(connection, ticket.c.status.in_(sorted(LIVE)) & wanted)
-
-
-def ended_tickets(connection: Connection, about: AlertFacts, since: int) -> list[TicketFacts]:
-    """The tickets of an alert's hazard at its site that ended at or after `since`, and its own whenever it ended."""
-    same = (ticket.c.hazard == about.hazard) & (ticket.c.site == about.site) & (ticket.c.closed_at >= since)
-    return _facts(connection, ticket.c.status.in_(sorted(ENDED)) & (same | (ticket.c.id == about.ticket)))
-
-
-def _around(about: AlertFacts, metres: float) -> Any:
-    """A box that holds the circle."""
-    if about.lng is None or about.lat is None:
-        return false()
-    north = metres / _METRES_A_DEGREE
-    east = north / cos(radians(about.lat))
-    return ticket.c.lat.between(about.lat - north, about.lat + north) & ticket.c.lng.between(
-        about.lng - east, about.lng + east
-    )
-
-
-def _facts(connection: Connection, wanted: Any) -> list[TicketFacts]:
-    last_alert = select(func.max(alert.c.opened_at)).where(alert.c.ticket == ticket.c.id).scalar_subquery()
-    columns = [ticket.c[name] for name in ("id", "status", "site", "hazard", "lng", "lat")]
-    found = connection.execute(
-        select(*columns, func.coalesce(last_alert, ticket.c.reported_at), ticket.c.closed_at).where(wanted)
-    )
-    return [TicketFacts._make(row) for row in found]

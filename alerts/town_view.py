@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import Connection, Select, func, select
 
 from alerts import tables
+from alerts.nearby import Nearby
 from detectors.words import Subject
 from devices.geometry import Grids, Position, distance_m, middle_of
 from devices.tables import device, gateway, grid, registry, site, village
@@ -179,6 +180,13 @@ class TownView:
     def in_role(self) -> Mapping[str, tuple[Person, ...]]:
         """Everybody of each role."""
         return _grouped((each.role, each) for each in self.people.values())
+
+    @cached_property
+    def nearby(self) -> Nearby:
+        """Sites by where they and their devices stand."""
+        at_sites = ((each.code, each.lng, each.lat) for each in self.sites.values())
+        devices = ((each.site, each.lng, each.lat) for each in self.devices.values())
+        return Nearby({*at_sites, *devices})
 
     def near_teams(self, grid: str | None, count: int) -> tuple[Team, ...]:
         """The patrols of the grids whose middles are nearest to a grid's, that grid's own left out."""
