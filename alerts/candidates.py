@@ -15,7 +15,7 @@ from devices.geometry import Position
 REFUSED_KEPT = {"team": 4, "station": 4, "person": 6}
 """How many of those who were not chosen are stored with a ticket, the nearest of each kind; the others are counted."""
 
-_ALWAYS = ("kind", "code", "name", "chosen", "reason", "distance", "step")
+_UNSAID = {"way": "", "seconds": None, "duty": "", "load": 0, "resting": False, "skilled": None}
 
 
 class Candidate(NamedTuple):
@@ -41,19 +41,10 @@ class Candidate(NamedTuple):
     skilled: bool | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values, metres whole; what says nothing is left out."""
-        values = self._asdict()
-        told = {
-            name: value
-            for name, value in values.items()
-            if name in _ALWAYS or value not in ("", 0, None) or value is False
-        }
-        if not self.resting:
-            told.pop("resting", None)
-        for name in ("distance", "seconds"):
-            if told.get(name) is not None:
-                told[name] = round(told[name])
-        return told
+        """Plain values, metres and seconds whole; what says nothing is left out."""
+        told = {name: value for name, value in self._asdict().items() if name not in _UNSAID or value != _UNSAID[name]}
+        whole = {name: round(told[name]) for name in ("distance", "seconds") if told.get(name) is not None}
+        return told | whole
 
 
 def stored(candidates: Sequence[Candidate]) -> dict[str, Any]:

@@ -53,6 +53,16 @@ def test_every_site_has_its_ways_from_stations_and_near_patrols(scene: Scene, se
     assert set(known(scene, "OUTSIDE")) == set(ENDS[:2]), "outside every grid only stations are asked for"
 
 
+def test_a_tickets_choice_says_that_its_ways_are_real(scene: Scene, server: OsrmServer) -> None:
+    scene.detect("PLANT-2", rule="noise")
+    routing(scene, server).step(MONDAY_TEN)
+    scene.detect("FAR-1", rule="noise")
+    straight, real = (each["assignment"] for each in scene.tickets)
+    assert (straight["way"], real["way"]) == ("straight", "route")
+    station = next(each for each in real["candidates"] if each["code"] == "ST1")
+    assert (station["way"], station["distance"], station["seconds"]) == ("route", pytest.approx(400, abs=2), 40)
+
+
 def test_it_asks_once_a_day_and_again_when_the_town_changes(scene: Scene, server: OsrmServer) -> None:
     worker = routing(scene, server)
     worker.step(MONDAY_TEN)
