@@ -7,7 +7,6 @@ import io
 import math
 from collections.abc import Sequence
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.ft2font import FT2Font
 
+from alerts.fonts import FONT
 from alerts.measurements import Language, figure
 from alerts.sms_texts import shorten
 from core.clock import HOUR, MINUTE, SECOND, local
@@ -153,19 +153,12 @@ def _font(size: int) -> FontProperties:
 
 @cache
 def _families() -> tuple[str, ...]:
-    """The vendored fonts, made known, and behind them the library's own, which has every unit's sign."""
-    for file in _files():
-        fontManager.addfont(file)
-    return (*(FontProperties(fname=str(file)).get_name() for file in _files()), "DejaVu Sans")
+    """The vendored font, made known, and behind it the library's own, which has every unit's sign."""
+    fontManager.addfont(FONT)
+    return (FontProperties(fname=str(FONT)).get_name(), "DejaVu Sans")
 
 
 @cache
 def _signs() -> frozenset[int]:
     own = Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-    return frozenset(code for file in (*_files(), own) for code in FT2Font(str(file)).get_charmap())
-
-
-@cache
-def _files() -> tuple[Path, ...]:
-    folder = Path(str(files("alerts"))) / "fonts"
-    return tuple(sorted(file for file in folder.glob("*") if file.suffix in (".ttf", ".otf")))
+    return frozenset(code for file in (FONT, own) for code in FT2Font(str(file)).get_charmap())
