@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from enum import Enum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -26,11 +27,13 @@ from shouwang.dispatch_findings import dispatch_findings
 from shouwang.heartbeat import last_beat
 from shouwang.migrate import Standing as Schema
 from shouwang.migrate import schema_state
-from shouwang.settings import Settings
+from shouwang.picture_work import can_draw
+from shouwang.settings import ChannelSettings, Settings
 from shouwang.stores import look_at_store
 from shouwang.wiring import open_journal
 
 _GIGABYTE = 2**30
+_EXTRAS = {"wecom_app": ("cryptography", "defusedxml")}
 _HERE = ("127.0.0.1", "localhost", "::1")
 
 
@@ -126,13 +129,26 @@ def _channels(settings: Settings) -> Iterator[Finding]:
     if not settings.channels:
         yield Finding("channels", Standing.BROKEN, "none: nobody would be told; add one under [channels.NAME]")
     for name, channel in settings.channels.items():
-        if channel.kind == "webhook" and not channel.secret.get_secret_value():
-            yield Finding(f"channel {name}", Standing.BROKEN, "a webhook needs a secret to sign with")
-        elif channel.kind == "phone" and not settings.demo:
+        standing, text = _channel(channel, settings.demo)
+        yield Finding(f"channel {name}", standing, text)
+    if not can_draw() and any(channel.kind.startswith("wecom_") for channel in settings.channels.values()):
+        yield Finding("pictures", Standing.DOUBTFUL, "notices go without curves: pip install 'shouwang[reports]'")
+
+
+def _channel(channel: ChannelSettings, demo: bool) -> tuple[Standing, str]:
+    wanted = () if channel.kind == "wecom_app" and not channel.calls_back else _EXTRAS.get(channel.kind, ())
+    missing = [module for module in wanted if find_spec(module) is None]
+    if missing:
+        return Standing.BROKEN, f"{channel.kind} lacks {', '.join(missing)}: pip install 'shouwang[notify]'"
+    match channel.kind:
+        case "webhook" if not channel.secret.get_secret_value():
+            return Standing.BROKEN, "a webhook needs a secret to sign with"
+        case "wecom_app" if not channel.calls_back:
+            return Standing.DOUBTFUL, "its cards have no buttons until token and aes_key of its callback are set"
+        case "phone" if not demo:
             text = "shows messages on a page of the console only: add wecom_robot or webhook for service"
-            yield Finding(f"channel {name}", Standing.DOUBTFUL, text)
-        else:
-            yield _good(f"channel {name}", channel.kind)
+            return Standing.DOUBTFUL, text
+    return Standing.GOOD, channel.kind
 
 
 def _types(settings: Settings) -> tuple[dict[str, DeviceType], Finding]:
