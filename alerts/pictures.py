@@ -20,6 +20,7 @@ from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.ft2font import FT2Font
 
 from alerts.fonts import FONT
+from alerts.fonts import FONT
 from alerts.measurements import Language, figure
 from alerts.sms_texts import shorten
 from core.clock import HOUR, MINUTE, SECOND, local
@@ -153,12 +154,12 @@ def _font(size: int) -> FontProperties:
 
 @cache
 def _families() -> tuple[str, ...]:
-    """The vendored font, made known, and behind it the library's own, which has every unit's sign."""
+    """The vendored font, made known, and behind it the library's own, which has the signs of other scripts."""
     fontManager.addfont(FONT)
-    return (FontProperties(fname=str(FONT)).get_name(), "DejaVu Sans")
+    return FontProperties(fname=FONT).get_name(), "DejaVu Sans"
 
 
 @cache
 def _signs() -> frozenset[int]:
     own = Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-    return frozenset(code for file in (FONT, own) for code in FT2Font(str(file)).get_charmap())
+    return frozenset(code for file in (FONT, own) for code in FT2Font(file).get_charmap())

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from alerts.pictures import LARGEST, Curve, LimitLine, _shown, draw
+from alerts.pictures import LARGEST, Curve, LimitLine, _drawable, _shown, draw
 from core.clock import HOUR, SECOND
 from tests.alerts.notices.notice_rows import NOW
 
@@ -84,6 +84,12 @@ def test_only_the_hour_is_shown() -> None:
 def test_nothing_to_show_says_so(language: str) -> None:
     said = draw(curve([], limits=[]), NOW, language)  # type: ignore[arg-type]
     assert coloured(said, (82, 82, 91)) > 100
+
+
+def test_chinese_and_units_are_drawn_as_they_are() -> None:
+    said = "示例化工0123厂 可燃气体 报警 限值 25 %LEL mg/m³ ℃ µS/cm ≥"
+    assert _drawable(said) == said
+    assert _drawable("\U000323af\ud800") == "□□"
 
 
 @pytest.mark.parametrize("text", ["", "勿" * 500, "😀‍👩‍👧", "$x_2$ \\frac{", "%s {0}", "\x00\n\t", "\ud800"])
