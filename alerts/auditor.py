@@ -17,6 +17,8 @@ from core.clock import MINUTE
 
 GRACE = MINUTE
 """So late may a step be that is about to run."""
+MENDED = ("no_row", "astray")
+"""What scheduling anew mends; a step that is only late is due already."""
 _AT_ONCE = 500
 
 
@@ -46,9 +48,9 @@ def audit(connection: Connection, now: int, settings: DeskSettings = DEFAULTS) -
 
 
 def mend(connection: Connection, findings: Sequence[Finding], now: int, settings: DeskSettings = DEFAULTS) -> None:
-    """Schedule anew what was found without a next step; a step that is only late is due already."""
+    """Schedule anew what was found without its next step."""
     hold_desk(connection)
-    schedule(connection, [each.ticket for each in findings if each.why in ("no_row", "astray")], now, settings)
+    schedule(connection, [each.ticket for each in findings if each.why in MENDED], now, settings)
 
 
 def judge(about: Row, known: Row | None, done: Done, now: int, settings: DeskSettings) -> str:

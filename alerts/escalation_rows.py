@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Select, cast, exists, func, select
+from sqlalchemy import BigInteger, Connection, Select, cast, func, select
 
 from alerts.escalation import Done, DueStep, Next, Progress, Snapshot, decide_next, snapshot
 from alerts.escalation_tables import escalation, escalation_run
@@ -86,12 +86,6 @@ def write_run(connection: Connection, number: int, step: DueStep, did: str, told
     connection.execute(
         escalation_run.insert(), {"ticket": number, **place, "ran_at": now, "did": did, "told": told, "reason": reason}
     )
-
-
-def unscheduled(connection: Connection) -> list[int]:
-    """Live tickets without a row."""
-    kept = exists().where(escalation.c.ticket == ticket.c.id)
-    return list(connection.scalars(select(ticket.c.id).where(ticket.c.status.in_(sorted(LIVE)), ~kept)))
 
 
 def _row(number: int, own: Snapshot, step: Next, now: int) -> dict[str, Any]:

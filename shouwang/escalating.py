@@ -8,10 +8,9 @@ from functools import partial
 import structlog
 from sqlalchemy import Connection, Engine
 
-from alerts.auditor import Audit, audit, mend
+from alerts.auditor import MENDED, Audit, audit, mend
 from alerts.escalating import run_ticket
-from alerts.escalation_rows import due_tickets, schedule, unscheduled
-from alerts.one_writer import hold_desk
+from alerts.escalation_rows import due_tickets
 from alerts.settings import DEFAULTS, DeskSettings
 from alerts.town_view import TownView
 from core.clock import MINUTE, Clock
@@ -49,6 +48,7 @@ class DeskClock:
         self._town, self._rules, self._settings = town, rules, settings
         self._chores = chores
         self._began: int | None = None
+        self._adopted = False
         self._next_audit = 0
         self._stale_since: int | None = None
         self.last_audit: Audit | None = None
@@ -60,16 +60,21 @@ class DeskClock:
             self.step(self._clock.now())
 
     def adopt(self, now: int) -> int:
-        """Give tickets of a version without escalation their first step, counted from now; how many there were."""
+        """Bring every ticket's next step in line with this program and its settings; how many there were.
+
+        A ticket of a version without escalation has its clock begin now. Only at the start of a process: later it is
+        the auditor's to find and to tell.
+        """
         self._began = now if self._began is None else self._began
+        if self._adopted:
+            return 0
         with reading(self._engine) as connection:
-            if not unscheduled(connection):
-                return 0
-        with writing(self._engine) as connection:
-            hold_desk(connection)
-            found = unscheduled(connection)
-            schedule(connection, found, now, self._settings)
-        _log.info("tickets without a next step have one now", tickets=len(found))
+            found = [each for each in audit(connection, now, self._settings).findings if each.why in MENDED]
+        if found:
+            with writing(self._engine) as connection:
+                mend(connection, found, now, self._settings)
+            _log.info("next steps brought in line with the settings", tickets=len(found))
+        self._adopted = True
         return len(found)
 
     def step(self, now: int) -> None:

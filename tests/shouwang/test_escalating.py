@@ -104,10 +104,21 @@ def test_tickets_of_an_older_version_get_a_first_step_counted_from_now(scene: Sc
     scene.clock.advance(3 * HOUR)
     stand = Stand(scene)
     assert stand.clock.adopt(scene.clock.now()) == 1
-    assert stand.clock.adopt(scene.clock.now()) == 0
     stand.pass_time(SECOND)
     assert scene.rows(escalation_run) == []
     assert stand.clock.unsure() == 0
+
+
+def test_a_start_follows_the_settings_and_later_the_auditor_tells(scene: Scene) -> None:
+    scene.detect("PLANT-1", severity=CRITICAL)
+    astray = update(escalation).values(next_at=escalation.c.next_at + HOUR)
+    stand = Stand(scene)
+    for found in (1, 0):
+        with writing(scene.engine) as connection:
+            connection.execute(astray)
+        assert stand.clock.adopt(scene.clock.now()) == found
+    stand.pass_time(SECOND)
+    assert stand.clock.unsure() == 1
 
 
 def test_the_audit_finds_says_and_mends_once_a_minute(scene: Scene) -> None:
