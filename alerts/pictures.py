@@ -20,7 +20,6 @@ from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.ft2font import FT2Font
 
 from alerts.fonts import FONT
-from alerts.fonts import FONT
 from alerts.measurements import Language, figure
 from alerts.sms_texts import shorten
 from core.clock import HOUR, MINUTE, SECOND, local
