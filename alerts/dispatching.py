@@ -16,14 +16,13 @@ from alerts.words import PLATFORM, Recipient, Row
 from detectors.words import Severity
 
 
-def plan_assignment(
-    work: DeskWork, ticket: Row, team: str | None = None, station: str | None = None, whole_town: bool = False
-) -> Assignment:
+def plan_assignment(work: DeskWork, ticket: Row, team: str | None = None, station: str | None = None) -> Assignment:
     """Choose for a ticket as it stands; `team` and `station` are the dispatcher's own choice.
 
-    `whole_town` is an incident at many sites: the desk, the duty leaders and every station hear of it, no patrol.
+    Of a storm's incident the desk, the duty leaders and every station hear, unless the dispatcher chooses.
     """
     town, settings = work.town, work.settings
+    whole_town = ticket.get("source") == "storm" and not (team or station)
     place = town.sites.get(ticket["site"] or "")
     named = place.team if place and not whole_town else None
     teams = () if whole_town else _teams(work, ticket["grid"], team or named)

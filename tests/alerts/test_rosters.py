@@ -117,6 +117,16 @@ def test_the_dispatcher_may_choose_any_team(scene: Scene) -> None:
     assert {each.code for each in plan.at_once} == {"G18-01"}
 
 
+def test_a_storms_incident_is_the_desks_and_all_stations_until_the_dispatcher_sends_somebody(scene: Scene) -> None:
+    storm = {**TICKET, "source": "storm", "grid": None, "lng": None, "lat": None, "site": None}
+    with reading(scene.engine) as connection:
+        plan = plan_assignment(work_of(scene, connection), storm)
+        sent = plan_assignment(work_of(scene, connection), storm, team="T-G18")
+    assert {each.code for each in plan.at_once} == {"DISP-1", "LEAD-1", "ST1-01", "ST2-01"}
+    assert (plan.reason, plan.team) == ("many_sites", None)
+    assert (sent.reason, sent.team) == ("chosen_by_dispatcher", "T-G18")
+
+
 def test_the_view_finds_who_is_near_without_looking_at_everybody(scene: Scene) -> None:
     town = scene.town
     assert [team.code for team in town.near_teams("G17", 3)] == ["T-G18"]
