@@ -34,6 +34,7 @@ _GAP = 3  # intervals without a reading, from which on the line is broken
 _TITLE, _NAME = 40, 16  # characters
 _CURVE, _LIMITS, _GRID, _GREY = "#1d4ed8", ("#b45309", "#b91c1c"), "#d4d4d8", "#52525b"
 _UNKNOWN = "□"
+_ABSURD = 1e15  # beyond that an axis has no use
 
 Floats = npt.NDArray[np.float64]
 
@@ -80,7 +81,7 @@ def _shown(curve: Curve, since: int, until: int) -> tuple[Floats, Floats]:
     """Seconds since `since` and values within the span, thinned, with a NaN in each gap."""
     at = np.asarray(curve.at, dtype=np.int64)
     values = np.asarray(curve.values, dtype=np.float64)
-    kept = (at >= since) & (at <= until) & np.isfinite(values)
+    kept = (at >= since) & (at <= until) & (np.abs(values) <= _ABSURD)
     seconds, values = _thinned((at[kept] - since) / SECOND, values[kept])
     if len(seconds) < 3:
         return seconds, values
@@ -123,7 +124,7 @@ def _plot(axes: Axes, seconds: Floats, values: Floats, unit: str) -> None:
 
 
 def _draw_limits(axes: Axes, curve: Curve, values: Floats) -> None:
-    finite = [line for line in curve.limits if math.isfinite(line.value)]
+    finite = [line for line in curve.limits if abs(line.value) <= _ABSURD]
     for place, line in enumerate(finite):
         colour = _LIMITS[1] if place == len(finite) - 1 else _LIMITS[0]
         axes.axhline(line.value, color=colour, linewidth=1.2, linestyle="--")
@@ -161,4 +162,4 @@ def _families() -> tuple[str, ...]:
 @cache
 def _signs() -> frozenset[int]:
     own = Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-    return frozenset(code for file in (FONT, own) for code in FT2Font(file).get_charmap())
+    return frozenset(code for file in (FONT, own) for code in FT2Font(str(file)).get_charmap())

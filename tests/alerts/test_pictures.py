@@ -102,8 +102,8 @@ def test_any_title_is_drawn_without_a_warning(text: str) -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(
-    values=st.lists(st.floats(-1e300, 1e300) | st.just(math.nan) | st.just(math.inf), max_size=40),
-    limit=st.floats(-1e300, 1e300) | st.just(math.nan),
+    values=st.lists(st.floats(), max_size=40),
+    limit=st.floats(),
 )
 def test_any_numbers_are_drawn(values: list[float], limit: float) -> None:
     png = draw(curve(values, limits=[LimitLine(limit, "限值")]), NOW, "zh")
