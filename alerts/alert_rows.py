@@ -24,6 +24,7 @@ _EPISODE = select(alert).where(*_SAME, alert.c.onset == bindparam("begun"))
 _OF_ID = select(alert).where(alert.c.id == bindparam("number"))
 _INSERT = insert(alert).returning(*alert.c)
 _UPDATE = update(alert).where(alert.c.id == bindparam("number")).returning(*alert.c)
+_PLACED = update(alert).where(alert.c.id == bindparam("number"))
 _ANY_OPEN = select(alert.c.id).where(alert.c.ticket == bindparam("of_ticket"), IS_OPEN)
 _NEWEST_OPEN = _ANY_OPEN.order_by(alert.c.id.desc()).limit(1)
 
@@ -93,6 +94,12 @@ def insert_alert(connection: Connection, **values: Any) -> Row:
 def update_alert(connection: Connection, number: int, **values: Any) -> Row:
     """Change an alert and read it back."""
     return one_row(connection, _UPDATE, {"number": number, **values})
+
+
+def put_on_ticket(connection: Connection, row: Row, ticket: int) -> Row:
+    """Name an alert's ticket; the alert afterwards."""
+    connection.execute(_PLACED, {"number": row["id"], "ticket": ticket})
+    return {**row, "ticket": ticket}
 
 
 def close_row(connection: Connection, number: int, how: str, now: int) -> Row:

@@ -4,13 +4,24 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from alerts.measurements import Kind, figure, measurement_of
 from alerts.words import Row
 from devices.tables import grid, site, village
 
 _DEVICES = 5
+
+
+# built once: building a statement costs as much as executing it
+_SITE = select(*(site.c[name] for name in ("name", "name_en", "address", "contact", "phone"))).where(
+    site.c.code == bindparam("its_code")
+)
+_AREA = (
+    select(village.c.name, village.c.name_en, grid.c.name.label("grid"), grid.c.name_en.label("grid_en"))
+    .select_from(grid.join(village))
+    .where(grid.c.code == bindparam("its_code"))
+)
 
 
 class RuleText(Protocol):
@@ -106,7 +117,7 @@ def _standing(alert: Row) -> dict[str, Any]:
 
 
 def _place(connection: Connection, at: Row) -> dict[str, Any]:
-    found = connection.execute(select(site).where(site.c.code == at["site"])).mappings().first()
+    found = connection.execute(_SITE, {"its_code": at["site"]}).mappings().first()
     if found is None:
         return {"place_zh": at["address"], "place_en": at["address"]}
     return {
@@ -118,9 +129,7 @@ def _place(connection: Connection, at: Row) -> dict[str, Any]:
 
 
 def _area(connection: Connection, at: Row) -> dict[str, Any]:
-    names = (village.c.name, village.c.name_en, grid.c.name.label("grid"), grid.c.name_en.label("grid_en"))
-    area = select(*names).select_from(grid.join(village)).where(grid.c.code == at["grid"])
-    found = connection.execute(area).mappings().first()
+    found = connection.execute(_AREA, {"its_code": at["grid"]}).mappings().first()
     if found is None:
         return {}
     names_en = (found["name_en"] or found["name"], found["grid_en"] or found["grid"])

@@ -1,6 +1,7 @@
 """Notices: the outbox rows that go with an alert's or ticket's transaction, and the states that they pass."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -182,8 +183,13 @@ def _insert(connection: Connection, queued: list[dict[str, Any]]) -> int:
     """Queue what is not queued yet; how many were new."""
     if not queued:
         return 0
-    added = insert_or(connection, notice).on_conflict_do_nothing(index_elements=["key"]).returning(notice.c.id)
-    return len(connection.execute(added, queued).all())
+    return len(connection.execute(_added(connection.dialect.name), queued).all())
+
+
+@cache
+def _added(dialect: str) -> Any:
+    """Built once, as every ticket queues some."""
+    return insert_or(dialect, notice).on_conflict_do_nothing(index_elements=["key"]).returning(notice.c.id)
 
 
 def _quiet_hours(connection: Connection, recipients: Sequence[Recipient], towns: str) -> dict[str, str]:

@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, update
 
-from alerts.alert_rows import IS_OPEN, any_open, update_alert
+from alerts.admitting import admit
+from alerts.alert_rows import IS_OPEN, any_open, put_on_ticket
 from alerts.changes import Happened
 from alerts.desk_work import DeskWork
 from alerts.duty import DutyMoment, DutySpan
@@ -14,7 +15,7 @@ from alerts.quiet_tables import storm
 from alerts.rows import first_row, one_row, rows
 from alerts.storm_decisions import StormPolicy, decide_storm, storm_over
 from alerts.tables import alert, duty
-from alerts.tickets import insert_ticket, note, read_ticket, update_ticket, write_log
+from alerts.tickets import insert_ticket, note, read_ticket, update_ticket
 from alerts.words import UNNAMED, Recipient, Row
 from core.clock import DAY
 
@@ -76,7 +77,7 @@ def join_storm(work: DeskWork, about: Row, under_way: Row) -> Row:
             growth.sites.add(site)
     growth.alerts += 1
     work.done["joined"] += 1
-    return update_alert(work.connection, about["id"], ticket=under_way["ticket"])
+    return put_on_ticket(work.connection, about, under_way["ticket"])
 
 
 def incident(work: DeskWork, under_way: Row, changed: bool = False) -> Row:
@@ -193,13 +194,7 @@ def _incident(work: DeskWork, about: Row, sites: int) -> Row:
         assignment=_assignment(work, told),
         **{name: about[name] for name in ("hazard", "category", "severity")},
     )
-    steps = (
-        ("report", None, Status.REPORTED, "many_sites_at_once"),
-        ("verify", Status.REPORTED, Status.VERIFIED, "measured_by_a_registered_device"),
-        ("register", Status.VERIFIED, Status.REGISTERED, "rule_in_force"),
-    )
-    for action, before, after, reason in steps:
-        write_log(work.connection, {**ticket, "status": after}, work.now, action, reason, before)
+    admit(work.connection, ticket, work.now, "many_sites_at_once", {"sites": sites})
     if not told:
         note(work.connection, ticket, work.now, "notify", "nobody_reachable", cause="storm")
     work.notify(ticket, about, told, "storm", work.now)

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from alerts.alert_rows import tickets_of_members, update_alert
+from alerts.admitting import MEASURED, admit
+from alerts.alert_rows import put_on_ticket, tickets_of_members, update_alert
 from alerts.deadlines import deadlines
 from alerts.desk_work import DeskWork
 from alerts.dispatching import plan_again, rise, send, tell
@@ -15,12 +16,6 @@ from alerts.tickets import insert_ticket, note, read_ticket, update_ticket, writ
 from alerts.town_view import Place
 from alerts.words import UNNAMED, Row
 from detectors.words import Subject
-
-_ADMITTED = (
-    ("verify", Status.REPORTED, Status.VERIFIED, "measured_by_a_registered_device"),
-    ("register", Status.VERIFIED, Status.REGISTERED, "rule_in_force"),
-)
-"""What a ticket of a device or of the platform passes by itself; a person's report waits for the dispatcher at each."""
 
 
 def place_alert(work: DeskWork, alert: Row, quietly: bool = False) -> Row:
@@ -41,7 +36,7 @@ def place_alert(work: DeskWork, alert: Row, quietly: bool = False) -> Row:
     ticket = read_ticket(work.connection, decision.ticket)
     if (storm := _its_storm(work, ticket)) is not None:
         return _into_storm(work, alert, storm)
-    placed = update_alert(work.connection, alert["id"], ticket=decision.ticket)
+    placed = put_on_ticket(work.connection, alert, decision.ticket)
     again = alert["ticket"] == decision.ticket
     cause = "" if quietly else "reopened" if again else "joined" if alert["life_safety"] else ""
     press(work, ticket, placed, decision.reason, cause)
@@ -155,13 +150,9 @@ def _new_ticket(work: DeskWork, alert: Row, decision: TicketDecision) -> Row:
         **{name: alert[name] for name in ("hazard", "category", "severity", "life_safety", "site", "lng", "lat")},
         **_titled(work, alert, place),
     )
-    reported = {**ticket, "status": Status.REPORTED}
-    write_log(work.connection, reported, work.now, "report", decision.reason, None, details=_named(alert))
-    own = alert["subject_kind"] == "platform"
-    for action, before, after, reason in _ADMITTED:
-        named = "found_by_the_platform" if own and action == "verify" else reason
-        write_log(work.connection, {**ticket, "status": after}, work.now, action, named, before)
-    placed = update_alert(work.connection, alert["id"], ticket=ticket["id"])
+    verified = "found_by_the_platform" if alert["subject_kind"] == "platform" else MEASURED
+    admit(work.connection, ticket, work.now, decision.reason, _named(alert), verified)
+    placed = put_on_ticket(work.connection, alert, ticket["id"])
     if send(work, ticket, placed, "dispatch") is None:
         raise RuntimeError(f"ticket {ticket['id']} changed while the desk was held")
     work.done["tickets"] += 1

@@ -1,11 +1,13 @@
 """A ticket's rows: its number, itself, and its append-only log."""
 
+from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from alerts.case_tables import ticket_category
+from alerts.lifecycle import Status
 from alerts.one_writer import insert_or
 from alerts.rows import first_row, one_row
 from alerts.tables import ticket, ticket_log, ticket_number
@@ -43,8 +45,12 @@ def _taken(dialect: str) -> Any:
 
 
 def insert_ticket(connection: Connection, now: int, **values: Any) -> Row:
-    """Write a new ticket under the next number and read it back; who must accept it is its category's to say."""
-    row = {"number": next_number(connection, now), "reported_at": now, "updated_at": now, **values}
+    """Write a new ticket under the next number and read it back; who must accept it is its category's to say.
+
+    One that begins as registered was verified and registered at the same moment.
+    """
+    admitted = {"verified_at": now, "registered_at": now} if values["status"] == Status.REGISTERED else {}
+    row = {"number": next_number(connection, now), "reported_at": now, "updated_at": now, **admitted, **values}
     return one_row(connection, _INSERTED, row | {"its_category": values["category"]})
 
 
@@ -60,6 +66,23 @@ def update_ticket(connection: Connection, before: Row, now: int, **values: Any) 
     """Change a ticket that still has the status of `before`, and read it back; None when somebody was faster."""
     same = {"its_id": before["id"], "its_status": before["status"]}
     return first_row(connection, _UPDATED, {**same, "updated_at": now, **values})
+
+
+class Logged(NamedTuple):
+    """One line of a ticket's log: `reason` is the named reason of a decision, `opinion` what a person wrote."""
+
+    action: str
+    from_status: str | None
+    to_status: str
+    reason: str
+    details: dict[str, Any]
+    who: str = PLATFORM
+    opinion: str = ""
+
+
+def write_logs(connection: Connection, ticket_id: int, at: int, lines: Sequence[Logged]) -> None:
+    """Append several lines to a ticket's log in one go."""
+    connection.execute(_LOGGED, [{"ticket": ticket_id, "at": at, **line._asdict()} for line in lines])
 
 
 def write_log(
