@@ -58,6 +58,7 @@ def test_the_four_clocks(span: Span, start: str, end: str) -> None:
 def test_a_ticket_of_a_device_is_timed_from_its_dispatch(sent: Scene) -> None:
     assert timers(sent) == {"accept": ["running"], "arrive": ["running"], "handle": ["running"]}
     (ticket,) = sent.tickets
+    assert ticket["verified_at"] == ticket["registered_at"] == MONDAY_TEN
     assert timer(sent, "accept")["due_at"] == ticket["accept_by"]
     assert timer(sent, "handle") | {"id": 0} == {
         "id": 0,
