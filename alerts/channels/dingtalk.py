@@ -40,7 +40,7 @@ _BUSY = {-1: "the provider is busy", 130102: "the provider is busy"}
 _REFUSED = {
     300001: "the robot's token is wrong or the robot was removed",
     300005: "the robot's token is wrong or the robot was removed",
-    310000: "the robot's security settings refuse it: secret, keyword, address, or a clock that is off",
+    310000: "the robot's security settings refuse it (secret, keyword, addresses, or a clock that is off)",
     400013: "the group was dissolved",
     400101: "the robot's token is wrong or the robot was removed",
     400102: "the robot was stopped",

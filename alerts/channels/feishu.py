@@ -48,7 +48,7 @@ _REFUSED = {
     19001: "the robot's token is wrong or the robot was removed",
     19002: "the message is malformed",
     19007: "the robot is not enabled",
-    19021: "the signature is refused: wrong secret, or a clock that is off by more than an hour",
+    19021: "the signature is refused (wrong secret, or a clock that is off by more than an hour)",
     19022: "this machine's address is not allowed",
     19024: "the robot's keyword is missing in the message",
     19036: "the message is too long",
