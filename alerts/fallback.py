@@ -26,13 +26,19 @@ def fall_back(connection: Connection, row: Row, now: int) -> int:
             return _queue(connection, row, [to], about, row["cause"], row["body"], now)
         if state not in _GONE:
             return 0
-    return escalate_unproven(connection, row, now)
+    return _tell_next_step(connection, row, now, but=(row["recipient_kind"], row["recipient"]))
 
 
 def escalate_unproven(connection: Connection, row: Row, now: int) -> int:
     """Tell the recipients of the ticket's next step what a lost notice should have said; how many were new."""
+    return _tell_next_step(connection, row, now)
+
+
+def _tell_next_step(connection: Connection, row: Row, now: int, but: tuple[str, str] = ("", "")) -> int:
+    """`but` is a recipient whose channels have all been tried."""
     assignment = connection.scalar(select(ticket.c.assignment).where(ticket.c.id == row["ticket"]))
-    following = next_step(recipients_of(connection, assignment or {}), row["step"])
+    others = [to for to in recipients_of(connection, assignment or {}) if (to.kind, to.code) != but]
+    following = next_step(others, row["step"])
     body = {**row["body"], "cause": "uncertain", "mobiles": []}
     about = row["key"].rsplit(":", 3)[0]  # one for all the recipients of a step
     key = f"uncertain:{about.removeprefix('uncertain:')}"

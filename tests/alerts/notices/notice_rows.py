@@ -53,6 +53,20 @@ class ScriptedChannel(PlainChannel):
         return answer
 
 
+class ListingScriptedChannel(ScriptedChannel):
+    """A scripted channel that lists up to ten; `lists` are the messages of several."""
+
+    most_in_one = 10
+
+    def __init__(self, name: str = "robot", **given: Any) -> None:
+        super().__init__(name, **given)
+        self.lists: list[list[OutgoingNotice]] = []
+
+    def send_several(self, notices: Sequence[OutgoingNotice]) -> Outcome:
+        self.lists.append(list(notices))
+        return self.send(notices[0])
+
+
 class AskableScriptedChannel(ScriptedChannel):
     """A scripted channel whose provider can be asked; `known` is its answer."""
 

@@ -16,11 +16,12 @@ from alerts.notices import acknowledge, enqueue
 from alerts.owners import LEASE, Owner
 from alerts.sender import RECOVER_EVERY, Sender
 from alerts.tables import ticket
-from core.clock import MINUTE, ManualClock, SystemClock
+from core.clock import MINUTE, SECOND, ManualClock, SystemClock
 from core.database import open_engine, writing
 from tests.alerts.notices.notice_rows import (
     AskableScriptedChannel,
     KilledError,
+    ListingScriptedChannel,
     ScriptedChannel,
     deliveries,
     notices,
@@ -66,6 +67,58 @@ def test_a_kill_leaves_exactly_one_uncertain_notice_and_none_silently_queued(
     assert notices(engine)[0].claimed_by == str(NEXT)
     assert [(tried.outcome, tried.finished_at) for tried in deliveries(engine)] == [("uncertain", clock.now())]
     assert successor.recover(clock.now()) == 0
+
+
+def _queue_list(engine: Engine, clock: ManualClock) -> None:
+    """Three notices for one address, the last no matter of life and death."""
+    with writing(engine) as connection:
+        put_town(connection)
+        for number, life_safety in enumerate((True, True, False)):
+            row = put_ticket(connection, number, life_safety=life_safety, dispatched_at=clock.now())
+            made = put_alert(connection, row, subject_id=f"GAS-{number}")
+            enqueue(connection, row, made, [to_robot()], "dispatched", clock.now(), clock.now())
+
+
+def test_a_killed_list_is_uncertain_as_a_whole_and_only_life_safety_is_repeated(
+    engine: Engine, clock: ManualClock
+) -> None:
+    _queue_list(engine, clock)
+    channel = ListingScriptedChannel(limit=Limit(2, MINUTE))
+    _kill_in_the_middle(engine, clock, channel)
+    (tried,) = deliveries(engine)
+    assert (tried.notices, tried.notice) == (3, 1)
+    assert [(row.state, row.attempt) for row in notices(engine)] == [("sending", tried.id)] * 3
+    successor = Sender(engine, [channel], clock, NEXT)
+    assert successor.recover(clock.now()) == 3
+    assert [row.state for row in notices(engine)] == ["uncertain"] * 3
+    while successor.step(clock.now()) or clock.now() < notices(engine)[0].due_at + 2 * MINUTE:
+        clock.advance(SECOND)
+    assert [[each.id for each in sent] for sent in channel.lists] == [[1, 2, 3], [1, 2]]
+    assert [each.repeated for each in channel.lists[1]] == [True, True]
+    assert [(row.state, row.repeated) for row in notices(engine)] == [
+        ("accepted", True),
+        ("accepted", True),
+        ("uncertain", False),
+    ]
+    assert notices(engine)[2].claimed_by is None
+
+
+def test_a_list_is_not_taken_for_deduplicated(engine: Engine, clock: ManualClock) -> None:
+    """It may not come about again as it was, so that the provider would take the next one for another message."""
+    _queue_list(engine, clock)
+    channel = ListingScriptedChannel(limit=Limit(2, MINUTE), deduplicates=True, answers=[NO_ANSWER])
+    sender = Sender(engine, [channel], clock, owner())
+    while sender.step(clock.now()) or clock.now() < notices(engine)[0].due_at + 2 * MINUTE:
+        clock.advance(SECOND)
+    assert [row.repeated for row in notices(engine)] == [True, True, False]
+
+
+def test_a_refused_list_fails_each_of_its_notices(engine: Engine, clock: ManualClock) -> None:
+    _queue_list(engine, clock)
+    channel = ListingScriptedChannel(limit=Limit(2, MINUTE), answers=[Outcome("failed", "93000")])
+    assert Sender(engine, [channel], clock, owner()).step(clock.now()) == 1
+    assert [row.state for row in notices(engine)] == ["failed"] * 3
+    assert [(tried.outcome, tried.notices) for tried in deliveries(engine)] == [("failed", 3)]
 
 
 def test_life_safety_is_repeated_once_and_says_so(engine: Engine, clock: ManualClock) -> None:

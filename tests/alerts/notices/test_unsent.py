@@ -3,20 +3,30 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, delete, insert, update
 
-from alerts.channels import Outcome
+from alerts.channels import Limit, Outcome
 from alerts.notices import enqueue
 from alerts.sender import Sender
 from alerts.tables import change, contact, ticket
 from alerts.tickets import read_ticket
 from alerts.unsent import expire, refuse_unknown
 from alerts.words import Recipient
-from core.clock import HOUR, MINUTE, ManualClock
+from core.clock import DAY, HOUR, MINUTE, ManualClock
 from core.database import reading, writing
 from detectors.words import Change, Severity
 from tests.alerts.desk_scene import Scene
-from tests.alerts.notices.notice_rows import ScriptedChannel, notices, owner, put_ticket, queue, to_person, to_robot
+from tests.alerts.notices.notice_rows import (
+    NOW,
+    ScriptedChannel,
+    notices,
+    owner,
+    put_ticket,
+    put_town,
+    queue,
+    to_person,
+    to_robot,
+)
 
 BAD_KEY = Outcome("failed", "93000", "the robot's key is wrong")
 
@@ -37,9 +47,9 @@ def changes(engine: Engine) -> list[dict[str, Any]]:
         return [row.what for row in connection.execute(change.select().order_by(change.c.id)) if row.kind == "notice"]
 
 
-@pytest.mark.parametrize(("life_safety", "told"), [(True, [("P-09", "queued", "")]), (False, [])])
-def test_a_refused_life_safety_notice_goes_to_the_next_step_at_once(
-    engine: Engine, clock: ManualClock, life_safety: bool, told: list[tuple[str, str, str]]
+@pytest.mark.parametrize("life_safety", [True, False])
+def test_a_notice_refused_to_a_group_goes_to_the_next_step_at_once(
+    engine: Engine, clock: ManualClock, life_safety: bool
 ) -> None:
     key = queue(engine, to_robot("key-a"), to_robot("key-b", "T-02"), life_safety=life_safety)
     plan(engine, key, ("P-09", 1))
@@ -47,25 +57,99 @@ def test_a_refused_life_safety_notice_goes_to_the_next_step_at_once(
     while sender.step(clock.now()):
         pass
     refused = "refused_for_good 93000 the robot's key is wrong"
-    assert states(engine) == [("T-01", "failed", refused), ("T-02", "failed", refused), *told]
+    assert states(engine) == [("T-01", "failed", refused), ("T-02", "failed", refused), ("P-09", "queued", "")]
     assert {what["state"] for what in changes(engine)} == {"failed"}
 
 
-@pytest.mark.parametrize(("life_safety", "told"), [(True, ["P-01", "P-02", "P-09"]), (False, ["P-01"])])
-def test_a_notice_for_a_channel_that_settings_do_not_have_fails_at_once(
-    engine: Engine, clock: ManualClock, life_safety: bool, told: list[str]
+def test_a_person_is_told_on_each_channel_in_turn_then_the_next_step(engine: Engine, clock: ManualClock) -> None:
+    key = queue(engine, to_person(channel="app"))
+    plan(engine, key, ("P-01", 0), ("P-09", 1))
+    mine = contact.c.owner == "P-01"
+    with writing(engine) as connection:
+        connection.execute(delete(contact).where(mine))
+        for channel in ("app", "sms", "voice"):
+            row = {"owner_kind": "person", "owner": "P-01", "channel": channel, "address": f"{channel}-1"}
+            connection.execute(insert(contact).values(**row))
+    channels = [ScriptedChannel(name, answers=[BAD_KEY]) for name in ("app", "sms", "voice")]
+    sender = Sender(engine, channels, clock, owner())
+    while sender.step(clock.now()):
+        pass
+    told = [(row.recipient, row.channel, row.state, row.instead_of) for row in notices(engine)]
+    assert told == [
+        ("P-01", "app", "failed", None),
+        ("P-01", "sms", "failed", 1),
+        ("P-01", "voice", "failed", 2),
+        ("P-09", "phone", "queued", 3),
+    ]
+    assert notices(engine)[1].address == "sms-1"
+
+
+def test_news_that_goes_out_on_the_next_channel_anyhow_is_not_told_twice(engine: Engine, clock: ManualClock) -> None:
+    queue(engine, to_person(channel="app"), to_person(channel="phone"))
+    with writing(engine) as connection:
+        row = {"owner_kind": "person", "owner": "P-02", "channel": "app", "address": "x"}
+        connection.execute(insert(contact).values(**row))
+    sender = Sender(engine, [ScriptedChannel("app", answers=[BAD_KEY])], clock, owner())
+    assert sender.step(clock.now()) == 1
+    assert [(row.channel, row.state) for row in notices(engine)] == [("app", "failed"), ("phone", "queued")]
+
+
+def test_what_a_full_limit_would_hold_until_too_late_goes_another_way_at_once(
+    engine: Engine, clock: ManualClock
 ) -> None:
-    key = queue(engine, to_person("P-01", channel="pigeon"), life_safety=life_safety)
+    with writing(engine) as connection:
+        put_town(connection)
+        for number in range(3):
+            row = put_ticket(connection, number, dispatched_at=clock.now())
+            enqueue(connection, row, None, [to_person(channel="sms")], "dispatched", clock.now(), clock.now())
+        connection.execute(insert(contact).values(owner_kind="person", owner="P-01", channel="sms", address="1"))
+        connection.execute(update(contact).where(contact.c.channel == "phone", contact.c.owner == "P-01").values(id=99))
+    sender = Sender(engine, [channel := ScriptedChannel("sms", limit=Limit(2, DAY))], clock, owner())
+    while sender.step(clock.now()):
+        pass
+    assert len(channel.sent) == 2
+    assert [(row.channel, row.state, row.error) for row in notices(engine)][2:] == [
+        ("sms", "expired", "limit_until_too_late"),
+        ("phone", "queued", ""),
+    ]
+
+
+def test_nobody_is_rung_for_what_is_not_urgent(engine: Engine, clock: ManualClock) -> None:
+    class Voice(ScriptedChannel):
+        urgent_only = True
+
+    queue(engine, to_person(channel="voice"), life_safety=False, severity=3, hazard="noise")
+    with writing(engine) as connection:
+        grave = put_ticket(connection, 8, severity=4, life_safety=False)
+        enqueue(connection, grave, None, [to_person(channel="voice")], "dispatched", NOW, NOW)
+    sender = Sender(engine, [channel := Voice("voice")], clock, owner())
+    while sender.step(clock.now()):
+        pass
+    assert [sent.facts.number[-1] for sent in channel.sent] == ["8"]
+    assert [(row.channel, row.state, row.error) for row in notices(engine)] == [
+        ("voice", "expired", "not_urgent_enough_to_ring"),
+        ("voice", "accepted", ""),
+        ("phone", "queued", ""),
+    ]
+
+
+def test_a_notice_for_a_channel_that_settings_do_not_have_fails_and_goes_on_until_one_is_known(
+    engine: Engine, clock: ManualClock
+) -> None:
+    key = queue(engine, to_person("P-01", channel="pigeon"))
     plan(engine, key, ("P-02", 1), ("P-09", 2))
     with writing(engine) as connection:
-        connection.execute(update(contact).where(contact.c.owner == "P-02").values(channel="drum"))
-        assert refuse_unknown(connection, ["phone", "robot"], clock.now()) == len(told[:2])
+        connection.execute(update(contact).where(contact.c.owner != "P-09").values(channel="drum"))
+        assert refuse_unknown(connection, ["phone", "robot"], clock.now()) == 3
         assert refuse_unknown(connection, ["phone", "robot"], clock.now()) == 0
-    found = states(engine)
-    assert [recipient for recipient, _, _ in found] == told
-    assert set(found[:2]) == {(code, "failed", "no_such_channel") for code in told[:2]}
-    assert found[2:] == [("P-09", "queued", "")][: len(told) - 1]
-    assert changes(engine) == [{"state": "failed", "reason": "no_such_channel"}] * len(told[:2])
+    found = [(row.recipient, row.channel, row.state, row.error) for row in notices(engine)]
+    assert found == [
+        ("P-01", "pigeon", "failed", "no_such_channel"),
+        ("P-01", "drum", "failed", "no_such_channel"),
+        ("P-02", "drum", "failed", "no_such_channel"),
+        ("P-09", "phone", "queued", ""),
+    ]
+    assert changes(engine) == [{"state": "failed", "reason": "no_such_channel"}] * 3
 
 
 def test_a_known_channel_is_left_alone(engine: Engine, clock: ManualClock) -> None:
