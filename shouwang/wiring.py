@@ -19,6 +19,7 @@ from core.journal import Entry, Offset, RecordKind
 from core.lifecycle import Cleanup, Lifecycle, Part, Worker
 from core.metrics import Metrics
 from core.sqlite_journal import Quota, SqliteJournal
+from detectors.compiling import compile_kernels
 from detectors.rules import RuleSet, load_version, newest_version
 from devices.canary import reserve_canary
 from devices.device_types import DeviceType, load_device_types
@@ -188,6 +189,7 @@ class _Wiring:
 
     def detect(self) -> None:
         p = self.platform
+        compile_kernels()  # before the broker is asked for a reading
         p.watch = SafetyWatch(
             p.journal, p.engine, p.clock, p.metrics, p.settings.state / "safety.snapshot", self.registry
         )
