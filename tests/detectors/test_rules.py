@@ -1,5 +1,6 @@
 """Rules as data: the packs that are shipped, overrides, errors all at once, versions in the database."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from core.database import reading, writing
 from detectors.rules import Override, RuleErrors, RuleSet, UnknownRules, load_packs, load_version, record_version
 from detectors.tables import rules_version
 from detectors.words import Severity
+from tests.detectors.stage import Device, Stage, with_rules
 
 NOW = 1_790_000_000 * SECOND
 
@@ -166,3 +168,11 @@ def test_a_version_is_recorded_only_when_something_changed(engine: Engine, tmp_p
     assert kept == RuleSet(second, changed.rules)
     assert kept.rules["gas.leak"].overrides == (Override(device="G", dwell=SECOND, source="pack town.yaml"),)
     assert kept.digest == changed.digest
+
+
+@pytest.mark.parametrize("days", [{"effective_to": date.max}, {"effective_from": date.max}])
+def test_a_rule_for_ever_is_no_trouble_on_its_last_day(days: dict[str, date]) -> None:
+    stage = Stage.of(Device("GAS-1", "gas"), rules=with_rules(1, gas__co=days))
+    stage.read(0, 60)
+    stage.ticks(10)
+    assert [d.rule for d in stage.found] == ["gas.leak"]
