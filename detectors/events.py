@@ -105,8 +105,8 @@ class Events:
         late = episode.told and not raised
         reason = "fresh" if late else "event" if page else "aged_recorded" if aged else "not_in_service"
         yield self._say(key, rule, episode, (episode.at, episode.received_at), reason, page)
-        if aged and not page and rule.is_life_safety(_severity(rule, episode)):
-            episode.aged_at = episode.received_at
+        if not page and rule.is_life_safety(_severity(rule, episode)) and (aged or not episode.momentary):
+            episode.aged_at = episode.received_at if aged else 0
             self._wait(key, episode)
 
     def _say(
@@ -129,9 +129,10 @@ class Events:
         self._waiting.add(key)
 
     def tick(self, now: int, pages: Callable[[str], bool]) -> Iterator[Detection]:
-        """Aged alarms that still hold once their backlog has settled, and alarms to be announced anew.
+        """Alarms that still hold and are told late, and alarms to be announced anew.
 
-        `pages` tells whether a device pages people.
+        Late are aged ones once their backlog has settled, and those of a device that pages people only now, as `pages`
+        tells.
         """
         for key in sorted(self._waiting):
             episode, rule = self.episodes[key], self.speech.rules.rules[key[1]]
@@ -141,7 +142,8 @@ class Events:
             elif episode.active and not episode.paged:
                 if not (settled and pages(key[0])):
                     continue
-                yield self._say(key, rule, episode, (now, now), "still_violated", True, now - episode.at)
+                late = ("still_violated", True, now - episode.at) if episode.aged_at else ("fresh", True)
+                yield self._say(key, rule, episode, (now, now), *late)
             episode.waiting = False
             self._waiting.discard(key)
 
