@@ -21,6 +21,7 @@ from alerts.proposals import (
     violation,
 )
 from alerts.words import Row
+from detectors.loosening import counted_on
 from detectors.rule import Rule, Terms, lowest
 from detectors.rules import UnknownRules, load_version, newest_version
 from detectors.tables import rule_proposal
@@ -64,7 +65,8 @@ def consider(
         counted = [row for row in of_rule if row["label"] == "real" or then.same(rule, row)]
         judged = [_judged(rule, row, held.get(row["subject_id"]), now, readings) for row in counted]
         settled, taken = history(connection, code)
-        for scope, verdict in decide_all(rule, judged, held, settled, taken, now, settings).items():
+        strict = counted_on(rule, rules)
+        for scope, verdict in decide_all(strict, judged, held, settled, taken, now, settings).items():
             about = [held[each] for each in sorted({j.device for j in verdict.false}) if each in held]
             made.append(Proposed(rule, scope, verdict, before_of(about, rule)))
     return Thought(version, made)
