@@ -125,6 +125,8 @@ def _rule(
     context: dict[str, Any] = {
         "version": rules.version,
         "rule": rule,
+        "rules": rules.rules,
+        "measured": rule_view.names_of(services.types),
         "limits": rule_view.limits_of(rule),
         "fields": _more_fields(rule),
         "overrides": [(each, fields_of_override(each), rule_view.sheet_of(each)) for each in rule.overrides],
@@ -196,6 +198,8 @@ def versions_page(
         "editions": edits_of(found, rule) if rule else found,
         "rule": rule,
         "rules": services.rules().rules,
+        "types": services.types,
+        "measured": rule_view.names_of(services.types),
         "more": urlencode(more),
     }
     return pages_of(request).render(request, "rule_versions.html", **context)
@@ -228,7 +232,7 @@ def edit_sheet(
     services: Given,
     account: Admin,
     name: str,
-    text: Annotated[str, Form(max_length=60_000)] = "",
+    text: Annotated[str, Form(max_length=1_000_000)] = "",
     reason: _Reason = "",
     seen: Annotated[int, Form(ge=0)] = 0,
     confirm: _Text = "",

@@ -20,8 +20,10 @@ KEPT = 200
 """So many of the newest that are over are kept, and those by which a change was proposed."""
 MOST_WAITING = 5
 """So many of one person may wait."""
-INTERRUPTED = "interrupted by a restart"
+INTERRUPTED = "interrupted"
 """The error of a backtest that was begun and is to be run again: a second time it fails for good."""
+
+INTERRUPTED_TWICE = "interrupted_twice"
 _OVER = ("done", "failed", "cancelled")
 
 
@@ -151,7 +153,7 @@ def recover(connection: Connection, now: int) -> int:
     """After a restart: what was running waits again, what was interrupted before fails; how many there were."""
     running = backtest.c.state == "running"
     twice = running & (backtest.c.error == INTERRUPTED)
-    failed = {"state": "failed", "ended_at": now, "error": f"{INTERRUPTED} twice"}
+    failed = {"state": "failed", "ended_at": now, "error": INTERRUPTED_TWICE}
     ended = connection.execute(update(backtest).where(twice).values(**failed)).rowcount
     again = {"state": "waiting", "owner": "", "error": INTERRUPTED}
     return ended + connection.execute(update(backtest).where(running).values(**again)).rowcount
@@ -174,7 +176,7 @@ def finish(connection: Connection, number: int, result: Result, now: int) -> Non
 
 
 def fail(connection: Connection, number: int, error: str, now: int) -> None:
-    """Keep why a backtest found nothing; several errors are lines."""
+    """Keep why a backtest found nothing: the code of a reason of the platform's own, or errors, one a line."""
     _change(connection, number, state="failed", ended_at=now, error=error)
 
 

@@ -4,14 +4,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import httpx
+import msgspec
 import pytest
 from sqlalchemy import Engine
 
+from console.language import LANGUAGES, texts
 from console.services import Services
 from core.clock import SystemClock
 from core.database import reading
+from detectors.rule import Rule
+from detectors.rule_fields import FLAGS
 from detectors.rules import RuleSet, load_version, newest_version
 from detectors.sheets import newest_sheets, sheets_in_force
+from detectors.words import Severity
 from ingest.words import RulesChanged
 from tests.console.console_scene import Town, Visit, console_on
 
@@ -92,7 +97,7 @@ def test_a_looser_life_safety_rule_is_asked_about_first(desk: tuple[Desk, Visit]
     asked = override(admin, alarm="30")
     assert asked.status_code == 409
     assert 'name="confirm"' in asked.text
-    assert "gas.leak overrides[site=S01].limits.alarm" in asked.text
+    assert '<span class="mono">gas.leak</span> <b>点位 S01</b> · 报警限值' in asked.text
     assert 'value="30"' in asked.text, "what was filled in stays"
     assert town.controls == []
     assert override(admin, alarm="30", confirm="yes").status_code == 303
@@ -143,6 +148,32 @@ def test_changes_are_told_in_words(desk: tuple[Desk, Visit]) -> None:
     admin = desk[1]("root")
     assert override(admin, alarm="20").status_code == 303
     assert "<b>点位 S01</b> · 报警限值</span>" in admin.get("/rule-versions").text
+
+
+def test_every_field_of_a_rule_has_a_name_and_its_values_too(desk: tuple[Desk, Visit]) -> None:
+    levels = [level.name.lower() for level in Severity if level]
+    graded = {f"{field}.{level}" for field in ("limits", "limits_from", "table") for level in levels}
+    told = {field.name for field in msgspec.structs.fields(Rule)} - {"id", "limits", "limits_from", "table"}
+    for language in LANGUAGES:
+        named = {key.removeprefix("rule_field.") for key in texts(language) if key.startswith("rule_field.")}
+        assert {*told, *graded} - {"overrides", "source"} <= named
+        assert {f"rule_flag.{flag}" for flag in FLAGS} <= texts(language).keys()
+    fire = desk[1]("disp").get("/rules/site.fire").text
+    assert '<a class="pair" href="/rules/gas.leak">可燃气体泄漏</a>' in fire
+    assert "按险情" in fire
+    assert "可燃气体浓度" in desk[1]("disp").get("/rules/gas.leak").text
+
+
+def test_a_sheet_may_be_as_long_as_a_sheet_may_be(desk: tuple[Desk, Visit]) -> None:
+    admin, line = desk[1]("root"), "# 一行很长的注释\n"
+    long = {"text": line * (100_000 // len(line)), "reason": "x", "seen": 0}
+    assert admin.post("/rule-sheets/long", data=long).status_code == 303
+    refused = admin.post("/rule-sheets/longer", data={**long, "text": "#" * 100_001})
+    assert refused.status_code == 422
+    assert "规则单超过 10 万字符" in refused.text
+    assert "#####" in refused.text, "what was written stays"
+    vast = admin.post("/rule-sheets/vast", data={**long, "text": "守" * 1_000_000})
+    assert (vast.status_code, vast.text.splitlines()[0]) == (413, "请求内容过大")
 
 
 def test_the_second_editor_is_told_what_changed(desk: tuple[Desk, Visit]) -> None:
