@@ -110,6 +110,18 @@ def test_errors_of_a_pack_are_shown_as_they_are(town: Town, visit: Visit) -> Non
     assert "tried:3:5: no unit</li>" in shown
 
 
+def test_a_rule_that_only_the_tried_pack_has_is_no_link(town: Town, visit: Visit) -> None:
+    number, found = _asked(town, visit), result(town.clock.now() - HOUR)
+    found.by_rule["town.gas"], found.changed = Row(0, 7, 7, 0), ["town.gas", "gas.leak"]
+    with writing(town.engine) as connection:
+        claim(connection, "test", town.clock.now())
+        finish(connection, number, found, town.clock.now())
+    shown = visit("disp").get(f"/backtests/{number}").text
+    assert "town.gas" in shown
+    assert "/rules/town.gas" not in shown
+    assert '<a href="/rules/gas.leak">' in shown
+
+
 def test_a_backtest_of_no_readings_says_so(town: Town, visit: Visit) -> None:
     number = _asked(town, visit)
     nothing = msgspec.structs.replace(result(town.clock.now() - HOUR), readings=0)

@@ -159,7 +159,7 @@ def test_every_field_of_a_rule_has_a_name_and_its_values_too(desk: tuple[Desk, V
         assert {*told, *graded} - {"overrides", "source"} <= named
         assert {f"rule_flag.{flag}" for flag in FLAGS} <= texts(language).keys()
     fire = desk[1]("disp").get("/rules/site.fire").text
-    assert '<a class="pair" href="/rules/gas.leak">可燃气体泄漏</a>' in fire
+    assert '<a href="/rules/gas.leak">可燃气体泄漏</a>' in fire
     assert "按险情" in fire
     assert "可燃气体浓度" in desk[1]("disp").get("/rules/gas.leak").text
 
@@ -206,6 +206,7 @@ def test_a_sheet_is_edited_as_a_whole(desk: tuple[Desk, Visit]) -> None:
     gone = {"text": "", "reason": "over", "seen": seen, "confirm": "yes"}
     assert admin.post("/rule-sheets/drill", data=gone).status_code == 303
     assert "已撤销" in admin.get("/rule-sheets").text
+    assert "/rules/gas.leak" in admin.get("/rule-versions").text
     assert town.controls == [RulesChanged(2), RulesChanged(3)]
 
 
