@@ -21,7 +21,7 @@ attributes say makes a higher severity no further out than a lower one, or the d
 _SCOPES = {
     "device_type": ("设备类型 {}", "device type {}"),
     "attribute": ("属性 {}", "attribute {}"),
-    "site": ("场所 {}", "site {}"),
+    "site": ("点位 {}", "site {}"),
     "device": ("设备 {}", "device {}"),
 }
 _WHY: Mapping[Why, tuple[str, str]] = {
@@ -30,7 +30,7 @@ _WHY: Mapping[Why, tuple[str, str]] = {
     "no_longer": ("已于 {to} 失效", "only until {to}"),
     "switched_off": ("已停用", "switched off"),
     "no_limit": (
-        "不判断：设备及其场所没有限值属性 {attributes}",
+        "不判断：设备及其点位没有限值属性 {attributes}",
         "not judged: neither device nor site has {attributes}",
     ),
     "not_rising": ("限值未随级别递进，请核对属性", "limits don't rise with the severity: check the attributes"),
@@ -84,7 +84,7 @@ class Origin(msgspec.Struct, frozen=True):
         zh = language != "en"
         if self.attribute:
             times = "" if self.times == 1 else f" × {self.times:g}"
-            holder = {"device": ("设备", "the device"), "site": ("场所", "the site")}.get(self.holder)
+            holder = {"device": ("设备", "the device"), "site": ("点位", "the site")}.get(self.holder)
             if self.refused and zh:
                 return f"默认值，属性 {self.attribute} 给出 {self.refused}，不能作为限值，请更正"
             if self.refused:

@@ -136,7 +136,7 @@ def _installed(settings: Settings) -> RuleSet:
 
 def _head(device: str, kind: str, site: str, rules: RuleSet, language: str) -> None:
     version = str(rules.version or ("未启用" if language == "zh" else "not yet in force"))
-    said = f"{device}  类型 {kind}  场所 {site}  规则版本 {version}"
+    said = f"{device}  类型 {kind}  点位 {site}  规则版本 {version}"
     if language == "en":
         said = f"{device}  type {kind}  site {site}  rules version {version}"
     out.print(said, highlight=False, markup=False, soft_wrap=True)

@@ -137,7 +137,7 @@ def test_why_an_alarm_was_raised_is_told_by_the_version_of_then(desk: tuple[Desk
     assert "device.battery" not in then
     now = client.get("/devices/GAS-0001/rules").text
     assert "≥ 20" in now
-    assert "规则单 console 对场所 S01 的覆盖" in now
+    assert "规则单 console 对点位 S01 的覆盖" in now
     assert client.get("/devices/GAS-0001/rules?version=99").status_code == 404
     assert client.get("/devices/GHOST/rules").status_code == 404
     for path in ("/devices/GAS-0001/rules?version=", "/rule-versions?before=", "/alerts?before=", "/proposals/"):
@@ -244,7 +244,7 @@ def test_a_devices_rules_say_where_each_limit_comes_from(desk: tuple[Desk, Visit
     admin = desk[1]("root")
     assert override(admin, alarm="20").status_code == 303
     page = admin.get("/devices/GAS-0001/rules").text
-    assert "规则单 console 对场所 S01" in page
+    assert "规则单 console 对点位 S01" in page
     assert "/devices/GAS-0001/rules" in admin.get("/devices/GAS-0001").text
     found = admin.get("/api/v1/devices/GAS-0001/rules").json()["rules"]
     (leak,) = [each for each in found if each["rule"] == "gas.leak"]

@@ -59,7 +59,7 @@ def test_every_field_says_which_pack_or_override_it_is_from(own: RuleSet) -> Non
     assert said["limits.critical"] == PACKS.rules["gas.leak"].source
     assert said["recovery"] == "override site S-1 of pack town.yaml, by the lowest limit"
     assert said["dwell"] == "override device type gas of pack town.yaml"
-    assert leak.origins["limits.alarm"].text("zh") == "规则包 town.yaml 对场所 S-1 的覆盖"
+    assert leak.origins["limits.alarm"].text("zh") == "规则包 town.yaml 对点位 S-1 的覆盖"
 
 
 def test_a_limit_from_an_attribute_says_whose_it_is(own: RuleSet) -> None:
