@@ -4,6 +4,7 @@ import pytest
 
 from core.clock import MINUTE
 from detectors.words import Detection
+from ingest.words import Rearm
 from tests.detectors.stage import Device, Stage, moment, short
 
 BACK = 100
@@ -65,3 +66,19 @@ def test_smoke_of_a_test_that_is_over_or_that_nothing_would_end(ends: bool) -> N
         smoke(stage, 50)
     stage.ticks(MINUTE // 1_000_000 + BACK)
     assert not paged(stage)
+
+
+def test_smoke_that_was_momentary_at_first_and_then_stands() -> None:
+    stage = maintained("SMK-1", "smoke")
+    smoke(stage, 50)
+    smoke(stage, 60, active=True)
+    stage.ticks(130)
+    assert paged(stage) == [(BACK, "fresh")]
+
+
+def test_smoke_whose_alert_was_closed_in_a_maintenance_and_that_goes_on() -> None:
+    stage = maintained("SMK-1", "smoke")
+    smoke(stage, 50, active=True)
+    stage.control(Rearm("device", "SMK-1", "smoke.alarm"), 60)
+    stage.ticks(130)
+    assert paged(stage) == [(BACK, "fresh")]
