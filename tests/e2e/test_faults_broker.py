@@ -45,7 +45,9 @@ def broker_dies(kills: int, broker: Mosquitto, state: Path, record_property) -> 
     lost = publisher.taken.keys() - stored.keys()
     for reading in lost:
         answered = publisher.answered[reading]
-        assert any(died - _UNSAVED <= answered <= died + _DYING for died in deaths), f"{reading}: lost by nobody's death"
+        assert any(died - _UNSAVED <= answered <= died + _DYING for died in deaths), (
+            f"{reading}: lost by nobody's death"
+        )
     silent = "SELECT count(*) FROM alert WHERE rule IN ('device.silence', 'gateway.offline')"
     assert records.one(silent) == 0, "the broker's death is no silence of the devices"
     records.close()
