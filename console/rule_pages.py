@@ -16,6 +16,7 @@ from console.pages import pages_of
 from console.rule_edits import Asked, Outcome, status_of
 from console.services import Services
 from console.signing import go
+from core.clock import local
 from core.database import reading
 from detectors.rule import GRADED, SCOPES, Rule
 from detectors.rule_changes import fields_of, fields_of_override
@@ -47,6 +48,7 @@ def rules_page(request: Request, services: Given, account: Dispatcher, wanted: r
         "hazards": sorted({rule.hazard for rule in rules.rules.values()}),
         "standards": sorted({rule.standard for rule in rules.rules.values() if rule.standard}),
         "open_alerts": alerts,
+        "today": local(services.clock.now()).date(),
         "edited": rule_view.last_edits(rule_view.editions(request, services)),
         "may_edit": account.role == "admin",
     }

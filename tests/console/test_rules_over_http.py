@@ -63,6 +63,12 @@ def test_rules_are_found_by_what_they_are_about(desk: tuple[Desk, Visit]) -> Non
     assert [limit["severity"] for limit in leak["limits"]] == ["alarm", "critical"]
 
 
+def test_a_rule_of_another_time_is_told_apart(desk: tuple[Desk, Visit]) -> None:
+    page = desk[1]("disp").get("/rules?find=dust.pm25_from_2031").text
+    assert "2031-01-01 起生效" in page
+    assert "起生效" not in desk[1]("disp").get("/rules?find=gas.leak").text
+
+
 def test_one_rule_tells_its_standard_in_both_languages(desk: tuple[Desk, Visit]) -> None:
     client = desk[1]("disp")
     page = client.get("/rules/gas.leak").text
