@@ -147,6 +147,13 @@ def test_a_broken_file_is_an_error_with_its_name(tmp_path: Path, text: str) -> N
         load_packs(_extra(tmp_path, text))
 
 
+@pytest.mark.parametrize("given", ["{a: 1}", "[critical]", "3"])
+@pytest.mark.parametrize("field", ["severity", "over_range", "life_safety_from"])
+def test_a_severity_that_is_no_name_is_an_error_with_its_place(tmp_path: Path, field: str, given: str) -> None:
+    with pytest.raises(RuleErrors, match=rf"town\.yaml:1:13: rules\.a\.{field}: .* is no severity"):
+        load_packs(_extra(tmp_path, f"rules: {{a: {{{field}: {given}}}}}"))
+
+
 def test_a_missing_directory_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RuleErrors, match="no file or directory"):
         load_packs([tmp_path / "absent"])
