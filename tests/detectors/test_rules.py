@@ -154,6 +154,13 @@ def test_a_severity_that_is_no_name_is_an_error_with_its_place(tmp_path: Path, f
         load_packs(_extra(tmp_path, f"rules: {{a: {{{field}: {given}}}}}"))
 
 
+def test_a_rule_on_an_events_number_without_an_event_is_an_error(tmp_path: Path) -> None:
+    said = "hazard: gas, category: 安全生产, title_zh: 测, title_en: t, advice_zh: 带, advice_en: bring, basis: K"
+    text = f"rules: {{a: {{kind: event_value, value: weight_t, limits: {{alarm: 9}}, {said}}}}}"
+    with pytest.raises(RuleErrors, match=r"rules\.a\.event: a rule of kind event_value needs one"):
+        load_packs(_extra(tmp_path, text))
+
+
 def test_a_missing_directory_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RuleErrors, match="no file or directory"):
         load_packs([tmp_path / "absent"])
