@@ -187,7 +187,8 @@ def _looser_terms(before: Rule, after: Rule) -> Iterator[str]:
         for beneath in (each for each in scopes if mine != its and _less_specific(each, scope)):
             ground = _terms(before, old, ours.get(beneath, [])), _terms(after, new, theirs.get(beneath, []))
             looser = _looser(before, _terms(before, ground[0], mine), _terms(after, ground[1], its))
-            fields |= dict.fromkeys(set(looser) - set(_looser(before, *ground)))  # those are told of that scope
+            told = _looser(before, *ground)  # of that scope
+            fields |= {field: None for field in looser if field not in told}
         yield from ("overrides[{}={}].{}".format(*scope, field) for field in fields)
 
 
