@@ -26,6 +26,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m detectors.compiling
 	@touch $@
 
 demo: install ## the whole way in one process, with a synthetic town: prints the address to open

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from alerts.lifecycle import Status
 from alerts.ticket_decisions import AlertFacts, JoinPolicy, TicketFacts, decide_ticket
 from alerts.town_view import Place, TownView
-from core.clock import DAY
 from detectors.backtest_result import Episode, Result
 from detectors.rule import Rule
 from detectors.words import Subject
@@ -21,7 +20,7 @@ _FOR_EVER = 2**62
 
 @dataclass
 class _Desk:
-    """The tickets of one hazard so far; `ends` by id, µs."""
+    """The live tickets of one hazard; `ends` by id, µs. What ended decides nothing: a linked ticket is a new one."""
 
     policy: JoinPolicy
     tickets: list[TicketFacts] = field(default_factory=list)
@@ -31,10 +30,8 @@ class _Desk:
     def place(self, episode: Episode, alert: AlertFacts) -> bool:
         """Put an alert on a ticket; whether that is a new one."""
         now = episode.told
-        self._forget(now)
-        live = [each for each in self.tickets if self.ends[each.id] > now]
-        ended = [each._replace(closed_at=self.ends[each.id]) for each in self.tickets if self.ends[each.id] <= now]
-        decision = decide_ticket(alert, live, ended, now, self.policy)
+        self.tickets = [each for each in self.tickets if self.ends[each.id] > now]
+        decision = decide_ticket(alert, self.tickets, (), now, self.policy)
         end = _FOR_EVER if episode.end is None else episode.end
         if decision.action in ("join", "send_back") and decision.ticket is not None:
             self.ends[decision.ticket] = max(self.ends[decision.ticket], end)
@@ -47,13 +44,6 @@ class _Desk:
         self.tickets.append(TicketFacts(self.made, *facts))
         self.ends[self.made] = end
         return True
-
-    def _forget(self, now: int) -> None:
-        """Let go of what ended so long ago that it decides nothing."""
-        oldest = now - max(self.policy.linked_within, DAY)
-        if self.tickets and min(self.ends.values()) < oldest:
-            self.tickets = [each for each in self.tickets if self.ends[each.id] >= oldest]
-            self.ends = {each.id: self.ends[each.id] for each in self.tickets}
 
 
 def count_tickets(

@@ -21,6 +21,7 @@ from alerts.proposals import (
     violation,
 )
 from alerts.words import Row
+from detectors.loosening import counted_on
 from detectors.rule import Rule, Terms, lowest
 from detectors.rules import UnknownRules, load_version, newest_version
 from detectors.tables import rule_proposal
@@ -55,7 +56,7 @@ def consider(
     often = rules_judged_false(connection, now - settings.span, now + 1, settings.least)
     found = labelled_alerts(connection, [code for code in often if code in rules], now - settings.memory, now + 1)
     terms = _terms(connection, {row["subject_id"] for row in found})
-    then = _Versions(connection)
+    then = _Versions(connection, often)
     made: list[Proposed] = []
     for code in (code for code in often if code in rules):
         rule = rules[code]
@@ -64,7 +65,8 @@ def consider(
         counted = [row for row in of_rule if row["label"] == "real" or then.same(rule, row)]
         judged = [_judged(rule, row, held.get(row["subject_id"]), now, readings) for row in counted]
         settled, taken = history(connection, code)
-        for scope, verdict in decide_all(rule, judged, held, settled, taken, now, settings).items():
+        strict = counted_on(rule, rules)
+        for scope, verdict in decide_all(strict, judged, held, settled, taken, now, settings).items():
             about = [held[each] for each in sorted({j.device for j in verdict.false}) if each in held]
             made.append(Proposed(rule, scope, verdict, before_of(about, rule)))
     return Thought(version, made)
@@ -117,10 +119,10 @@ def _judged(rule: Rule, row: Row, terms: Terms | None, now: int, readings: Readi
 
 
 class _Versions:
-    """The rules as they were when alerts were judged, each version read once."""
+    """Some rules as they were when alerts were judged, each version read once; the others of a version are let go."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, codes: Sequence[str]) -> None:
+        self._connection, self._codes = connection, codes
         self._known: dict[int, Mapping[str, Rule]] = {}
         self._same: dict[tuple[int, str, str], bool] = {}
 
@@ -130,7 +132,8 @@ class _Versions:
         key = (version, rule.id, code)
         if key not in self._same:
             if version not in self._known:
-                self._known[version] = rules_of(self._connection, version)
+                every = rules_of(self._connection, version)
+                self._known[version] = {each: every[each] for each in self._codes if each in every}
             then = self._known[version].get(rule.id)
             scope, place = Scope("device", code), row["site"] or ""
             self._same[key] = then is not None and footprint(then, scope, place) == footprint(rule, scope, place)

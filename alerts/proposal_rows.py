@@ -12,7 +12,7 @@ from alerts.proposals import CHANGED, DEFAULT, Judged, ProposalSettings, Scope, 
 from alerts.rows import first_row, rows
 from alerts.words import PLATFORM, Row
 from detectors.backtest_requests import request
-from detectors.loosening import life_safety_refused
+from detectors.loosening import counted_on, life_safety_refused
 from detectors.rule import Override, Rule
 from detectors.rule_changes import written_span
 from detectors.rules import newest_version
@@ -77,7 +77,7 @@ def scope_of(row: Row) -> Scope:
 
 def decided_overrides(rules: Mapping[str, Rule], row: Row) -> list[Override]:
     """The overrides that adopting a proposal sets. Raises DecisionRefused when they loosen a life-safety rule."""
-    rule = rules[row["rule"]]
+    rule = counted_on(rules[row["rule"]], rules)
     if not row["change"]:
         return []
     wanted = overrides_for(rule, scope_of(row), msgspec.convert(row["change"], Override, strict=False))

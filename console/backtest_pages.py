@@ -148,9 +148,9 @@ def backtest(services: Given, _: Dispatcher, number: _Id) -> Response:
 
 def _file(services: Services, wanted: Wanted, by: str) -> int:
     """File a backtest. Raises Unusable."""
-    known = services.town().sites
-    if not set(wanted.sites) <= set(known):
-        raise Unusable("unknown_site", tuple(sorted(set(wanted.sites) - set(known))))
+    known = {place.site for place in services.town().devices.values()} if wanted.sites else set()
+    if unknown := sorted(set(wanted.sites) - known):
+        raise Unusable("unknown_site", tuple(unknown))
     span = (wanted.since, wanted.until)
     try:
         refuse(wanted.rules, wanted.since, min(wanted.until, services.clock.now()))

@@ -57,6 +57,15 @@ def when(moment: int | None, precise: bool = False) -> str:
     return f"{at:%m-%d %H:%M:%S}" + (f".{at.microsecond // 1000:03d}" if precise else "")
 
 
+def dated(moment: int | None) -> str:
+    """A moment in Shanghai's time with its year, of what stands for years: `2026-09-21 22:13:20`.
+
+    >>> dated(1_790_000_000 * SECOND)
+    '2026-09-21 22:13:20'
+    """
+    return "—" if moment is None else f"{local(moment):%Y-%m-%d %H:%M:%S}"
+
+
 _UNITS = (("d", DAY), ("h", HOUR), ("min", MINUTE), ("s", SECOND))
 
 

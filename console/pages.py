@@ -15,7 +15,7 @@ from starlette.types import Scope
 from alerts.measurements import measurement_of
 from alerts.texts import said
 from console.access import language_of, services_of
-from console.language import LANGUAGES, grouped, named, number, span, text, texts, when
+from console.language import LANGUAGES, dated, grouped, named, number, span, text, texts, when
 from console.rule_view import scope_in
 from detectors.words import Severity
 
@@ -73,7 +73,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.globals.update(_GLOBALS, static=self.static)
-        self._environment.filters.update(when=when, number=number, grouped=grouped)
+        self._environment.filters.update(when=when, dated=dated, number=number, grouped=grouped)
 
     def static(self, path: str) -> str:
         """The address of a static file. Raises KeyError when there is no such file."""

@@ -61,7 +61,7 @@ class OverrideIn(Said):
 class SheetIn(Said):
     """A sheet's whole text; `seen` is the id of the edition, 0 for none. An empty text withdraws the sheet."""
 
-    text: str = Field(max_length=60_000)
+    text: str = Field(max_length=1_000_000)
 
 
 @router.get("/rules")

@@ -1,5 +1,6 @@
 """Which rules apply to one device, at which limits, and where each limit comes from."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -14,6 +15,7 @@ from core.database import reading
 from detectors.explain import Explained, Place, explain_at
 from detectors.rule import GRADED
 from detectors.rules import RuleSet, UnknownRules, load_version
+from devices.device_types import DeviceType
 from devices.tables import device, site
 
 router = APIRouter(include_in_schema=False)
@@ -22,17 +24,20 @@ router = APIRouter(include_in_schema=False)
 def explained(services: Services, code: str, rules: RuleSet | None = None) -> list[Explained]:
     """Every rule that is about a device, by the rules in force or those given. Raises NotFound."""
     with reading(services.engine) as connection:
-        place = _place(connection, code)
+        place = _place(connection, code, services.types)
     if place is None:
         raise NotFound("error.no_device")
     return explain_at(rules or services.rules(), place, local(services.clock.now()).date())
 
 
-def _place(connection: Connection, code: str) -> Place | None:
+def _place(connection: Connection, code: str, types: Mapping[str, DeviceType]) -> Place | None:
     columns = (device.c.type, device.c.site, device.c.state, device.c.attributes, site.c.attributes.label("of_site"))
     query = select(*columns).outerjoin(site, site.c.code == device.c.site).where(device.c.code == code)
     row = connection.execute(query).first()
-    return row and Place(code, row.type, row.site, row.state, row.attributes or {}, row.of_site or {})
+    if row is None:
+        return None
+    metrics = types[row.type].metrics if row.type in types else {}
+    return Place(code, row.type, row.site, row.state, row.attributes or {}, row.of_site or {}, metrics)
 
 
 @router.get("/devices/{code}/rules")

@@ -16,6 +16,7 @@ from console.pages import pages_of
 from console.rule_edits import Asked, Outcome, status_of
 from console.services import Services
 from console.signing import go
+from core.clock import local
 from core.database import reading
 from detectors.rule import GRADED, SCOPES, Rule
 from detectors.rule_changes import fields_of, fields_of_override
@@ -47,6 +48,7 @@ def rules_page(request: Request, services: Given, account: Dispatcher, wanted: r
         "hazards": sorted({rule.hazard for rule in rules.rules.values()}),
         "standards": sorted({rule.standard for rule in rules.rules.values() if rule.standard}),
         "open_alerts": alerts,
+        "today": local(services.clock.now()).date(),
         "edited": rule_view.last_edits(rule_view.editions(request, services)),
         "may_edit": account.role == "admin",
     }
@@ -125,6 +127,8 @@ def _rule(
     context: dict[str, Any] = {
         "version": rules.version,
         "rule": rule,
+        "rules": rules.rules,
+        "measured": rule_view.names_of(services.types),
         "limits": rule_view.limits_of(rule),
         "fields": _more_fields(rule),
         "overrides": [(each, fields_of_override(each), rule_view.sheet_of(each)) for each in rule.overrides],
@@ -196,6 +200,8 @@ def versions_page(
         "editions": edits_of(found, rule) if rule else found,
         "rule": rule,
         "rules": services.rules().rules,
+        "types": services.types,
+        "measured": rule_view.names_of(services.types),
         "more": urlencode(more),
     }
     return pages_of(request).render(request, "rule_versions.html", **context)
@@ -228,7 +234,7 @@ def edit_sheet(
     services: Given,
     account: Admin,
     name: str,
-    text: Annotated[str, Form(max_length=60_000)] = "",
+    text: Annotated[str, Form(max_length=1_000_000)] = "",
     reason: _Reason = "",
     seen: Annotated[int, Form(ge=0)] = 0,
     confirm: _Text = "",

@@ -16,6 +16,7 @@ from detectors.rule import GRADED, FromAttribute, Override, Rule
 from detectors.rule_changes import fields_of_override
 from detectors.rule_history import Edition, history
 from detectors.words import Severity
+from devices.device_types import DeviceType
 
 _OF_OVERRIDE = re.compile(r"overrides\[(\w+?)=(.*)\]\.(.+)")
 _LAST = ("device", "platform")
@@ -105,6 +106,15 @@ def sheet_of(each: Rule | Override) -> str:
     """The sheet that a rule or override comes from, "" for a file."""
     kind, _, name = each.source.partition(" ")
     return name if kind == "sheet" else ""
+
+
+def names_of(types: Mapping[str, DeviceType]) -> dict[str, tuple[str, str]]:
+    """What metrics and events are called, (zh, en) by code; of a code that several types have the first one's name."""
+    found: dict[str, tuple[str, str]] = {}
+    for kind in types.values():
+        metrics = {code: (each.name_zh, each.name_en) for code, each in kind.metrics.items()}
+        found = {**metrics, **{code: (each.name_zh, each.name_en) for code, each in kind.events.items()}, **found}
+    return found
 
 
 def open_alerts(connection: Connection) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from console.language import both
@@ -33,6 +33,9 @@ HEADERS = {
 }
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 BODY_LIMIT = 64 * 1024
+PACK_LIMIT = 1024 * 1024
+"""Of a request that brings a rule pack: a sheet may have 100,000 characters, most of them Chinese."""
+_PACKS = ("/rule-sheets/", "/backtests", "/api/v1/rule-sheets/", "/api/v1/backtests")
 
 
 def same_origin(headers: Headers, base_url: str) -> bool:
@@ -72,12 +75,21 @@ class Shield:
         refusal = self._refusal(scope)
         await (refusal or self._app)(scope, receive, send_shielded)
 
-    def _refusal(self, scope: Scope) -> JSONResponse | None:
+    def _refusal(self, scope: Scope) -> Response | None:
         if scope["method"] in SAFE:
             return None
         headers = Headers(scope=scope)
         if not same_origin(headers, self._base_url):
             return JSONResponse({"error": both("error.origin")}, 403)
-        if "chunked" in headers.get("transfer-encoding", "") or int(headers.get("content-length") or 0) > BODY_LIMIT:
-            return JSONResponse({"error": both("error.too_large")}, 413)
+        limit = PACK_LIMIT if scope["path"].startswith(_PACKS) else BODY_LIMIT
+        if "chunked" in headers.get("transfer-encoding", "") or int(headers.get("content-length") or 0) > limit:
+            return _too_large(scope["path"])
         return None
+
+
+def _too_large(path: str) -> Response:
+    """For a person in both languages: here nobody has looked yet which one is wanted."""
+    error = both("error.too_large")
+    if path.startswith("/api/"):
+        return JSONResponse({"error": error}, 413)
+    return PlainTextResponse(f"{error['zh']}\n{error['en']}", 413)

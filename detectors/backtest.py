@@ -40,7 +40,7 @@ _ROOM = 65_536
 
 
 class BacktestRefused(ValueError):
-    """A backtest that can't be made; the text says why and what to do."""
+    """A backtest that can't be made; the text is a reason's code, or says why and what to do."""
 
 
 @dataclass
@@ -102,7 +102,7 @@ class Trial:
                 known, severity=gravest[0], value=gravest[1], paged=known.paged or page, told=told
             )
         if len(self.episodes) + len(self._open) > MOST_EPISODES:
-            raise BacktestRefused(f"more than {MOST_EPISODES:,} episodes: raise the limit or shorten the span")
+            raise BacktestRefused("too_many_episodes")
 
     def _begun(self, emission: Any, check: int, level: int, page: bool, value: float) -> Episode:
         checks, registry = self.watch.checks, self.watch.speech.registry

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, insert, literal, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, literal, select, update
 
 from core.clock import DAY, SECOND
 from detectors.backtest_result import Result
-from detectors.tables import backtest
+from detectors.tables import backtest, rule_proposal
 
 PLATFORM = "platform"
 """Who asks for the backtests of proposals."""
@@ -16,10 +16,15 @@ LONGEST = 400 * DAY
 """The longest span of a backtest, µs."""
 LARGEST = 1_000_000
 """The most characters of a rule pack."""
+KEPT = 200
+"""So many of the newest that are over are kept, and those by which a change was proposed."""
 MOST_WAITING = 5
 """So many of one person may wait."""
-INTERRUPTED = "interrupted by a restart"
+INTERRUPTED = "interrupted"
 """The error of a backtest that was begun and is to be run again: a second time it fails for good."""
+
+INTERRUPTED_TWICE = "interrupted_twice"
+_OVER = ("done", "failed", "cancelled")
 
 
 class RequestRefused(ValueError):
@@ -51,7 +56,7 @@ class Requested:
     @property
     def over(self) -> bool:
         """Whether nothing more will come of it."""
-        return self.state in ("done", "failed", "cancelled")
+        return self.state in _OVER
 
 
 _COLUMNS = [backtest.c[name] for name in Requested.__dataclass_fields__ if name != "result"]
@@ -70,9 +75,17 @@ def request(connection: Connection, text: str, since: int, until: int, sites: li
     mine = select(func.count()).where(backtest.c.state == "waiting", backtest.c.asked_by == by)
     if by != PLATFORM and connection.execute(mine).scalar_one() >= MOST_WAITING:
         raise RequestRefused("too_many", f"{MOST_WAITING} backtests of {by} wait already: let them end or cancel one")
+    _forget(connection)
     row = {"asked_at": now, "asked_by": by, "text": text, "since": since, "until": until, "sites": sorted(set(sites))}
     asked = connection.execute(insert(backtest).values(**row, state="waiting").returning(backtest.c.id))
     return int(asked.scalar_one())
+
+
+def _forget(connection: Connection) -> None:
+    newest = select(backtest.c.id).order_by(backtest.c.id.desc()).limit(KEPT)
+    proposed = select(rule_proposal.c.backtest).where(rule_proposal.c.backtest.is_not(None))
+    gone = ~backtest.c.id.in_(newest) & ~backtest.c.id.in_(proposed) & backtest.c.state.in_(_OVER)
+    connection.execute(delete(backtest).where(gone))
 
 
 def refuse(text: str, since: int, until: int) -> None:
@@ -140,7 +153,7 @@ def recover(connection: Connection, now: int) -> int:
     """After a restart: what was running waits again, what was interrupted before fails; how many there were."""
     running = backtest.c.state == "running"
     twice = running & (backtest.c.error == INTERRUPTED)
-    failed = {"state": "failed", "ended_at": now, "error": f"{INTERRUPTED} twice"}
+    failed = {"state": "failed", "ended_at": now, "error": INTERRUPTED_TWICE}
     ended = connection.execute(update(backtest).where(twice).values(**failed)).rowcount
     again = {"state": "waiting", "owner": "", "error": INTERRUPTED}
     return ended + connection.execute(update(backtest).where(running).values(**again)).rowcount
@@ -163,7 +176,7 @@ def finish(connection: Connection, number: int, result: Result, now: int) -> Non
 
 
 def fail(connection: Connection, number: int, error: str, now: int) -> None:
-    """Keep why a backtest found nothing; several errors are lines."""
+    """Keep why a backtest found nothing: the code of a reason of the platform's own, or errors, one a line."""
     _change(connection, number, state="failed", ended_at=now, error=error)
 
 

@@ -1,7 +1,9 @@
 """What a backtest found: both sides' alerts and tickets, what is new, what is lost, and how much sooner people hear."""
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from statistics import median
 
 import msgspec
@@ -9,6 +11,7 @@ import msgspec
 from core.clock import SECOND
 from detectors.words import Severity
 
+_FOR_EVER = 2**62
 MOST_LISTED = 200
 """So many episodes are listed of what is new and what is lost, the gravest and oldest first; `count` has them all."""
 
@@ -116,10 +119,11 @@ def compare(today: Sequence[Episode], tried: Sequence[Episode]) -> Compared:
     old, fresh = _paged(today), _paged(tried)
     found = Compared([], [], [])
     for key in sorted({*old, *fresh}):
-        ours, theirs = old.get(key, []), fresh.get(key, [])
+        ours, theirs = old.get(key, []), sorted(fresh.get(key, []), key=_begin)
+        begins, ends = [*map(_begin, theirs)], [*accumulate(map(_end, theirs), max)]
         met: set[int] = set()
         for episode in ours:
-            near = [place for place, other in enumerate(theirs) if _overlap(episode, other)]
+            near = _overlapping(episode, theirs, begins, ends)
             met.update(near)
             if near:
                 found.leads.append(episode.told - min(theirs[place].told for place in near))
@@ -129,16 +133,31 @@ def compare(today: Sequence[Episode], tried: Sequence[Episode]) -> Compared:
     return found
 
 
+def _overlapping(episode: Episode, theirs: Sequence[Episode], begins: Sequence[int], ends: Sequence[int]) -> list[int]:
+    """The places of those that overlap it in time; `theirs` by onset, `ends` is the latest end up to each."""
+    near = []
+    for place in range(bisect_right(begins, _end(episode)) - 1, -1, -1):
+        if ends[place] < episode.onset:
+            break
+        if _end(theirs[place]) >= episode.onset:
+            near.append(place)
+    return near
+
+
+def _begin(episode: Episode) -> int:
+    return episode.onset
+
+
+def _end(episode: Episode) -> int:
+    return _FOR_EVER if episode.end is None else episode.end
+
+
 def _paged(episodes: Iterable[Episode]) -> dict[tuple[str, str], list[Episode]]:
     grouped: dict[tuple[str, str], list[Episode]] = defaultdict(list)
     for episode in episodes:
         if episode.paged:
             grouped[episode.rule, episode.device].append(episode)
     return grouped
-
-
-def _overlap(one: Episode, other: Episode) -> bool:
-    return (other.end is None or one.onset <= other.end) and (one.end is None or other.onset <= one.end)
 
 
 def side_of(episodes: Sequence[Episode]) -> Side:

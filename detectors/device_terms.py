@@ -23,5 +23,9 @@ def terms_on(rule: Rule, registry: Registry, devices: Iterable[int]) -> list[Ter
 
 def terms_of(rule: Rule, registry: Registry, device: int) -> Terms:
     """The terms on one device."""
-    named = registry.type_code[device], registry.site[device], registry.device_codes[device]
-    return rule.terms(*named, registry.attributes_of(device))
+    code = registry.type_code[device]
+    kind = registry.types.get(code)
+    metric = kind.metrics.get(rule.metric) if kind else None
+    return rule.terms(
+        code, registry.site[device], registry.device_codes[device], registry.attributes_of(device), metric
+    )

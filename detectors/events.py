@@ -87,6 +87,7 @@ class Events:
             episode.momentary = "active" not in event.attributes
             episode.onset = episode.onset if episode.told else event.at  # a latched one goes on
         if says:
+            episode.momentary &= "active" not in event.attributes  # what says that it stands will say that it ends
             raised = (begins and not episode.told) or judged.level > episode.level
             if raised:
                 episode.level, episode.value, episode.limit, episode.more = judged
@@ -100,14 +101,15 @@ class Events:
         self, key: Key, rule: Rule, episode: EventEpisode, active: bool, aged: bool, raised: bool
     ) -> Iterator[Detection]:
         page = active and not aged
+        if not page and not episode.paged and rule.is_life_safety(_severity(rule, episode)):
+            episode.aged_at = episode.aged_at or (episode.received_at if aged else 0)
+            if aged or not episode.momentary:
+                self._wait(key, episode)
         if episode.told and not raised and (episode.paged or not page):
             return
         late = episode.told and not raised
         reason = "fresh" if late else "event" if page else "aged_recorded" if aged else "not_in_service"
         yield self._say(key, rule, episode, (episode.at, episode.received_at), reason, page)
-        if aged and not page and rule.is_life_safety(_severity(rule, episode)):
-            episode.aged_at = episode.received_at
-            self._wait(key, episode)
 
     def _say(
         self, key: Key, rule: Rule, episode: EventEpisode, when: tuple[int, int], reason: str, page: bool, age: int = 0
@@ -129,19 +131,24 @@ class Events:
         self._waiting.add(key)
 
     def tick(self, now: int, pages: Callable[[str], bool]) -> Iterator[Detection]:
-        """Aged alarms that still hold once their backlog has settled, and alarms to be announced anew.
+        """Alarms that still hold and are told late, and alarms to be announced anew.
 
-        `pages` tells whether a device pages people.
+        Late are aged ones once their backlog has settled, and those of a device that pages people only now, as `pages`
+        tells.
         """
         for key in sorted(self._waiting):
             episode, rule = self.episodes[key], self.speech.rules.rules[key[1]]
             settled = now - episode.received_at >= SETTLED or now - episode.aged_at >= LONGEST_WAIT
             if episode.active and not episode.told:
-                yield self._say(key, rule, episode, (now, now), "event", page=pages(key[0]))
+                page = pages(key[0])
+                yield self._say(key, rule, episode, (now, now), "event" if page else "not_in_service", page)
+                if not page and rule.is_life_safety(_severity(rule, episode)):
+                    continue
             elif episode.active and not episode.paged:
                 if not (settled and pages(key[0])):
                     continue
-                yield self._say(key, rule, episode, (now, now), "still_violated", True, now - episode.at)
+                late = ("still_violated", True, now - episode.at) if episode.aged_at else ("fresh", True)
+                yield self._say(key, rule, episode, (now, now), *late)
             episode.waiting = False
             self._waiting.discard(key)
 

@@ -6,10 +6,12 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from detectors.rule import FromAttribute, Override, Rule, Terms, overridden
+from detectors.groups import baseline_given
+from detectors.rule import Attributes, Override, Rule, Terms, overridden
 from detectors.rule_fields import near
 from detectors.rules import RuleSet
 from detectors.words import Severity
+from devices.device_types import Metric
 from devices.registry import Registry
 
 Why = Literal["in_force", "not_yet", "no_longer", "switched_off", "no_limit", "not_rising", "retired"]
@@ -19,7 +21,7 @@ attributes say makes a higher severity no further out than a lower one, or the d
 _SCOPES = {
     "device_type": ("设备类型 {}", "device type {}"),
     "attribute": ("属性 {}", "attribute {}"),
-    "site": ("场所 {}", "site {}"),
+    "site": ("点位 {}", "site {}"),
     "device": ("设备 {}", "device {}"),
 }
 _WHY: Mapping[Why, tuple[str, str]] = {
@@ -28,7 +30,7 @@ _WHY: Mapping[Why, tuple[str, str]] = {
     "no_longer": ("已于 {to} 失效", "only until {to}"),
     "switched_off": ("已停用", "switched off"),
     "no_limit": (
-        "不判断：设备及其场所没有限值属性 {attributes}",
+        "不判断：设备及其点位没有限值属性 {attributes}",
         "not judged: neither device nor site has {attributes}",
     ),
     "not_rising": ("限值未随级别递进，请核对属性", "limits don't rise with the severity: check the attributes"),
@@ -36,12 +38,15 @@ _WHY: Mapping[Why, tuple[str, str]] = {
 }
 
 
+_SHOWN = 40
+
+
 class UnknownDevice(LookupError):
     """The registry has no such device."""
 
 
 class Place(NamedTuple):
-    """A device as rules see it: its type, site and state, its own attributes and its site's."""
+    """A device as rules see it: its type, site and state, its own attributes, its site's and what it measures."""
 
     device: str
     type: str
@@ -49,6 +54,7 @@ class Place(NamedTuple):
     state: str
     attributes: Mapping[str, Any]
     site_attributes: Mapping[str, Any]
+    metrics: Mapping[str, Metric]
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -56,8 +62,9 @@ class Origin(msgspec.Struct, frozen=True):
 
     `source` is the pack or sheet ("pack gas.yaml", "sheet console"; empty in versions from before it was kept). `scope`
     is the override's, ("", "") for the rule itself. `attribute` was looked up at `holder` ("device", "site" or
-    "default", the rule's own for devices without it) and multiplied by `times`. `follows`: it keeps its distance, or
-    its share, from the lowest limit.
+    "default", the rule's own for devices without it) and multiplied by `times`; `refused` is what it made of the limit
+    where that can be none, so that the default stands. `follows`: it keeps its distance, or its share, from the lowest
+    limit.
     """
 
     source: str
@@ -66,6 +73,7 @@ class Origin(msgspec.Struct, frozen=True):
     holder: Literal["", "device", "site", "default"] = ""
     times: float = 1.0
     follows: bool = False
+    refused: str = ""
 
     def text(self, language: str) -> str:
         """The origin in "zh" or "en".
@@ -76,7 +84,11 @@ class Origin(msgspec.Struct, frozen=True):
         zh = language != "en"
         if self.attribute:
             times = "" if self.times == 1 else f" × {self.times:g}"
-            holder = {"device": ("设备", "the device"), "site": ("场所", "the site")}.get(self.holder)
+            holder = {"device": ("设备", "the device"), "site": ("点位", "the site")}.get(self.holder)
+            if self.refused and zh:
+                return f"默认值，属性 {self.attribute} 给出 {self.refused}，不能作为限值，请更正"
+            if self.refused:
+                return f"default, attribute {self.attribute} makes {self.refused}, which can be no limit: correct it"
             if holder is None:
                 return f"默认值，无属性 {self.attribute}" if zh else f"default, there is no attribute {self.attribute}"
             return (
@@ -138,7 +150,9 @@ def explain(rules: RuleSet, registry: Registry, device: str, day: date | None = 
         raise UnknownDevice(f"there is no device {device}{near(device, registry.device_index)}")
     site = registry.site[index]
     own, its_site = registry.attributes.get(device, {}), registry.site_attributes.get(site, {})
-    return explain_at(rules, Place(device, registry.type_code[index], site, registry.state[index], own, its_site), day)
+    code, state = registry.type_code[index], registry.state[index]
+    metrics = registry.types[code].metrics if code in registry.types else {}
+    return explain_at(rules, Place(device, code, site, state, own, its_site, metrics), day)
 
 
 def explain_at(rules: RuleSet, place: Place, day: date | None = None) -> list[Explained]:
@@ -156,30 +170,42 @@ def _is_about(rule: Rule, device_type: str) -> bool:
 def _explained(rule: Rule, place: Place, day: date | None) -> Explained:
     attributes = {**place.site_attributes, **place.attributes}
     overrides = tuple(rule.overrides_on(place.type, place.site, place.device, attributes))
-    terms = msgspec.structs.replace(rule, overrides=()).terms("", "", "", attributes)
-    origins = _base_origins(rule, terms, place.attributes, attributes)
+    metric = place.metrics.get(rule.metric)
+    terms = msgspec.structs.replace(rule, overrides=()).terms("", "", "", attributes, metric)
+    origins = _base_origins(rule, terms, place.attributes, attributes, metric)
     terms = msgspec.structs.replace(terms, enabled=True)
     for override in overrides:
         terms = overridden(terms, override, rule.direction, rule.recovery_share)
         origins |= _changed(override)
-    base = FromAttribute(rule.baseline).of(attributes) if rule.baseline else None
-    return Explained(rule, terms, origins, overrides, _why(rule, terms, place.state, day), base)
+    why, base = _why(rule, terms, place.state, day), baseline_given(rule, attributes, metric)
+    return Explained(rule, terms, origins, overrides, why, base)
 
 
-def _base_origins(rule: Rule, terms: Terms, own: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, Origin]:
+def _base_origins(
+    rule: Rule, terms: Terms, own: Attributes, attributes: Attributes, metric: Metric | None
+) -> dict[str, Origin]:
     said = Origin(rule.source)
     origins = dict.fromkeys(("dwell", "dwell_off", "window", "enabled"), said)
     for severity in terms.limits:
         origins[_limit(severity)] = said
-        limit = rule.limits_from.get(severity)
-        if limit is not None:
-            known = msgspec.structs.replace(limit, default=None).of(attributes) is not None
-            holder: Literal["device", "site", "default"] = "default"
-            if known:
-                holder = "device" if limit.attribute in own else "site"
-            origins[_limit(severity)] = Origin(rule.source, ("", ""), limit.attribute, holder, limit.times)
+        if severity in rule.limits_from:
+            origins[_limit(severity)] = _own_origin(rule, severity, own, attributes, metric)
     follows = bool(rule.limits_from) or rule.recovery_share is not None
     return {**origins, "recovery": Origin(rule.source, follows=follows)}
+
+
+def _own_origin(
+    rule: Rule, severity: Severity, own: Attributes, attributes: Attributes, metric: Metric | None
+) -> Origin:
+    """The origin of a limit that each device has of its own."""
+    limit = rule.limits_from[severity]
+    holder: Literal["device", "site", "default"] = "device" if limit.attribute in own else "site"
+    refused = ""
+    if rule.own_limit(severity, attributes, metric) is None:
+        holder, made = "default", limit.given(attributes)
+        if limit.attribute in attributes:
+            refused = repr(attributes[limit.attribute])[:_SHOWN] if made is None else f"{made:g}"
+    return Origin(rule.source, ("", ""), limit.attribute, holder, limit.times, refused=refused)
 
 
 def _changed(override: Override) -> dict[str, Origin]:

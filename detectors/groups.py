@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from detectors.derived import Derived, inputs_of
 from detectors.expression import Expression
-from detectors.rule import Rule, Terms
+from detectors.rule import Attributes, FromAttribute, Rule, Terms
 from devices.device_types import Metric
 from devices.registry import Registry
 
@@ -76,7 +76,7 @@ def _plans(
     """The plans of series of one device type, each with the places of those that follow it."""
     if metric is None or not len(members):
         return
-    registry, common = town.registry, rule.terms(device_type, "", "")
+    registry, common = town.registry, rule.terms(device_type, "", "", metric=metric)
     differences = Differences.of(rule, registry)
     shared: list[int] = []
     groups: dict[tuple[Any, ...], tuple[Plan, list[int]]] = {}
@@ -140,10 +140,16 @@ def attributes_of_interest(rule: Rule) -> tuple[str, ...]:
 
 def _plan(rule: Rule, registry: Registry, device_type: str, metric: Metric, device: int) -> Plan:
     attributes = registry.attributes_of(device)
-    terms = rule.terms(device_type, registry.site[device], registry.device_codes[device], attributes)
-    base = attributes.get(rule.baseline) if rule.baseline else None
-    given = isinstance(base, int | float) and not isinstance(base, bool)
-    return Plan(rule, terms, metric, float(base) if given and base is not None else None)
+    terms = rule.terms(device_type, registry.site[device], registry.device_codes[device], attributes, metric)
+    return Plan(rule, terms, metric, baseline_given(rule, attributes, metric))
+
+
+def baseline_given(rule: Rule, attributes: Attributes, metric: Metric | None) -> float | None:
+    """The baseline that a device's attribute gives; None without one, or where the sensor can't ever say it."""
+    base = FromAttribute(rule.baseline).given(attributes) if rule.baseline else None
+    if base is None or (metric is not None and not metric.low <= base <= metric.high):
+        return None
+    return base
 
 
 def _content(plan: Plan) -> tuple[Any, ...]:

@@ -22,7 +22,7 @@ from detectors.measures import (
     stays_level,
     stays_quiet,
 )
-from detectors.state_machine import LONGEST_WAIT, SETTLED, closed, judged, waits
+from detectors.state_machine import LONGEST_WAIT, SETTLED, closed, judged, unheeded, waits
 
 __all__ = ["LONGEST_WAIT", "NEVER", "SETTLED", "Tables", "read", "tick"]
 
@@ -254,7 +254,8 @@ def tick(tables: Tables, now: int, out: npt.NDArray[Any]) -> int:
         if left_out(plan, hours, 0, now):
             said = closed(plan, series, check, now, row)
         elif latest != NEVER and not left_out(plan, hours, series.quality, latest):
-            facts = since[device], active[device], sick[device]
+            forgotten = unheeded(plan, check) and now - series.last_received > silence[device]
+            facts = since[device], active[device] and not forgotten, sick[device]
             said = judged(plan, series, check, memo, windows, facts, latest, now, now, held, row)
         if said:
             row.check, row.series = place, owner[place]

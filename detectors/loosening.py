@@ -47,6 +47,19 @@ def life_safety_refused(rule: Rule, change: Override, attributes: Mapping[str, A
     return [field for field in loosens(rule, change, attributes) if field not in spared]
 
 
+def counted_on(rule: Rule, rules: Mapping[str, Rule]) -> Rule:
+    """The rule, with every severity a matter of life and safety where a compound that is one counts it as a member.
+
+    >>> from detectors.rules import load_packs
+    >>> packs = load_packs().rules
+    >>> life_safety_refused(counted_on(packs["warehouse.temperature"], packs), Override(site="S1", enabled=False))
+    ['enabled']
+    """
+    compounds = (each for each in rules.values() if each.kind == "compound" and each.life_safety_from is not None)
+    bound = any(rule.id in each.members for each in compounds)
+    return replace(rule, life_safety_from=Severity.NOTICE) if bound else rule
+
+
 def severities(rule: Rule, change: Override) -> set[Severity]:
     """Every severity that the rule can have, also by one of its overrides."""
     found = {*rule.limits, *rule.limits_from, *rule.table, *_named(change)}

@@ -80,14 +80,32 @@ def average(window: Any, value: float, at: int, span: int, needed: int, enter: b
 
 
 @compiled
-def repeated(window: Any, measure: float, at: int, span: int, count: int, enter: bool) -> float:
-    """The measure that `count` of the newest readings within the span reached, one entered before."""
+def standing(plan: Any, measure: float) -> int:
+    """How many limits and floors a measure reaches."""
+    reached = 0
+    for level in range(1, LEVELS):
+        reached += (measure >= plan.limit[level]) + (measure >= plan.floor[level])
+    return reached
+
+
+@compiled
+def repeated(plan: Any, window: Any, measure: float, at: int, enter: bool) -> float:
+    """The measure that as many readings within the span reached as the rule counts, one entered before.
+
+    Its place is that of a reading that is out of the span, else of the oldest of those that reach the least: however
+    many harmless ones come in between, those over the limit are counted.
+    """
+    span, count = plan.window, plan.count
     if enter:
-        oldest = 0
+        place, least = 0, LEVELS * LEVELS
         for slot in range(PARTS):
-            if window.part[slot] < window.part[oldest]:
-                oldest = slot
-        window.part[oldest], window.value[oldest] = at, measure
+            within = at - span < window.part[slot] <= at
+            its = standing(plan, window.value[slot]) if within else -1
+            older = window.part[slot] < window.part[place]
+            lower = window.part[slot] == window.part[place] and window.value[slot] < window.value[place]
+            if its < least or (its == least and (older or lower)):
+                place, least = slot, its
+        window.part[place], window.value[place] = at, measure
     best = -np.inf
     for slot in range(PARTS):
         candidate = window.value[slot]
@@ -176,13 +194,15 @@ def measured(plan: Any, series: Any, check: Any, memo: Any, window: Any, since: 
     if plan.kind == FROZEN:
         stuck = series.run_count >= plan.least and series.last_at - series.run_start >= plan.window
         return 1.0 if stuck and series.last_value != plan.rest else 0.0
+    if plan.kind in (RATE, NOISE) and series.quality & OUT:
+        return np.nan  # it is there for a rule to which it is over-range: how far it jumped means nothing
     if plan.kind == RATE:
         return rise(window, plan.sign * series.last_value, series.last_at, plan.window)
     if plan.kind == NOISE:
         return scatter(plan, memo, series.last_value, check.level == 0 and check.running == 0, enter)
     measure = of_value(plan, series, memo, window, since, enter)
     if plan.count > 0 and not np.isnan(measure):
-        return repeated(window, measure, series.last_at, plan.window, plan.count, enter)
+        return repeated(plan, window, measure, series.last_at, enter)
     return measure
 
 

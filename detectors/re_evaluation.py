@@ -14,10 +14,10 @@ Rules = Mapping[str, Rule]
 
 
 def expressions_changed(before: Rules, after: Rules) -> Iterator[str]:
-    """The rules whose expression makes something else of the same readings now."""
+    """The rules whose expression makes something else of the same readings now, or made nothing of them yet."""
     for code, rule in after.items():
         old = before.get(code)
-        if old is not None and rule.expression and (old.expression, old.max_age) != (rule.expression, rule.max_age):
+        if rule.expression and (old is None or (old.expression, old.max_age) != (rule.expression, rule.max_age)):
             yield code
 
 

@@ -108,6 +108,8 @@ class Episode:
             span = self.plan.terms.window or (metric.frozen_s or 0) * 1_000_000
             stuck = newest.same >= metric.frozen_count and newest.at - newest.same_since >= span
             return float(stuck and newest.value != metric.rest), newest.same_since
+        if rule.kind in ("rate", "noise") and newest.quality & Quality.OUT_OF_RANGE:
+            return math.nan, newest.at
         if rule.kind == "rate":
             return self.memory.rise(signed, newest.at), newest.at
         if rule.kind == "noise":
@@ -300,6 +302,8 @@ class Reference:
         aged = bool(line.newest and line.newest.quality & Quality.AGED)
         held_back = episode.plan.rule.anomaly and bool(self.sick) and self.sick[line.device]
         active = self.active[line.device] and not held_back
+        if tick and told > paged and not episode.aged_at and not episode.plan.rule.anomaly and line.newest:
+            active = active and tick - line.newest.received_at <= self.silence[line.device]
         may = active and not aged
         if tick and aged and active and episode.aged_at and min(level, reached) >= episode.life and line.newest:
             may = tick - line.newest.received_at >= SETTLED or tick - episode.aged_at >= LONGEST_WAIT

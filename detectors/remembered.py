@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from detectors.compile import Plan
+from detectors.compile import Plan, levels
 
 PARTS, BUCKETS, KEPT = 24, 10, 24
 FAST, SLOW, ENOUGH = 16, 1024, 256
@@ -51,12 +51,21 @@ class Memory:
         return total / len(ordered)
 
     def repeated(self, measure: float, at: int, enter: bool) -> float:
-        """What at least `count` of the newest readings within the window reached."""
+        """What at least `count` readings within the window reached; beyond KEPT those that reach the least are lost."""
         if enter:
-            self.newest = [*self.newest, (at, measure)][-KEPT:]
+            begin = at - self.plan.terms.window
+            kept = sorted(pair for pair in self.newest if begin < pair[0] <= at)
+            if len(kept) == KEPT:
+                kept.remove(min(kept, key=self._standing))
+            self.newest = [*kept, (at, measure)]
         within = sorted((old for when, old in self.newest if at - self.plan.terms.window < when <= at), reverse=True)
         count = self.plan.rule.count
         return within[count - 1] if len(within) >= count else -math.inf
+
+    def _standing(self, pair: tuple[int, float]) -> int:
+        """How many limits and floors a reading reaches."""
+        limit, floor = levels(self.plan)
+        return int((pair[1] >= limit[1:]).sum() + (pair[1] >= floor[1:]).sum())
 
     def baseline(self, value: float, at: int, in_service_at: int, enter: bool) -> float:
         """What the device's attribute says, else the mean of its first readings in service; NaN before."""

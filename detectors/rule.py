@@ -1,5 +1,6 @@
 """A rule as data: what is judged, at which limits, for whom, by which standard, and its overrides."""
 
+import math
 from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, Literal
@@ -7,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from detectors.words import Severity
+from devices.device_types import Metric
 
 Kind = Literal[
     "threshold",
@@ -52,10 +54,19 @@ class FromAttribute(msgspec.Struct, frozen=True, omit_defaults=True):
         >>> FromAttribute("permit", times=0.9).of({"permit": 50})
         45.0
         """
+        given = self.given(attributes)
+        return self.default if given is None else given
+
+    def given(self, attributes: Attributes) -> float | None:
+        """What the attribute makes of the limit; None without it, or where that is no finite number."""
         number = attributes.get(self.attribute)
-        if isinstance(number, int | float) and not isinstance(number, bool):
-            return number * self.times
-        return self.default
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            return None
+        try:
+            limit = float(number) * self.times
+        except OverflowError:
+            return None
+        return limit if math.isfinite(limit) else None
 
 
 class Override(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -217,13 +228,21 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         """What to bring and to beware of, in "zh" or "en"."""
         return self.advice_en if language == "en" else self.advice_zh
 
-    def terms(self, device_type: str, site: str, device: str, attributes: Attributes | None = None) -> Terms:
+    def terms(
+        self,
+        device_type: str,
+        site: str,
+        device: str,
+        attributes: Attributes | None = None,
+        metric: Metric | None = None,
+    ) -> Terms:
         """The rule as it holds for one device: the more specific override wins, field by field.
 
-        No severity may be left (no limit is known of the device): then the terms are not enabled.
+        No severity may be left (no limit is known of the device): then the terms are not enabled. `metric` is what the
+        device's sensor can say: a life-safety limit of its own beyond that is not taken.
         """
         own = attributes or {}
-        terms = self._base(own)
+        terms = self._base(own, metric)
         for override in self.overrides_on(device_type, site, device, own):
             terms = overridden(terms, override, self.direction, self.recovery_share)
         return terms if terms.limits or self.table else msgspec.structs.replace(terms, enabled=False)
@@ -235,8 +254,22 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
                 if override.scope[0] == scope and override.fits(device_type, site, device, attributes):
                     yield override
 
-    def _base(self, attributes: Attributes) -> Terms:
-        own = {severity: limit.of(attributes) for severity, limit in self.limits_from.items()}
+    def own_limit(self, severity: Severity, attributes: Attributes, metric: Metric | None = None) -> float | None:
+        """The limit that the device's attribute makes; None without one, and for a life-safety limit that can't be.
+
+        Such a one is more than 0 and within what the sensor can say: a typing error would silence it, or everybody.
+        """
+        limit = self.limits_from[severity].given(attributes)
+        if limit is None or not self.is_life_safety(severity):
+            return limit
+        low, high = (-math.inf, math.inf) if metric is None else (metric.low, metric.high)
+        if self.kind in ("rate", "drift") or self.baseline:
+            low, high = 0.0, high - low
+        return limit if max(low, 0.0) < limit <= high else None
+
+    def _base(self, attributes: Attributes, metric: Metric | None) -> Terms:
+        given = {severity: self.own_limit(severity, attributes, metric) for severity in self.limits_from}
+        own = {severity: self.limits_from[severity].default if at is None else at for severity, at in given.items()}
         limits = {**self.limits, **{severity: limit for severity, limit in own.items() if limit is not None}}
         recovery = self.recovery
         if limits and (self.limits_from or self.recovery_share is not None):

@@ -9,7 +9,7 @@ import msgspec
 
 from core.clock import HOUR, MILLISECOND, MINUTE, SECOND
 from detectors import loosening
-from detectors.rule import Override, Rule, Terms, overridden
+from detectors.rule import SCOPES, Override, Rule, Terms, overridden
 from detectors.words import Severity
 
 _SPANS = {"dwell", "dwell_off", "window", "mean", "max_age", "within"}
@@ -173,20 +173,38 @@ def _validity(before: Rule, after: Rule) -> Iterator[str]:
 
 
 def _looser_terms(before: Rule, after: Rule) -> Iterator[str]:
-    """The fields that are looser everywhere, then those where exactly the overrides of one scope hold."""
-    spared = {f"limits.{level.name.lower()}" for level in Severity if not before.is_life_safety(level)}
+    """The fields that are looser everywhere, then those where the overrides of one scope hold.
+
+    A changed scope is looked at alone and over each less specific one: nobody knows here which devices stand in both.
+    """
     old, new = _own(before), _own(after)
-    yield from (field for field in loosening.loosened(before, old, new) if field not in spared)
+    yield from _looser(before, old, new)
     ours, theirs = _by_scope(before), _by_scope(after)
-    for scope in dict.fromkeys((*ours, *theirs)):
-        pair = _terms(before, old, ours.get(scope, [])), _terms(after, new, theirs.get(scope, []))
-        for field in loosening.loosened(before, *pair):
-            if field not in spared:
-                yield "overrides[{}={}].{}".format(*scope, field)
+    scopes = list(dict.fromkeys((*ours, *theirs)))
+    for scope in scopes:
+        mine, its = ours.get(scope, []), theirs.get(scope, [])
+        fields = dict.fromkeys(_looser(before, _terms(before, old, mine), _terms(after, new, its)))
+        for beneath in (each for each in scopes if mine != its and _less_specific(each, scope)):
+            ground = _terms(before, old, ours.get(beneath, [])), _terms(after, new, theirs.get(beneath, []))
+            looser = _looser(before, _terms(before, ground[0], mine), _terms(after, ground[1], its))
+            told = _looser(before, *ground)  # of that scope
+            fields |= {field: None for field in looser if field not in told}
+        yield from ("overrides[{}={}].{}".format(*scope, field) for field in fields)
+
+
+def _looser(rule: Rule, before: Terms, after: Terms) -> list[str]:
+    """The looser fields that concern life and safety."""
+    spared = {f"limits.{level.name.lower()}" for level in Severity if not rule.is_life_safety(level)}
+    return [field for field in loosening.loosened(rule, before, after) if field not in spared]
+
+
+def _less_specific(scope: tuple[str, str], than: tuple[str, str]) -> bool:
+    return SCOPES.index(scope[0]) < SCOPES.index(than[0])
 
 
 def _own(rule: Rule) -> Terms:
-    return Terms(rule.limits, rule.recovery, rule.dwell, rule.window, dwell_off=rule.dwell_off)
+    """What holds where no override does."""
+    return msgspec.structs.replace(msgspec.structs.replace(rule, overrides=()).terms("", "", ""), enabled=True)
 
 
 def _by_scope(rule: Rule) -> dict[tuple[str, str], list[Override]]:

@@ -200,7 +200,7 @@ def _fits(rule: Rule, kind: DeviceType) -> Iterator[Problem]:
     if rule.event and rule.event not in kind.events:
         what = f"{kind.code} has no event {rule.event}{near(rule.event, kind.events)}"
         yield Problem(rule.id, ("event",), what)
-    elif rule.kind == "event_value":
+    elif rule.event and rule.kind == "event_value":
         yield from _event_attributes(rule, kind)
     if rule.expression:
         for code in Expression.parse(rule.expression).metrics:

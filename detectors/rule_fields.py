@@ -115,7 +115,7 @@ def span(value: Any) -> int:
 
 def severity(value: Any) -> Severity:
     """A severity by its name. Raises Unfit."""
-    if value not in SEVERITIES:
+    if not isinstance(value, str) or value not in SEVERITIES:
         raise Unfit(f"{_said(value)} is no severity: write {', '.join(SEVERITIES)}{near(value, SEVERITIES)}")
     return SEVERITIES[value]
 

@@ -66,7 +66,8 @@ class RuleSet:
     def next_change(self, day: date) -> date | None:
         """The first later day on which other rules hold; None when there is none."""
         begins = [rule.effective_from for rule in self.rules.values() if rule.effective_from]
-        ends = [rule.effective_to + timedelta(days=1) for rule in self.rules.values() if rule.effective_to]
+        lasting = (rule.effective_to for rule in self.rules.values() if rule.effective_to)
+        ends = [last + timedelta(days=1) for last in lasting if last < date.max]
         return min((change for change in (*begins, *ends) if change > day), default=None)
 
 

@@ -76,16 +76,23 @@ def confirm(plan: Any, check: Any, memo: Any, measure: float, since: int, at: in
 def waits(plan: Any, check: Any, memo: Any) -> bool:
     """Whether a tick must look at the check.
 
-    It must while a dwell runs, what is to be announced anew or was held back stands, or a schedule may end it.
+    It must while a dwell runs, what is to be announced anew or was held back stands, a danger stands of which nobody
+    was told (its device is in maintenance), or a schedule may end it.
     """
     level = check.level
     if check.running > level or (level > 0 and check.told == 0):
         return True
     if level == 0:
         return False
-    unpaged = level > check.paged and (plan.anomaly or (check.aged_at > 0 and level >= plan.life))
+    unpaged = level > check.paged and (plan.anomaly or level >= plan.life)
     leaving = plan.dwell_off > 0 and memo.below[level - 1] != NEVER
     return bool(unpaged or plan.hours >= 0 or leaving)
+
+
+@compiled
+def unheeded(plan: Any, check: Any) -> bool:
+    """Whether an episode stands of which nobody was told as its device paged no people: it may, while it is heard."""
+    return bool(check.told > check.paged and check.aged_at == 0 and not plan.anomaly)
 
 
 @compiled

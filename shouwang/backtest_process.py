@@ -80,7 +80,7 @@ def _outcome(job: Job, pipe: Connection) -> Said:
     except (BacktestRefused, RuleErrors, CatalogueError, RegistryError, StoreError) as error:
         return Said("failed", str(error))
     except MemoryError:
-        return Said("failed", f"more than {_MEMORY // 2**20} MB of memory are needed: shorten the span or name sites")
+        return Said("failed", "out_of_memory")
 
 
 def _judged(job: Job, pipe: Connection) -> Result:

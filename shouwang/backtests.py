@@ -40,7 +40,7 @@ _log = structlog.get_logger()
 
 
 class BacktestFailed(Exception):
-    """A backtest found nothing; the text says why."""
+    """A backtest found nothing; the text says why: a code of the console's texts "backtest_error", or errors."""
 
 
 class BacktestCancelled(Exception):
@@ -179,15 +179,15 @@ class _Service:
                 if not self._wanted():
                     raise BacktestCancelled
             if time.monotonic() > until:
-                raise BacktestFailed("took too long and was given up: shorten the span or name sites")
+                raise BacktestFailed("too_slow")
             try:
                 if self._pipe.poll(_LOOK):
                     said: Said = self._pipe.recv()
                     return said
             except (EOFError, ConnectionResetError):
                 self._process.join()
-                code = self._process.exitcode
-                raise BacktestFailed(f"its process ended by itself, exit code {code}") from None
+                _log.warning("the process of a backtest ended by itself", exit_code=self._process.exitcode)
+                raise BacktestFailed("process_ended") from None
 
     def _cut(self, series: object) -> None:
         self._series = series if isinstance(series, np.ndarray) else None

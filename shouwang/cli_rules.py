@@ -24,11 +24,10 @@ from shouwang.diagnosis import database_is_missing
 from shouwang.migrate import Standing, schema_state
 from shouwang.settings import Settings
 from shouwang.terminal import ConfigOption, errors, fail, out, settings_from, telling_errors
-from shouwang.wiring import open_database
 
 app = typer.Typer(no_args_is_help=True, help="Rules: check packs, explain a device's limits, edit them.")
 
-LanguageOption = Annotated[str, typer.Option(help="zh or en.")]
+LanguageOption = Annotated[str, typer.Option(help="zh or en; by default the platform's.")]
 _PACKS = Annotated[list[Path] | None, typer.Argument(help="Packs, or folders of them, beside those of the settings.")]
 _SEVERITY = {
     Severity.NOTICE: ("提示", "notice"),
@@ -44,6 +43,7 @@ _HEADS = (
     ("持续", "dwell"),
     ("状态", "standing"),
 )
+_SPANS = (("", ""), ("恢复持续 ", "off "), ("窗口 ", "in "), ("均值 ", "mean "))
 _UNITS = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 
 
@@ -60,8 +60,7 @@ def check(packs: _PACKS = None, config: ConfigOption = None) -> None:
         edited = {name: text for name, text in _sheets(settings).items() if name not in {path.stem for path in given}}
         found = read_packs([*settings.rules, *given], load_device_types(settings.device_types), edited)
     except RuleErrors as wrong:
-        for line in wrong.errors:
-            errors.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+        cli_rules_edit.tell_errors(wrong.errors)
         count = f"{len(wrong.errors)} error{'s' * (len(wrong.errors) > 1)}"
         errors.print(f"{count}: nothing of this would be in force", highlight=False)
         raise typer.Exit(2) from wrong
@@ -101,14 +100,13 @@ def _tell(found: Packs) -> None:
 @telling_errors
 def explain_(
     device: Annotated[str, typer.Argument(help="A device's code.")],
-    language: LanguageOption = "zh",
+    language: LanguageOption = "",
     config: ConfigOption = None,
 ) -> None:
     """Which limits apply to a device by the rules in force, and where each comes from."""
-    if language not in ("zh", "en"):
-        raise fail(f"--language {language!r}: choose zh or en")
     settings = settings_from(config)
-    engine = open_database(settings)
+    language = language_of(language, settings)
+    engine = cli_rules_edit.database_of(settings)
     registry = load_registry(engine, load_device_types(settings.device_types))
     with reading(engine) as connection:
         version = newest_version(connection)
@@ -124,6 +122,13 @@ def explain_(
     out.print(_table(found, language))
 
 
+def language_of(given: str, settings: Settings) -> str:
+    """The language that is asked for, by default the platform's."""
+    if given not in ("", "zh", "en"):
+        raise fail(f"--language {given!r}: choose zh or en")
+    return given or settings.language
+
+
 def _installed(settings: Settings) -> RuleSet:
     """The packs as the next start would put them in force: none has been yet."""
     return RuleSet(0, read_packs(settings.rules, load_device_types(settings.device_types), {}).rules)
@@ -131,7 +136,7 @@ def _installed(settings: Settings) -> RuleSet:
 
 def _head(device: str, kind: str, site: str, rules: RuleSet, language: str) -> None:
     version = str(rules.version or ("未启用" if language == "zh" else "not yet in force"))
-    said = f"{device}  类型 {kind}  场所 {site}  规则版本 {version}"
+    said = f"{device}  类型 {kind}  点位 {site}  规则版本 {version}"
     if language == "en":
         said = f"{device}  type {kind}  site {site}  rules version {version}"
     out.print(said, highlight=False, markup=False, soft_wrap=True)
@@ -141,7 +146,7 @@ def _table(found: Sequence[Explained], language: str) -> Table:
     table = Table(*(head[language == "en"] for head in _HEADS), show_lines=True)
     for each in found:
         spans, status = _dwell(each, language), each.status(language)
-        cells = (_name(each, language), *_limits(each, language), _recovery(each), spans, status)
+        cells = (_name(each, language), *_limits(each, language), _recovery(each, language), spans, status)
         table.add_row(*(Text(cell) for cell in cells), style="" if each.in_force else "dim")
     return table
 
@@ -169,17 +174,17 @@ def _limits(each: Explained, language: str) -> tuple[str, str]:
     return "\n".join(lines), "\n".join(origins)
 
 
-def _recovery(each: Explained) -> str:
+def _recovery(each: Explained, language: str) -> str:
     if each.rule.latch:
-        return "latch"
+        return ("人工解除", "latched")[language == "en"]
     limits = each.terms.limits
     return f"{each.terms.recovery:g}" if limits and each.terms.recovery != lowest(limits, each.rule.direction) else ""
 
 
 def _dwell(each: Explained, language: str) -> str:
     terms = each.terms
-    spans = ((terms.dwell, ""), (terms.dwell_off, "off "), (terms.window, "in "), (each.rule.mean, "mean "))
-    parts = [f"{what}{_span(span)}" for span, what in spans if span]
+    spans = (terms.dwell, terms.dwell_off, terms.window, each.rule.mean)
+    parts = [f"{what[language == 'en']}{_span(span)}" for span, what in zip(spans, _SPANS, strict=True) if span]
     return "\n".join([*parts, " ".join(each.rule.hours), _baseline(each, language)]).strip()
 
 

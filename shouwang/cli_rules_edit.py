@@ -1,22 +1,24 @@
 """`shouwang rules apply | withdraw | history | show`: edits of the rules, each a version with author and reason."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from core.clock import SystemClock, local
 from core.database import reading, writing
 from detectors import sheets
 from detectors.rule_changes import fields_of
+from detectors.rule_fields import near
 from detectors.rule_history import Edition, edits_of, history
-from detectors.rules import RuleSet, UnknownRules, load_version, newest_version
+from detectors.rules import RuleErrors, RuleSet, UnknownRules, load_version, newest_version
 from devices.device_types import load_device_types
 from shouwang.announcing import announce_rules
+from shouwang.diagnosis import database_is_missing
 from shouwang.settings import Settings
 from shouwang.terminal import ConfigOption, errors, fail, out, settings_from, telling_errors
 from shouwang.wiring import open_database
@@ -29,11 +31,45 @@ LoosenOption = Annotated[
 _TELL = {
     "no_author": "--author is empty",
     "no_reason": "--reason is empty",
-    "bad_name": "a sheet's name is of a-z, 0-9, - and _",
+    "bad_name": "a sheet's name is of a-z, 0-9, - and _; give one with --name",
     "no_sheet": "there is no sheet of this name in force",
     "loosens": "life-safety rules would announce less, or later: if that is meant, add --loosen",
     "changed": "somebody else edited it since",
+    "too_large": "a sheet is too large; limits of each device belong in its attributes",
 }
+
+
+_NOTHING = "no rules are recorded yet: start the platform, or put them in force with `shouwang rules apply`"
+
+
+def database_of(settings: Settings) -> Engine:
+    """The database that is there; these commands make none."""
+    if database_is_missing(settings):
+        raise fail("there is no database yet: run `shouwang init`, or name the settings file with --config")
+    return open_database(settings)
+
+
+def text_of(file: Path) -> str:
+    """A rule pack's text."""
+    try:
+        return file.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise fail(f"{file}:1:1: is no UTF-8 text: {error.reason} at byte {error.start}") from error
+
+
+def in_file(lines: Iterable[str], sheet: str, file: Path | None) -> list[str]:
+    """The errors of a sheet as those of the file that it was read from.
+
+    >>> in_file(["drill:2:5: dwell: wrong", "gas.yaml:1:1: rule: unknown key"], "drill", Path("a/drill.yaml"))
+    ['a/drill.yaml:2:5: dwell: wrong', 'gas.yaml:1:1: rule: unknown key']
+    """
+    return [f"{file or sheet}{line.removeprefix(sheet)}" if line.startswith(f"{sheet}:") else line for line in lines]
+
+
+def tell_errors(lines: Iterable[str]) -> None:
+    """One error a line."""
+    for line in lines:
+        errors.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -46,7 +82,10 @@ def add_to(app: typer.Typer) -> None:
 def apply(
     author: AuthorOption,
     reason: ReasonOption,
-    file: Annotated[Path | None, typer.Argument(help="A rule pack; none: only the files of the settings.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="A rule pack; none: only the files of the settings.", exists=True, dir_okay=False),
+    ] = None,
     name: Annotated[str, typer.Option(help="The sheet that the file becomes; by default the file's name.")] = "",
     loosen: LoosenOption = False,
     config: ConfigOption = None,
@@ -56,7 +95,9 @@ def apply(
     A running platform follows at once: edited limits keep their dwell and open alerts, a withdrawn rule's alerts close.
     """
     settings = settings_from(config)
-    text = file.read_text(encoding="utf-8") if file else ""
+    text = text_of(file) if file else ""
+    if file and not text.strip():
+        raise fail(f"{file} is empty; to take a sheet out of force there is `shouwang rules withdraw NAME`")
 
     def change(connection: Connection) -> int:
         known = (author, reason, SystemClock().now(), load_device_types(settings.device_types), settings.rules)
@@ -64,12 +105,21 @@ def apply(
             return sheets.put_in_force(connection, *known, may_loosen=loosen)
         return sheets.edit(connection, name or file.stem, text, *known, may_loosen=loosen)
 
-    _edited(settings, change)
+    try:
+        _edited(settings, change)
+    except RuleErrors as wrong:
+        tell_errors(in_file(wrong.errors, name or (file.stem if file else ""), file))
+        count = f"{len(wrong.errors)} error{'s' * (len(wrong.errors) > 1)}"
+        raise fail(f"{count}: nothing was changed") from wrong
 
 
 @telling_errors
 def withdraw(
-    name: str, author: AuthorOption, reason: ReasonOption, loosen: LoosenOption = False, config: ConfigOption = None
+    name: Annotated[str, typer.Argument(help="The sheet's name.")],
+    author: AuthorOption,
+    reason: ReasonOption,
+    loosen: LoosenOption = False,
+    config: ConfigOption = None,
 ) -> None:
     """Take a sheet out of force; the alerts of rules that only it had close."""
     settings = settings_from(config)
@@ -83,7 +133,7 @@ def withdraw(
 
 
 def _edited(settings: Settings, change: Callable[[Connection], int]) -> None:
-    engine = open_database(settings)
+    engine = database_of(settings)
     try:
         with writing(engine) as connection:
             before = newest_version(connection)
@@ -113,30 +163,39 @@ def _print(edition: Edition) -> None:
 
 @telling_errors
 def history_(
-    version: Annotated[int | None, typer.Argument(help="Only this version.")] = None,
+    version: Annotated[int | None, typer.Argument(min=1, help="Only this version.")] = None,
     rule: Annotated[str, typer.Option(help="Only what changed this rule.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="So many versions back.")] = 20,
     config: ConfigOption = None,
 ) -> None:
     """The rules' versions, the newest first: who changed which field from what to what, and why."""
-    engine = open_database(settings_from(config))
+    engine = database_of(settings_from(config))
     with reading(engine) as connection:
+        newest = newest_version(connection)
         found = history(connection, 1 if version else limit, version + 1 if version else None)
+        known = load_version(connection, newest).rules if newest and rule else {}
     engine.dispose()
+    if newest is None:
+        raise fail(_NOTHING)
     if version and (not found or found[0].version != version):
-        raise fail(f"there is no version {version}")
-    for edition in edits_of(found, rule) if rule else found:
+        raise fail(f"there is no version {version}; the newest is {newest}")
+    told = edits_of(found, rule) if rule else found
+    if not told and rule not in known:
+        raise fail(f"there is no rule {rule}{near(rule, known)}")
+    for edition in told:
         _print(edition)
+    if not told:
+        out.print(f"none of these versions changed {rule}", highlight=False, markup=False)
 
 
 @telling_errors
 def show(
     rule: Annotated[str, typer.Argument(help="A rule's id, such as gas.leak.")],
-    version: Annotated[int | None, typer.Option(help="As of this version; by default the newest.")] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="As of this version; by default the newest.")] = None,
     config: ConfigOption = None,
 ) -> None:
     """One rule of a version with all its fields and overrides."""
-    engine = open_database(settings_from(config))
+    engine = database_of(settings_from(config))
     try:
         with reading(engine) as connection:
             number = version or newest_version(connection)
@@ -145,9 +204,12 @@ def show(
         raise fail(str(unknown)) from unknown
     finally:
         engine.dispose()
+    if not rules.version:
+        raise fail(_NOTHING)
     if rule not in rules.rules:
-        raise fail(f"version {rules.version} has no rule {rule}")
+        raise fail(f"version {rules.version} has no rule {rule}{near(rule, rules.rules)}")
     table = Table(f"{rule}, version {rules.version}", "")
     for field, value in fields_of(rules.rules[rule]).items():
         table.add_row(Text(field), Text(value))
+    table.add_row("from", Text(rules.rules[rule].source or "—"))
     out.print(table)

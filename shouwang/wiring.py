@@ -17,6 +17,7 @@ from core.journal import Entry, Offset, RecordKind
 from core.lifecycle import Cleanup, Lifecycle, Part, Worker
 from core.metrics import Metrics
 from core.sqlite_journal import Quota, SqliteJournal
+from detectors.compiling import compile_kernels
 from devices.canary import reserve_canary
 from devices.device_types import DeviceType, load_device_types
 from devices.enrolment import ensure_registry
@@ -181,6 +182,7 @@ class _Wiring:
 
     def detect(self) -> None:
         p = self.platform
+        compile_kernels()  # before the broker is asked for a reading
         p.watch = SafetyWatch(
             p.journal,
             p.engine,

@@ -1,5 +1,7 @@
 """A backtest's tickets are made by the decision that makes the real ones."""
 
+import time
+
 from alerts.backtest_tickets import count_tickets, with_tickets
 from alerts.ticket_decisions import JoinPolicy
 from alerts.town_view import DevicePlace, Site, TownView
@@ -64,3 +66,14 @@ def test_the_result_has_both_sides_by_site() -> None:
     found = with_tickets(result, today, count_tickets([episode("C", 0, HOUR)], RULES, TOWN))
     assert (found.today.tickets, found.tried.tickets) == (2, 1)
     assert [(row.tickets_today, row.tickets_tried) for row in found.by_site.values()] == [(1, 0), (0, 1)]
+
+
+def test_many_alerts_are_counted_in_time_by_what_lives_and_not_by_what_was() -> None:
+    many = town(*((f"D{place}", f"S{place}", 0.01 * place) for place in range(2000)))
+    said = [
+        Episode("gas.leak", f"D{n % 2000}", f"S{n % 2000}", 3, n * MINUTE, n * MINUTE, n * MINUTE + HOUR, 30.0, True)
+        for n in range(20_000)
+    ]
+    began = time.process_time()
+    assert count_tickets(said, RULES, many, JoinPolicy()).total() == 20_000
+    assert time.process_time() - began < 10

@@ -221,6 +221,34 @@ def test_a_life_safety_rule_gets_a_note_without_a_backtest(engine: Engine) -> No
     assert close(engine, "accepted") == []
 
 
+COMPOUND = noise(
+    id="site.both",
+    kind="compound",
+    device_types=(),
+    metric="",
+    limits={Severity.CRITICAL: 1.0},
+    members=("noise.day", "noise.night"),
+    within=MINUTE,
+    life_safety_from=WARNING,
+)
+
+
+def test_what_a_life_safety_compound_counts_on_is_loosened_by_none(engine: Engine, history: History) -> None:
+    look(engine, history)
+    with writing(engine) as connection:
+        history.record(connection, noise(), COMPOUND)
+    with pytest.raises(DecisionRefused, match="life_safety"):
+        close(engine, "accepted")
+    close(engine)
+    with writing(engine) as connection:
+        for worst in (61.0, 63.0, 64.0, 62.0, 67.0):
+            history.put(connection, "false", worst, at=NOW + HOUR)
+    look(engine, history, NOW + 3 * HOUR)
+    with reading(engine) as connection:
+        row = list_proposals(connection)[0]
+    assert (row["state"], row["change"], row["why"]["reason"]) == ("proposed", {}, "life_safety")
+
+
 def test_without_readings_no_limit_is_guessed(engine: Engine, history: History) -> None:
     with reading(engine) as connection:
         assert consider(connection, NOW).proposals == []

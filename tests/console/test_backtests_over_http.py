@@ -1,5 +1,6 @@
 """Backtests over HTTP: who may ask, what is refused, the list, a result in both languages, and the same as JSON."""
 
+import msgspec
 import pytest
 
 from core.clock import HOUR
@@ -57,7 +58,7 @@ def test_an_administrator_asks_and_a_dispatcher_only_looks(town: Town, visit: Vi
     ("changes", "said"),
     [
         ({"rules": BROKEN}, "tried"),
-        ({"sites": "S99"}, "这些点位没有设备"),
+        ({"sites": "S99"}, "没有这些点位，或点位上没有设备"),
         ({"until": "2026-09-01T00:00"}, "时段为空"),
         ({"since": "yesterday"}, "时间格式不对"),
         ({"since": "2020-01-01T00:00"}, "400"),
@@ -93,10 +94,41 @@ def test_a_failure_says_why(town: Town, visit: Visit) -> None:
     number = _asked(town, visit)
     with writing(town.engine) as connection:
         claim(connection, "test", town.clock.now())
-        fail(connection, number, "its process ended by itself, exit code -9", town.clock.now())
-    assert "exit code -9" in visit("disp").get(f"/backtests/{number}").text
-    assert visit("disp").get("/api/v1/backtests").json()[0]["error"].endswith("-9")
+        fail(connection, number, "process_ended", town.clock.now())
+    assert "回测进程意外终止" in visit("disp").get(f"/backtests/{number}").text
+    assert visit("disp").get("/api/v1/backtests").json()[0]["error"] == "process_ended"
     assert visit("disp").get("/backtests/999").status_code == 404
+
+
+def test_errors_of_a_pack_are_shown_as_they_are(town: Town, visit: Visit) -> None:
+    number = _asked(town, visit)
+    with writing(town.engine) as connection:
+        claim(connection, "test", town.clock.now())
+        fail(connection, number, "tried:2:5: no <rule>\ntried:3:5: no unit", town.clock.now())
+    shown = visit("disp").get(f"/backtests/{number}").text
+    assert "tried:2:5: no &lt;rule&gt;</li>" in shown
+    assert "tried:3:5: no unit</li>" in shown
+
+
+def test_a_rule_that_only_the_tried_pack_has_is_no_link(town: Town, visit: Visit) -> None:
+    number, found = _asked(town, visit), result(town.clock.now() - HOUR)
+    found.by_rule["town.gas"], found.changed = Row(0, 7, 7, 0), ["town.gas", "gas.leak"]
+    with writing(town.engine) as connection:
+        claim(connection, "test", town.clock.now())
+        finish(connection, number, found, town.clock.now())
+    shown = visit("disp").get(f"/backtests/{number}").text
+    assert "town.gas" in shown
+    assert "/rules/town.gas" not in shown
+    assert '<a href="/rules/gas.leak">' in shown
+
+
+def test_a_backtest_of_no_readings_says_so(town: Town, visit: Visit) -> None:
+    number = _asked(town, visit)
+    nothing = msgspec.structs.replace(result(town.clock.now() - HOUR), readings=0)
+    with writing(town.engine) as connection:
+        claim(connection, "test", town.clock.now())
+        finish(connection, number, nothing, town.clock.now())
+    assert "没有已存的读数" in visit("disp").get(f"/backtests/{number}").text
 
 
 def test_programs_ask_too(town: Town, visit: Visit) -> None:

@@ -4,14 +4,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import httpx
+import msgspec
 import pytest
 from sqlalchemy import Engine
 
+from console.language import LANGUAGES, texts
 from console.services import Services
 from core.clock import SystemClock
 from core.database import reading
+from detectors.rule import Rule
+from detectors.rule_fields import FLAGS
 from detectors.rules import RuleSet, load_version, newest_version
 from detectors.sheets import newest_sheets, sheets_in_force
+from detectors.words import Severity
 from ingest.words import RulesChanged
 from tests.console.console_scene import Town, Visit, console_on
 
@@ -58,6 +63,12 @@ def test_rules_are_found_by_what_they_are_about(desk: tuple[Desk, Visit]) -> Non
     assert [limit["severity"] for limit in leak["limits"]] == ["alarm", "critical"]
 
 
+def test_a_rule_of_another_time_is_told_apart(desk: tuple[Desk, Visit]) -> None:
+    page = desk[1]("disp").get("/rules?find=dust.pm25_from_2031").text
+    assert "2031-01-01 起生效" in page
+    assert "起生效" not in desk[1]("disp").get("/rules?find=gas.leak").text
+
+
 def test_one_rule_tells_its_standard_in_both_languages(desk: tuple[Desk, Visit]) -> None:
     client = desk[1]("disp")
     page = client.get("/rules/gas.leak").text
@@ -92,7 +103,7 @@ def test_a_looser_life_safety_rule_is_asked_about_first(desk: tuple[Desk, Visit]
     asked = override(admin, alarm="30")
     assert asked.status_code == 409
     assert 'name="confirm"' in asked.text
-    assert "gas.leak overrides[site=S01].limits.alarm" in asked.text
+    assert '<span class="mono">gas.leak</span> <b>点位 S01</b> · 报警限值' in asked.text
     assert 'value="30"' in asked.text, "what was filled in stays"
     assert town.controls == []
     assert override(admin, alarm="30", confirm="yes").status_code == 303
@@ -132,7 +143,7 @@ def test_why_an_alarm_was_raised_is_told_by_the_version_of_then(desk: tuple[Desk
     assert "device.battery" not in then
     now = client.get("/devices/GAS-0001/rules").text
     assert "≥ 20" in now
-    assert "规则单 console 对场所 S01 的覆盖" in now
+    assert "规则单 console 对点位 S01 的覆盖" in now
     assert client.get("/devices/GAS-0001/rules?version=99").status_code == 404
     assert client.get("/devices/GHOST/rules").status_code == 404
     for path in ("/devices/GAS-0001/rules?version=", "/rule-versions?before=", "/alerts?before=", "/proposals/"):
@@ -143,6 +154,32 @@ def test_changes_are_told_in_words(desk: tuple[Desk, Visit]) -> None:
     admin = desk[1]("root")
     assert override(admin, alarm="20").status_code == 303
     assert "<b>点位 S01</b> · 报警限值</span>" in admin.get("/rule-versions").text
+
+
+def test_every_field_of_a_rule_has_a_name_and_its_values_too(desk: tuple[Desk, Visit]) -> None:
+    levels = [level.name.lower() for level in Severity if level]
+    graded = {f"{field}.{level}" for field in ("limits", "limits_from", "table") for level in levels}
+    told = {field.name for field in msgspec.structs.fields(Rule)} - {"id", "limits", "limits_from", "table"}
+    for language in LANGUAGES:
+        named = {key.removeprefix("rule_field.") for key in texts(language) if key.startswith("rule_field.")}
+        assert {*told, *graded} - {"overrides", "source"} <= named
+        assert {f"rule_flag.{flag}" for flag in FLAGS} <= texts(language).keys()
+    fire = desk[1]("disp").get("/rules/site.fire").text
+    assert '<a href="/rules/gas.leak">可燃气体泄漏</a>' in fire
+    assert "按险情" in fire
+    assert "可燃气体浓度" in desk[1]("disp").get("/rules/gas.leak").text
+
+
+def test_a_sheet_may_be_as_long_as_a_sheet_may_be(desk: tuple[Desk, Visit]) -> None:
+    admin, line = desk[1]("root"), "# 一行很长的注释\n"
+    long = {"text": line * (100_000 // len(line)), "reason": "x", "seen": 0}
+    assert admin.post("/rule-sheets/long", data=long).status_code == 303
+    refused = admin.post("/rule-sheets/longer", data={**long, "text": "#" * 100_001})
+    assert refused.status_code == 422
+    assert "规则单超过 10 万字符" in refused.text
+    assert "#####" in refused.text, "what was written stays"
+    vast = admin.post("/rule-sheets/vast", data={**long, "text": "守" * 1_000_000})
+    assert (vast.status_code, vast.text.splitlines()[0]) == (413, "请求内容过大")
 
 
 def test_the_second_editor_is_told_what_changed(desk: tuple[Desk, Visit]) -> None:
@@ -175,6 +212,7 @@ def test_a_sheet_is_edited_as_a_whole(desk: tuple[Desk, Visit]) -> None:
     gone = {"text": "", "reason": "over", "seen": seen, "confirm": "yes"}
     assert admin.post("/rule-sheets/drill", data=gone).status_code == 303
     assert "已撤销" in admin.get("/rule-sheets").text
+    assert "/rules/gas.leak" in admin.get("/rule-versions").text
     assert town.controls == [RulesChanged(2), RulesChanged(3)]
 
 
@@ -212,7 +250,7 @@ def test_a_devices_rules_say_where_each_limit_comes_from(desk: tuple[Desk, Visit
     admin = desk[1]("root")
     assert override(admin, alarm="20").status_code == 303
     page = admin.get("/devices/GAS-0001/rules").text
-    assert "规则单 console 对场所 S01" in page
+    assert "规则单 console 对点位 S01" in page
     assert "/devices/GAS-0001/rules" in admin.get("/devices/GAS-0001").text
     found = admin.get("/api/v1/devices/GAS-0001/rules").json()["rules"]
     (leak,) = [each for each in found if each["rule"] == "gas.leak"]

@@ -1,5 +1,6 @@
 """A backtest says of stored readings what the live detector said of them, and sets two sets of rules side by side."""
 
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -110,7 +111,7 @@ GAS = registry_of([Device("GAS-1", "gas", site="S-1"), Device("GAS-2", "gas", si
 def test_an_anomaly_of_a_sick_sensor_is_only_recorded_until_it_is_well() -> None:
     doubtful = with_rules(0, electrical__cable_temperature={"anomaly": True, "dwell": 0})
     code = TOWN.series_of["ELE-1"]
-    sick = [(code["residual_current"], float(second), 0.0, 5000.0, 1) for second in (0, 10, 20, 30, 40)]
+    sick = [(code["residual_current"], float(second), 0.0, -9.0, 1) for second in (0, 10, 20, 30, 40)]
     hot = [(code["cable_temp"], 50.0, 0.0, 110.0, 0)]
     for rows, paged in ((sick + hot, False), (hot, True)):
         block = stored(rows)
@@ -205,3 +206,25 @@ def test_long_lists_are_cut_and_counted() -> None:
 
 def test_the_town_of_the_streams_has_devices_that_page_nobody() -> None:
     assert {device.state for device in DEVICES} == {"in_service", "commissioning"}
+
+
+def test_two_long_lists_of_one_device_are_matched_quickly_and_as_overlaps_say() -> None:
+    def episodes(step: int, length: int, count: int) -> list[Episode]:
+        return [
+            Episode(
+                "r", "d", "s", 3, step * n, step * n, None if n == count - 1 else step * n + length, 1.0, paged=True
+            )
+            for n in range(count)
+        ]
+
+    today, after = episodes(7, 3, 40), episodes(5, 1, 70)
+    found = compare(today, after)
+    over = [(one.onset, one.onset + 3 if one.end else 10**9) for one in today]
+    other = [(one.onset, one.onset + 1 if one.end else 10**9) for one in after]
+    lost = [one for one in over if not any(one[0] <= end and begin <= one[1] for begin, end in other)]
+    new = [one for one in other if not any(one[0] <= end and begin <= one[1] for begin, end in over)]
+    assert ([e.onset for e in found.lost], [e.onset for e in found.new]) == ([b for b, _ in lost], [b for b, _ in new])
+    long = episodes(2, 1, 100_000)
+    began = time.process_time()
+    assert len(compare(long, long).leads) == 100_000
+    assert time.process_time() - began < 10

@@ -34,7 +34,7 @@ def test_a_word_is_no_number_that_looks_like_it() -> None:
 
 
 def test_plans_that_differ_only_in_what_a_calm_reading_never_meets_share_a_profile() -> None:
-    known = {code: {"usual": float(number)} for number, code in enumerate(GAS.device_codes)}
+    known = {code: {"usual": number / 2} for number, code in enumerate(GAS.device_codes)}
     its = compiled(known, rule("gas.leak", "own", limits={Severity.ALARM: 9.0}, baseline="usual"))
     assert len(its.plans) == MANY
     assert len(np.unique(its.profile[its.owner])) == 1

@@ -121,6 +121,15 @@ def test_an_edited_expression_is_judged_by_its_own_value(expression: str, open_b
     assert bool(stage.detector.open_episodes) == open_after
 
 
+def test_an_expression_that_comes_back_is_judged_by_what_is_known() -> None:
+    """As any other rule: not only with the next reading, which may be an hour away."""
+    stage = edited(MIXED, None, lambda stage: mixed(stage, 30.0))
+    stage.versions[3] = RuleSet(3, {"own": MIXED})
+    stage.control(RulesChanged(3), stage.now + 1)
+    stage.tick(stage.now + 1)
+    assert [step[0] for step in steps(stage)] == ["OPENED", "CLEARED", "OPENED"]
+
+
 def test_an_expression_that_is_lower_now_opens_nothing_by_its_old_value() -> None:
     stage = edited(
         MIXED,

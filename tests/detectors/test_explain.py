@@ -1,17 +1,20 @@
 """Which limits apply to a device, and where each comes from."""
 
+import math
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as replaced
 
 from core.clock import SECOND
 from detectors.explain import Explained, UnknownDevice, explain
+from detectors.rule import FromAttribute
 from detectors.rules import RuleSet, load_packs
 from detectors.words import Severity
 from devices.registry import Registry
-from tests.detectors.stage import PACKS, Device, registry_of
+from tests.detectors.stage import PACKS, Device, Stage, registry_of
 
 COMMON = "hazard: gas, category: 安全生产, title_zh: 测, title_en: t, advice_zh: 带, advice_en: bring, basis: K"
 OWN = f"""
@@ -56,7 +59,7 @@ def test_every_field_says_which_pack_or_override_it_is_from(own: RuleSet) -> Non
     assert said["limits.critical"] == PACKS.rules["gas.leak"].source
     assert said["recovery"] == "override site S-1 of pack town.yaml, by the lowest limit"
     assert said["dwell"] == "override device type gas of pack town.yaml"
-    assert leak.origins["limits.alarm"].text("zh") == "规则包 town.yaml 对场所 S-1 的覆盖"
+    assert leak.origins["limits.alarm"].text("zh") == "规则包 town.yaml 对点位 S-1 的覆盖"
 
 
 def test_a_limit_from_an_attribute_says_whose_it_is(own: RuleSet) -> None:
@@ -68,6 +71,49 @@ def test_a_limit_from_an_attribute_says_whose_it_is(own: RuleSet) -> None:
     device = found(own, town(permit=20), "own.gas")
     assert device.origins["limits.alarm"].text("zh") == "设备属性 permit"
     assert device.terms.limits[Severity.ALARM] == 20
+
+
+@pytest.mark.parametrize(
+    ("permit", "limit", "said"),
+    [
+        (20, 20, "attribute permit of the device"),
+        (500, 25, "default, attribute permit makes 500, which can be no limit: correct it"),
+        (-5, 25, "default, attribute permit makes -5, which can be no limit: correct it"),
+        (0, 25, "default, attribute permit makes 0, which can be no limit: correct it"),
+        (math.inf, 25, "default, attribute permit makes inf, which can be no limit: correct it"),
+        (math.nan, 25, "default, attribute permit makes nan, which can be no limit: correct it"),
+        (10**400, 25, f"default, attribute permit makes {'1' + '0' * 39}, which can be no limit: correct it"),
+        ("20", 25, "default, attribute permit makes '20', which can be no limit: correct it"),
+    ],
+)
+def test_a_life_safety_limit_that_can_be_none_is_not_taken(permit: object, limit: float, said: str) -> None:
+    leak = replaced(
+        PACKS.rules["gas.leak"],
+        limits={Severity.CRITICAL: 50.0},
+        limits_from={Severity.ALARM: FromAttribute("permit", default=25.0)},
+    )
+    stage = Stage(registry_of([Device("GAS-1", "gas", attributes={"permit": permit})]), RuleSet(1, {"gas.leak": leak}))
+    its = found(stage.rules, stage.registry, "gas.leak")
+    assert (its.terms.limits[Severity.ALARM], its.origins["limits.alarm"].text("en")) == (limit, said)
+    assert permit == limit or "请更正" in its.origins["limits.alarm"].text("zh")
+    for at in (0, 10):
+        stage.read(at, limit - 1)
+    assert stage.found == []
+    for at in (20, 30):
+        stage.read(at, limit)
+    assert [(d.severity, d.limit) for d in stage.found] == [(Severity.ALARM, limit)]
+
+
+def test_a_limit_that_is_no_matter_of_life_may_be_any_finite_number() -> None:
+    cold = replaced(
+        PACKS.rules["warehouse.temperature"],
+        limits={},
+        limits_from={Severity.WARNING: FromAttribute("warm"), Severity.ALARM: FromAttribute("hot")},
+    )
+    attributes = {"warm": -18, "hot": math.nan}
+    registry = registry_of([Device("GAS-1", "warehouse", attributes=attributes)])
+    its = found(RuleSet(1, {"warehouse.temperature": cold}), registry, "warehouse.temperature")
+    assert its.terms.limits == {Severity.WARNING: -18}
 
 
 def test_a_rule_that_does_not_hold_says_why(own: RuleSet) -> None:
@@ -105,7 +151,8 @@ def test_it_tells_the_terms_that_are_judged_by(own: RuleSet) -> None:
 
 
 @pytest.mark.parametrize(
-    ("attributes", "base"), [({}, None), ({"tilt_baseline": 3}, 3.0), ({"tilt_baseline": "3"}, None)]
+    ("attributes", "base"),
+    [({}, None), ({"tilt_baseline": 3}, 3.0), ({"tilt_baseline": "3"}, None), ({"tilt_baseline": 700}, None)],
 )
 def test_a_baseline_is_given_or_else_learnt(attributes: dict[str, object], base: float | None) -> None:
     registry = registry_of([Device("MHC-1", "manhole", attributes=attributes)])

@@ -57,6 +57,20 @@ def test_readings_count_only_within_the_window() -> None:
     assert said(its) == [("OPENED", 3, 34, "threshold")]
 
 
+def test_harmless_readings_in_between_push_none_out_of_the_window() -> None:
+    its = stage(GAS, count=3, window=600 * SECOND)
+    for at in range(1, 181):
+        its.read(at, 30 if at % 60 == 0 else 1)
+    assert said(its) == [("OPENED", 3, 180, "threshold")]
+
+
+def test_more_readings_than_are_kept_end_no_episode_that_goes_on() -> None:
+    its = stage(GAS, count=3, window=60 * SECOND)
+    for at in range(200):
+        its.read(at, 60 if at < 40 else 26)
+    assert [row[:2] for row in said(its)] == [("OPENED", 3)]
+
+
 @pytest.mark.parametrize(("attributes", "opened"), [({}, False), ({"GAS-1": {"usual": 40}}, True)])
 def test_a_baseline_is_given_or_learnt(attributes: dict[str, Any], opened: bool) -> None:
     its = stage(GAS, attributes, baseline="usual", baseline_readings=3)

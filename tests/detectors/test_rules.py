@@ -1,5 +1,6 @@
 """Rules as data: the packs that are shipped, overrides, errors all at once, versions in the database."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from core.database import reading, writing
 from detectors.rules import Override, RuleErrors, RuleSet, UnknownRules, load_packs, load_version, record_version
 from detectors.tables import rules_version
 from detectors.words import Severity
+from tests.detectors.stage import Device, Stage, with_rules
 
 NOW = 1_790_000_000 * SECOND
 
@@ -145,6 +147,20 @@ def test_a_broken_file_is_an_error_with_its_name(tmp_path: Path, text: str) -> N
         load_packs(_extra(tmp_path, text))
 
 
+@pytest.mark.parametrize("given", ["{a: 1}", "[critical]", "3"])
+@pytest.mark.parametrize("field", ["severity", "over_range", "life_safety_from"])
+def test_a_severity_that_is_no_name_is_an_error_with_its_place(tmp_path: Path, field: str, given: str) -> None:
+    with pytest.raises(RuleErrors, match=rf"town\.yaml:1:13: rules\.a\.{field}: .* is no severity"):
+        load_packs(_extra(tmp_path, f"rules: {{a: {{{field}: {given}}}}}"))
+
+
+def test_a_rule_on_an_events_number_without_an_event_is_an_error(tmp_path: Path) -> None:
+    said = "hazard: gas, category: 安全生产, title_zh: 测, title_en: t, advice_zh: 带, advice_en: bring, basis: K"
+    text = f"rules: {{a: {{kind: event_value, value: weight_t, limits: {{alarm: 9}}, {said}}}}}"
+    with pytest.raises(RuleErrors, match=r"rules\.a\.event: a rule of kind event_value needs one"):
+        load_packs(_extra(tmp_path, text))
+
+
 def test_a_missing_directory_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RuleErrors, match="no file or directory"):
         load_packs([tmp_path / "absent"])
@@ -166,3 +182,11 @@ def test_a_version_is_recorded_only_when_something_changed(engine: Engine, tmp_p
     assert kept == RuleSet(second, changed.rules)
     assert kept.rules["gas.leak"].overrides == (Override(device="G", dwell=SECOND, source="pack town.yaml"),)
     assert kept.digest == changed.digest
+
+
+@pytest.mark.parametrize("days", [{"effective_to": date.max}, {"effective_from": date.max}])
+def test_a_rule_for_ever_is_no_trouble_on_its_last_day(days: dict[str, date]) -> None:
+    stage = Stage.of(Device("GAS-1", "gas"), rules=with_rules(1, gas__co=days))
+    stage.read(0, 60)
+    stage.ticks(10)
+    assert [d.rule for d in stage.found] == ["gas.leak"]

@@ -240,11 +240,34 @@ def test_a_looser_life_safety_rule_must_be_meant(begun: Engine) -> None:
         ({"title_en": "Gas"}, []),
         ({"overrides": (Override(site="S1", enabled=False),)}, ["overrides[site=S1].enabled"]),
         ({"overrides": (Override(site="S1", dwell=0),)}, []),
+        ({"recovery": 1.0, "recovery_share": 0.5}, []),
     ],
 )
 def test_what_counts_as_looser(change: dict[str, Any], fields: list[str]) -> None:
     changed = msgspec.structs.replace(LEAK, **change)
     assert [each for each in loosened_fields(LEAK, changed) if each != "recovery"] == fields
+
+
+@pytest.mark.parametrize("share", [0.9, 1.0])
+def test_an_earlier_recovery_is_looser_however_it_is_written(share: float) -> None:
+    by_share = msgspec.structs.replace(LEAK, recovery=1.0, recovery_share=0.5)
+    assert loosened_fields(by_share, msgspec.structs.replace(by_share, recovery_share=share)) == ["recovery"]
+    assert loosened_fields(LEAK, msgspec.structs.replace(by_share, recovery_share=share)) == ["recovery"]
+
+
+def test_an_override_over_a_stricter_one_of_a_wider_scope_is_looser() -> None:
+    wide, narrow = (
+        Override(device_type="gas", limits={Severity.ALARM: 15.0}),
+        Override(device="GAS-1", limits={Severity.ALARM: 22.0}),
+    )
+    before = msgspec.structs.replace(LEAK, overrides=(wide,))
+    assert loosened_fields(before, msgspec.structs.replace(LEAK, overrides=(wide, narrow))) == [
+        "overrides[device=GAS-1].limits.alarm",
+        "overrides[device=GAS-1].recovery",
+    ]
+    strict = msgspec.structs.replace(LEAK, overrides=(narrow,))
+    both = msgspec.structs.replace(LEAK, overrides=(msgspec.structs.replace(wide, enabled=False), narrow))
+    assert "overrides[device_type=gas].enabled" in loosened_fields(strict, both)
 
 
 def test_a_rule_that_is_gone_is_the_loosest(begun: Engine) -> None:

@@ -6,7 +6,7 @@ from core.clock import SECOND
 from detectors.rules import RuleSet
 from detectors.words import Severity
 from ingest.words import Quality
-from tests.detectors.stage import Device, Row, Stage, short
+from tests.detectors.stage import Device, Row, Stage, moment, short
 
 OUT = int(Quality.OUT_OF_RANGE)
 
@@ -88,11 +88,33 @@ def test_under_range_on_a_life_safety_metric_is_a_fault_of_the_device() -> None:
 
 
 def test_out_of_range_readings_of_other_metrics_reach_no_limit() -> None:
-    stage = Stage.of(Device("WTR-1", "water_depth"))
+    stage = Stage.of(Device("WHS-1", "warehouse"))
     for at in (0, 60, 120):
-        stage.read(at, 400, "WTR-1", "depth_cm", quality=OUT)
-    assert [d.rule for d in stage.found] == ["device.out_of_range.depth_cm"]
+        stage.read(at, 400, "WHS-1", "temperature", quality=OUT)
+    assert [d.rule for d in stage.found] == ["device.out_of_range.temperature"]
     assert stage.found[0].evidence["readings"] == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "value", "rule", "severity"),
+    [
+        ("electrical", "residual_current", 5000, "electrical.residual_current", 4),
+        ("electrical", "cable_temp", 300, "electrical.cable_temperature", 4),
+        ("ebike_shed", "temperature", 300, "ebike.temperature", 4),
+        ("water_depth", "depth_cm", 400, "flood.road", 4),
+        ("oxygen", "o2", 45, "gas.oxygen_high", 3),
+        ("oxygen", "o2", -2, "gas.oxygen_low", 3),
+    ],
+)
+def test_what_is_beyond_the_sensor_is_a_danger_and_no_jump(
+    kind: str, metric: str, value: float, rule: str, severity: int
+) -> None:
+    stage = Stage.of(Device("D-1", kind))
+    stage.read(0, 0 if metric == "depth_cm" else 20, "D-1", metric)
+    stage.read(1, value, "D-1", metric, quality=OUT)
+    stage.ticks(70)
+    said = [(d.rule, int(d.severity), d.page) for d in stage.found if d.received_at > moment(1) or d.rule == rule]
+    assert said == [(rule, severity, True)]
 
 
 def test_a_fast_rise_within_the_window_and_none_over_a_longer_one() -> None:

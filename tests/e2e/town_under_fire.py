@@ -132,14 +132,16 @@ class Publisher:
     """Publishes every detector's level ten times a second, QoS 1, and remembers what the broker took.
 
     A leak lasts nine seconds at 60 %LEL and is followed by six seconds of calm; the leaks begin one after the other.
-    `taken` are the (device, t in ms) → value that were acknowledged, `leaks` the (device, t of the first high reading)
-    of those whose readings all were.
+    `taken` are the (device, t in ms) → value that were acknowledged, `answered` when that was (ms; what was measured
+    while the broker was away it answers for later), `leaks` the (device, t of the first high reading) of those whose
+    readings all were.
     """
 
     port: int
     leaking: list[Meter]
     quiet: list[Meter]
     taken: dict[tuple[str, int], float] = field(default_factory=dict)
+    answered: dict[tuple[str, int], int] = field(default_factory=dict)
     leaks: set[tuple[str, int]] = field(default_factory=set)
 
     def start(self) -> None:
@@ -168,6 +170,7 @@ class Publisher:
     def _on_publish(self, _client: object, _data: object, mid: int, *_rest: object) -> None:
         code, t, value = self._sent.pop(mid)
         self.taken[code, t] = value
+        self.answered[code, t] = SystemClock().now() // MILLISECOND
 
     def _run(self) -> None:
         cycle = _LEAK_ROUNDS + _CALM_ROUNDS

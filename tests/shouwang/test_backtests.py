@@ -19,6 +19,7 @@ from core.database import reading, writing
 from core.journal import Offset
 from detectors.backtest_requests import (
     INTERRUPTED,
+    INTERRUPTED_TWICE,
     RequestRefused,
     cancel,
     list_requests,
@@ -35,12 +36,14 @@ from shouwang import backtests
 from shouwang.backtest_process import Job
 from shouwang.backtests import BacktestFailed, Backtests, BacktestStopped, conduct
 from shouwang.cli import app
+from shouwang.role_lock import RoleLocks
 from shouwang.rules_at_start import rules_at_start
 from shouwang.settings import Settings
 from shouwang.stores import open_readings
 from shouwang.wiring import open_database
 from tests.influx_server import InfluxOne, make_buckets
 from tests.servers import wait_until
+from tests.shouwang.command_line import run
 from tests.shouwang.small_platform import found_town, running, small_settings, workday
 
 STRICTER = "overrides:\n  - {rule: gas.leak, device: GAS-1, limits: {warning: 5, alarm: 25, critical: 50}}\n"
@@ -134,9 +137,9 @@ def test_a_process_that_is_killed_or_too_slow_fails_and_a_stop_ends_it(stored: S
     def kill(process: BaseProcess) -> None:
         os.kill(process.pid or 0, signal.SIGKILL)
 
-    with pytest.raises(BacktestFailed, match="-9"):
+    with pytest.raises(BacktestFailed, match="process_ended"):
         conduct(stored.job(), store, threading.Event(), began=kill)
-    with pytest.raises(BacktestFailed, match="too long"):
+    with pytest.raises(BacktestFailed, match="too_slow"):
         conduct(stored.job(), store, threading.Event(), longest_s=0.0)
     ending = threading.Event()
     with pytest.raises(BacktestStopped):
@@ -203,7 +206,7 @@ def test_what_a_killed_platform_left_running_runs_again_once(stored: Stored) -> 
             connection.execute(update(backtest).values(state="running"))
             assert recover(connection, stored.clock.now()) == 1
             states.append(connection.execute(select(backtest.c.state, backtest.c.error)).one())
-    assert [tuple(state) for state in states] == [("waiting", INTERRUPTED), ("failed", f"{INTERRUPTED} twice")]
+    assert [tuple(state) for state in states] == [("waiting", INTERRUPTED), ("failed", INTERRUPTED_TWICE)]
     with reading(stored.engine) as connection:
         row = requested(connection, number)
     assert row is not None
@@ -267,9 +270,69 @@ def test_the_command_does_it_without_a_platform(
     assert json.loads(done.stdout)["tried"]["alerts"] == 1
     shown = CliRunner().invoke(app, ["backtest", "--rules", str(pack), *span])
     assert "现行规则" in shown.stdout
-    english = CliRunner().invoke(app, ["backtest", "--rules", str(pack), *span, "--language", "en", "--site", "RD-1"])
+    english = CliRunner().invoke(app, ["backtest", "--rules", str(pack), *span, "--language", "en", "--site", "EN-1"])
     assert "Rules in force" in english.stdout
     pack.write_text(BROKEN, encoding="utf-8")
     wrong = CliRunner().invoke(app, ["backtest", "--rules", str(pack), *span])
     assert wrong.exit_code == 1
-    assert "tried" in wrong.stderr
+    assert wrong.stderr.startswith(f"{pack}:2:")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"--rules": "absent.yaml"}, "does not exist"),
+        ({"--from": "2026-09-22"}, "--from must be before --to"),
+        ({"--from": "2025-01-01"}, "longer than 400 days"),
+        ({"--from": "21.9.2026"}, "is no local date or time"),
+        ({"--to": "9999-12-31"}, "is no local date or time"),
+        ({"--from": "2026-09-21T09:00+00:00"}, "is no local date or time"),
+        ({"--site": "NOWHERE"}, "no device stands at NOWHERE"),
+        ({"--language": "fr"}, "choose zh or en"),
+        ({"--from": "2026-09-20T09:00", "--to": "2026-09-20T10:00"}, "没有已存的读数"),
+    ],
+    ids=lambda value: None if isinstance(value, str) else " ".join(value),
+)
+def test_the_command_says_what_makes_no_backtest(
+    stored: Stored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], said: str
+) -> None:
+    (tmp_path / "tried.yaml").write_text(STRICTER, encoding="utf-8")
+    monkeypatch.setenv("SHOUWANG_STATE", str(stored.settings.state))
+    monkeypatch.chdir(tmp_path)
+    options = {"--rules": "tried.yaml", "--from": "2026-09-21T09:00", "--to": "2026-09-21T10:00", **changes}
+    failed = run(
+        "backtest", *(word for option in options.items() for word in option), fails=2 if "exist" in said else 1
+    )
+    assert said in failed.stderr
+
+
+def test_the_command_without_a_state_makes_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tried.yaml").write_text(STRICTER, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    span = ("--from", "2026-09-21T09:00", "--to", "2026-09-21T10:00")
+    assert "run `shouwang init`" in run("backtest", "--rules", "tried.yaml", *span, fails=1).stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["tried.yaml"]
+
+
+def test_the_command_ends_when_somebody_cancels_it(
+    stored: Stored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tried.yaml").write_text(STRICTER, encoding="utf-8")
+    monkeypatch.setenv("SHOUWANG_STATE", str(stored.settings.state))
+    monkeypatch.chdir(tmp_path)
+    locks = RoleLocks(stored.settings.state)
+    locks.take(["store"])  # as a platform that is busy with others would
+
+    def cancel_it() -> None:
+        def cancelled() -> bool:
+            with writing(stored.engine) as connection:
+                return cancel(connection, 1, "root", stored.clock.now())
+
+        wait_until(cancelled, "a backtest to cancel", 30)
+
+    other = threading.Thread(target=cancel_it)
+    other.start()
+    span = ("--from", "2026-09-21T09:00", "--to", "2026-09-21T10:00")
+    assert "cancelled by root" in run("backtest", "--rules", "tried.yaml", *span, fails=1).stderr
+    other.join()
+    locks.release()

@@ -52,6 +52,20 @@ def test_a_missing_file_is_an_error() -> None:
     assert "absent.yaml: is no file or directory" in run("rules", "check", "absent.yaml", fails=2).output
 
 
+def test_what_is_not_there_is_told_and_nothing_is_made(tmp_path: Path) -> None:
+    for command in (
+        ("explain", "GAS-1"),
+        ("history",),
+        ("show", "gas.leak"),
+        ("apply", "--author", "a", "--reason", "b"),
+    ):
+        assert "run `shouwang init`" in run("rules", *command, fails=1).stderr
+    assert list(tmp_path.iterdir()) == []
+    run("init")
+    for command in (("history",), ("show", "gas.leak")):
+        assert "no rules are recorded yet" in run("rules", *command, fails=1).stderr
+
+
 def test_sheets_in_force_are_checked_too(tmp_path: Path) -> None:
     run("init")
     (tmp_path / "own.yaml").write_text(OWN, "utf-8")

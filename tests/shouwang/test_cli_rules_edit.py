@@ -54,7 +54,8 @@ def test_the_same_file_again_says_so() -> None:
 
 def test_errors_name_line_and_column_and_nothing_is_changed() -> None:
     said = run("rules", "apply", write("overrides:\n- {rule: gas.leak, site: EN-1, dwell: soon}\n"), *BY, fails=1)
-    assert "drill:2:" in said.stderr
+    assert said.stderr.startswith("drill.yaml:2:32: overrides[0].dwell: 'soon' is no span")
+    assert said.stderr.endswith("1 error: nothing was changed\n")
     assert query("SELECT COUNT(*) FROM rules_sheet") == [(0,)]
     assert "is empty" in run("rules", "apply", write(SOONER), "--author", "li", "--reason", " ", fails=1).stderr
 
@@ -76,8 +77,29 @@ def test_a_withdrawn_sheet_and_the_history() -> None:
     assert history.index("version 3") < history.index("version 2") < history.index("version 1")
     assert "version 1" not in run("rules", "history", "--rule", "gas.leak").output
     assert run("rules", "history", 2).output.startswith("version 2")
-    assert run("rules", "history", 9, fails=1).stderr == "there is no version 9\n"
+    assert run("rules", "history", 9, fails=1).stderr == "there is no version 9; the newest is 3\n"
     assert "no rule no.such" in run("rules", "show", "no.such", fails=1).stderr
+    assert "did you mean gas.leak?" in run("rules", "show", "gas.leek", fails=1).stderr
+    assert "did you mean gas.leak?" in run("rules", "history", "--rule", "gas.leek", fails=1).stderr
+    assert "none of these versions" in run("rules", "history", "--rule", "flood.road").output
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said", "status"),
+    [
+        ("absent.yaml", None, "does not exist", 2),
+        (".", None, "is a directory", 2),
+        ("drill.yaml", b"\xff\xfe", "drill.yaml:1:1: is no UTF-8 text", 1),
+        ("drill.yaml", b" \n", "shouwang rules withdraw", 1),
+        ("Drill 1.yaml", SOONER.encode(), "give one with --name", 1),
+        ("drill.yaml", b"# " + b"x" * 100_000, "limits of each device belong in its attributes", 1),
+    ],
+)
+def test_a_file_that_can_be_no_sheet_changes_nothing(file: str, content: bytes | None, said: str, status: int) -> None:
+    if content is not None:
+        Path(file).write_bytes(content)
+    assert said in run("rules", "apply", file, *BY, fails=status).stderr
+    assert query("SELECT COUNT(*) FROM rules_sheet") == [(0,)]
 
 
 def test_changed_files_are_taken_at_once() -> None:

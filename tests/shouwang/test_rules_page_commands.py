@@ -35,5 +35,7 @@ def test_a_backtest_is_run_as_the_page_says(page: str, tmp_path: Path) -> None:
     first, of_a_site = re.findall(r"^shouwang backtest .*$", text, re.MULTILINE)
     days = re.findall(r"\d{4}-\d\d-\d\d", first)
     assert len(days) == 2
-    run(*shlex.split(first)[1:])
+    assert "没有已存的读数" in run(*shlex.split(first)[1:], fails=1).output, (
+        "it judged all that is stored here: nothing"
+    )
     assert "EN-0042" in run(*shlex.split(of_a_site)[1:], fails=1).output, "there is no such site here"
