@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidat
 from alerts.chattering import ChatterPolicy
 from alerts.deadlines import DeadlinePolicy, Limits, Span
 from alerts.escalation import EscalationPolicy, Stage, Step, Steps, Whom
+from alerts.inhibition import Inhibitor
+from alerts.matching import LABELS, Matcher, Operator, matcher
 from alerts.quiet_hours import parse_quiet_hours
 from alerts.settings import DEFAULTS, DeskSettings
 from alerts.storm_decisions import StormPolicy
@@ -241,8 +243,57 @@ class ChatteringSection(_Part):
     told_again: Micros | None = None
 
 
+class MatcherSection(_Part):
+    """One condition on one label of an alert; several values with "in"."""
+
+    label: str
+    op: Operator = "="
+    value: str | list[str]
+
+    @field_validator("label")
+    @classmethod
+    def _is_known(cls, label: str) -> str:
+        if label not in LABELS:
+            raise ValueError(f"must be one of {', '.join(LABELS)}")
+        return label
+
+    @model_validator(mode="after")
+    def _has_values(self) -> "MatcherSection":
+        if isinstance(self.value, list) and (self.op != "in" or not self.value):
+            raise ValueError('several values need "in", and at least one value')
+        return self
+
+    def matcher(self) -> Matcher:
+        """The condition."""
+        return matcher(self.label, self.op, *([self.value] if isinstance(self.value, str) else self.value))
+
+
+class InhibitorSection(_Part):
+    """While an alert that `source` matches is open, those of `target` whose `equal` labels are the same are held."""
+
+    name: str = Field(min_length=1, max_length=40)
+    source: list[MatcherSection] = Field(min_length=1)
+    target: list[MatcherSection] = Field(min_length=1)
+    equal: list[str] = Field(min_length=1)
+
+    @field_validator("equal")
+    @classmethod
+    def _are_known(cls, labels: list[str]) -> list[str]:
+        if unknown := [label for label in labels if label not in LABELS]:
+            raise ValueError(f"there is no label {', '.join(unknown)}")
+        return labels
+
+    def inhibitor(self) -> Inhibitor:
+        """The inhibitor."""
+        source, target = (tuple(each.matcher() for each in side) for side in (self.source, self.target))
+        return Inhibitor(self.name, source, target, tuple(self.equal))
+
+
 class DeskSection(_Part):
-    """All policies of the desk; `quiet_hours` are those of whoever has none of their own."""
+    """All policies of the desk; `quiet_hours` are those of whoever has none of their own.
+
+    `inhibitors`, when they are written, take the place of the platform's own.
+    """
 
     joining: JoiningSection = JoiningSection()
     dispatch: DispatchSection = DispatchSection()
@@ -252,6 +303,7 @@ class DeskSection(_Part):
     storm: StormSection = StormSection()
     chattering: ChatteringSection = ChatteringSection()
     quiet_hours: str = ""
+    inhibitors: list[InhibitorSection] | None = None
 
     @field_validator("quiet_hours")
     @classmethod
@@ -272,7 +324,12 @@ class DeskSection(_Part):
             storm=StormPolicy(**self.storm.given()),
             chattering=ChatterPolicy(**self.chattering.given()),
             quiet_hours=self.quiet_hours,
+            inhibitors=self._inhibitors(),
         )
+
+    def _inhibitors(self) -> tuple[Inhibitor, ...]:
+        own = self.inhibitors
+        return DEFAULTS.inhibitors if own is None else tuple(each.inhibitor() for each in own)
 
 
 def _deadlines(section: DeadlinesSection) -> DeadlinePolicy:

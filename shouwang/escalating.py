@@ -25,7 +25,7 @@ _log = structlog.get_logger()
 _INTERVAL = 1.0  # s
 _AUDIT_EVERY = MINUTE
 _STALE = 3 * MINUTE
-_AT_ONCE = 500
+_AT_ONCE = 200
 
 
 class DeskClock:

@@ -8,6 +8,8 @@ import pytest
 
 from alerts.deadlines import Span
 from alerts.escalation import Step
+from alerts.inhibition import Inhibitor
+from alerts.matching import matcher
 from alerts.settings import DEFAULTS
 from core.clock import DAY, HOUR, MINUTE, SECOND
 from detectors.words import Severity
@@ -46,6 +48,12 @@ after = "0 s"
 since = "deadline"
 tell = ["leader", "dispatchers"]
 repeat = "5 min"
+
+[[desk.inhibitors]]
+name = "pump_station_dry"
+source = [{ label = "rule", value = "canal.pump_off" }]
+target = [{ label = "hazard", op = "in", value = ["canal", "flood"] }]
+equal = ["site"]
 """
 
 
@@ -71,6 +79,8 @@ def test_what_is_written_goes_over_the_defaults(tmp_path: Path) -> None:
     assert desk.deadlines.limits[Severity.WARNING].done == Span("days", 2)
     assert desk.calendar.opens == 9
     assert desk.quiet_hours == "22:00-06:30"
+    source, target = (matcher("rule", "=", "canal.pump_off"),), (matcher("hazard", "in", "canal", "flood"),)
+    assert desk.inhibitors == (Inhibitor("pump_station_dry", source, target, ("site",)),)
     assert not desk.calendar.day(date(2027, 2, 10)).worked
     steps = desk.escalation.steps[Severity.CRITICAL]
     assert steps["accept"] == (
@@ -136,6 +146,21 @@ STEP: dict[str, Any] = {"after": "5 min", "tell": ["leader"]}
 def test_a_policy_that_can_t_be_meant_is_refused(steps: list[Any], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         DeskSection(escalation={"alarm": {"accept": steps}})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "problem"),
+    [
+        ({"equal": ["colour"]}, "no label colour"),
+        ({"source": [{"label": "colour", "value": "red"}]}, "must be one of rule"),
+        ({"target": [{"label": "site", "value": ["A", "B"]}]}, 'need "in"'),
+        ({"target": []}, "at least 1"),
+    ],
+)
+def test_an_inhibitor_that_can_t_be_meant_is_refused(spoilt: dict[str, Any], problem: str) -> None:
+    sound = {"name": "x", "source": [{"label": "rule", "value": "a"}], "target": [{"label": "rule", "value": "b"}]}
+    with pytest.raises(ValueError, match=problem):
+        DeskSection(inhibitors=[{**sound, "equal": ["site"], **spoilt}])  # type: ignore[list-item]
 
 
 def test_each_fault_is_told_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
