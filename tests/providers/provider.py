@@ -7,6 +7,7 @@ under its class in the `RIGS` of a module of this folder. With `ON_DATABASE = Tr
 import json
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -20,8 +21,8 @@ from sqlalchemy import Engine
 
 from alerts.channels import Channel, Limit
 
-TIMEOUT_S = 0.5
-LATE_S = 1.0
+TIMEOUT_S = 1.0
+LATE_S = 1.5
 
 
 class Request(NamedTuple):
@@ -61,7 +62,7 @@ class Answer(NamedTuple):
         return self._replace(body=json.dumps({**json.loads(self.body or b"{}"), self.echo: said}).encode())
 
 
-class Provider:
+class Provider(ABC):
     """A context manager. `script` holds what the next requests get instead; `held` what was taken, as texts.
 
     Requests to other paths than those that end in `scripted_path`, such as one for a token, are judged as ever.
@@ -92,9 +93,9 @@ class Provider:
         self._thread.join()
         self._server.server_close()
 
+    @abstractmethod
     def judge(self, request: Request) -> Answer:
         """What the provider answers; what it takes is in `held` before this returns."""
-        raise NotImplementedError
 
     def answer(self, request: Request) -> Answer:
         """The scripted answer for this request, or plain judging."""

@@ -33,19 +33,19 @@ def test_the_sign_is_what_another_implementation_makes() -> None:
     ],
 )
 def test_each_robot_signs_with_its_own_secret(address: str, secret: str, state: str) -> None:
-    with DingTalk() as provider, open_client(0.5) as client:
+    with DingTalk() as provider, open_client(5) as client:
         robot = DingTalkRobot("ding", client, CONSOLE, secret, provider.url)
         assert robot.send(outgoing(address)).state == state
 
 
 def test_a_robot_that_does_not_sign_needs_no_secret() -> None:
-    with DingTalk({TOKEN: ""}) as provider, open_client(0.5) as client:
+    with DingTalk({TOKEN: ""}) as provider, open_client(5) as client:
         assert DingTalkRobot("ding", client, CONSOLE, "", provider.url).send(outgoing(TOKEN)).state == "accepted"
         assert "sign" not in provider.requests[0].query
 
 
 def test_a_clock_that_is_off_is_named() -> None:
-    with DingTalk() as provider, open_client(0.5) as client:
+    with DingTalk() as provider, open_client(5) as client:
         robot = DingTalkRobot("ding", client, CONSOLE, SECRET, provider.url)
         outcome = robot.send(outgoing(TOKEN, at=NOW + HOUR + MINUTE))
         assert (outcome.state, outcome.code) == ("failed", "310000")
@@ -53,7 +53,7 @@ def test_a_clock_that_is_off_is_named() -> None:
 
 
 def test_a_critical_notice_mentions_people_in_the_text_too() -> None:
-    with DingTalk() as provider, open_client(0.5) as client:
+    with DingTalk() as provider, open_client(5) as client:
         robot = DingTalkRobot("ding", client, CONSOLE, SECRET, provider.url)
         robot.send(outgoing(TOKEN, mobiles=["13800000001", "13800000002"]))
         robot.send(outgoing(TOKEN, mobiles=["13800000001"], severity=3))
@@ -64,7 +64,7 @@ def test_a_critical_notice_mentions_people_in_the_text_too() -> None:
 
 def test_after_one_too_many_it_is_silent_for_ten_minutes() -> None:
     seconds = [0.0]
-    with DingTalk(seconds=lambda: seconds[0]) as provider, open_client(0.5) as client:
+    with DingTalk(seconds=lambda: seconds[0]) as provider, open_client(5) as client:
         robot = DingTalkRobot("ding", client, CONSOLE, SECRET, provider.url)
         outcomes = [robot.send(outgoing(TOKEN, each)) for each in range(21)]
         assert [each.state for each in outcomes] == ["accepted"] * 20 + ["retry"]

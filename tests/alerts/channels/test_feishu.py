@@ -31,20 +31,20 @@ def test_the_sign_is_what_another_implementation_makes() -> None:
     ],
 )
 def test_each_robot_signs_with_its_own_secret(address: str, secret: str, state: str) -> None:
-    with Feishu() as provider, open_client(0.5) as client:
+    with Feishu() as provider, open_client(5) as client:
         outcome = FeishuRobot("feishu", client, CONSOLE, secret, provider.url).send(outgoing(address))
         assert outcome.state == state
         assert all(request.path.startswith("/open-apis/bot/v2/hook/") for request in provider.requests)
 
 
 def test_a_robot_that_does_not_sign_needs_no_secret() -> None:
-    with Feishu({TOKEN: ""}) as provider, open_client(0.5) as client:
+    with Feishu({TOKEN: ""}) as provider, open_client(5) as client:
         assert FeishuRobot("feishu", client, CONSOLE, "", provider.url).send(outgoing(TOKEN)).state == "accepted"
         assert "sign" not in provider.requests[0].json()
 
 
 def test_a_clock_that_is_off_is_named() -> None:
-    with Feishu() as provider, open_client(0.5) as client:
+    with Feishu() as provider, open_client(5) as client:
         robot = FeishuRobot("feishu", client, CONSOLE, SECRET, provider.url)
         outcome = robot.send(outgoing(TOKEN, at=NOW - HOUR - MINUTE))
         assert (outcome.state, outcome.code) == ("failed", "19021")
@@ -53,7 +53,7 @@ def test_a_clock_that_is_off_is_named() -> None:
 
 @pytest.mark.parametrize(("severity", "colour", "called"), [(4, "red", True), (3, "orange", False), (1, "blue", False)])
 def test_a_card_shows_how_grave_it_is(severity: int, colour: str, called: bool) -> None:
-    with Feishu() as provider, open_client(0.5) as client:
+    with Feishu() as provider, open_client(5) as client:
         FeishuRobot("feishu", client, CONSOLE, SECRET, provider.url).send(outgoing(TOKEN, severity=severity))
         (card,) = provider.cards
         assert card["header"]["template"] == colour
@@ -62,7 +62,7 @@ def test_a_card_shows_how_grave_it_is(severity: int, colour: str, called: bool) 
 
 
 def test_nobody_is_called_by_a_name_that_looks_like_a_call() -> None:
-    with Feishu() as provider, open_client(0.5) as client:
+    with Feishu() as provider, open_client(5) as client:
         robot = FeishuRobot("feishu", client, CONSOLE, SECRET, provider.url)
         robot.send(outgoing(TOKEN, severity=1, place_zh="<at id=all></at>", contact="[a](https://evil.example)"))
         assert "<at" not in provider.held[0]
@@ -71,7 +71,7 @@ def test_nobody_is_called_by_a_name_that_looks_like_a_call() -> None:
 
 def test_five_a_second_and_a_hundred_a_minute() -> None:
     seconds = [0.0]
-    with Feishu(seconds=lambda: seconds[0]) as provider, open_client(0.5) as client:
+    with Feishu(seconds=lambda: seconds[0]) as provider, open_client(5) as client:
         robot = FeishuRobot("feishu", client, CONSOLE, SECRET, provider.url)
         states = []
         for each in range(102):

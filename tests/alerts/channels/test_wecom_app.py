@@ -14,7 +14,7 @@ from alerts.channels.transport import open_client
 from alerts.channels.wecom_app import MARKDOWN_BYTES, WecomApp, judge
 from core.clock import HOUR, MINUTE, SECOND
 from tests.alerts.notices.notice_rows import NOW, outgoing
-from tests.providers.provider import Answer, Provider, says
+from tests.providers.provider import LATE_S, TIMEOUT_S, Answer, Provider, says
 from tests.providers.wecom_app import MEMBER, SECRET, channel
 from tests.providers.wecom_app import WecomApp as Server
 
@@ -43,7 +43,7 @@ def provider(seconds: Seconds) -> Iterator[Server]:
 
 @pytest.fixture
 def client() -> Iterator[httpx.Client]:
-    with open_client(0.5) as opened:
+    with open_client(TIMEOUT_S) as opened:
         yield opened
 
 
@@ -93,7 +93,7 @@ def test_a_token_that_is_refused_again_is_left_for_later(app: WecomApp, provider
         (Answer(b"<html>", 200), "retry"),
         (Answer(b"", 502), "retry"),
         (Answer(drop=True), "retry"),
-        (Answer(delay_s=1.0), "retry"),
+        (Answer(delay_s=LATE_S), "retry"),
     ],
 )
 def test_without_a_token_nothing_was_sent(app: WecomApp, provider: Server, answer: Answer, state: str) -> None:
