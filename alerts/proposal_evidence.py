@@ -55,7 +55,7 @@ def consider(
     rules = rules_of(connection, version)
     often = rules_judged_false(connection, now - settings.span, now + 1, settings.least)
     found = labelled_alerts(connection, [code for code in often if code in rules], now - settings.memory, now + 1)
-    terms = _terms(connection, {row["subject_id"] for row in found})
+    terms = terms_of_devices(connection, {row["subject_id"] for row in found})
     then = _Versions(connection, often)
     made: list[Proposed] = []
     for code in (code for code in often if code in rules):
@@ -140,7 +140,7 @@ class _Versions:
         return self._same[key]
 
 
-def _terms(connection: Connection, codes: set[str]) -> dict[str, Callable[[Rule], Terms]]:
+def terms_of_devices(connection: Connection, codes: set[str]) -> dict[str, Callable[[Rule], Terms]]:
     """How a rule holds for each of these devices."""
     columns = (device.c.code, device.c.type, device.c.site, device.c.attributes, site.c.attributes.label("around"))
     query = select(*columns).join(site, site.c.code == device.c.site).where(device.c.code.in_(sorted(codes)))

@@ -1,4 +1,4 @@
-"""Looks once a day, and after each judged ticket, whether false alarms speak for a change of a rule."""
+"""Looks once a day, and after each judged ticket, whether false alarms or chattering speak for a change of a rule."""
 
 import threading
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy import Engine
 
 from alerts.changes import last_change
+from alerts.chatter_proposals import consider_chattering
 from alerts.labels import newest_judgement
 from alerts.proposal_evidence import consider
 from alerts.proposal_rows import propose
@@ -43,6 +44,7 @@ class Learning:
         try:
             with reading(self._engine) as connection:
                 thought = consider(connection, now, self._settings, self._readings)
+                thought.proposals.extend(consider_chattering(connection, now))
         except StoreError as error:
             _log.warning("false alarms are looked at later", why=str(error))
             self._judged, self._change, self._next = -1, -1, now + MINUTE
