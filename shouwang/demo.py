@@ -17,10 +17,11 @@ from core.clock import SECOND, SHANGHAI, ShiftedClock, SystemClock, local, momen
 from core.lifecycle import Group, Lifecycle
 from devices.device_types import load_device_types
 from devices.registry import load_registry
+from shouwang.channel_settings import ChannelSettings
 from shouwang.demo_report import drain, report
 from shouwang.demo_town import DemoError, add_stray, load_town, simulated_gateways, town_folder
 from shouwang.incidents import write_script
-from shouwang.settings import ChannelSettings, ConsoleSettings, Settings
+from shouwang.settings import ConsoleSettings, Settings
 from shouwang.simulation import Fleet, Published
 from shouwang.wiring import Platform, build
 

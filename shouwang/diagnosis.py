@@ -23,12 +23,13 @@ from devices.registry import Registry, RegistryError, load_registry
 from ingest.mqtt import BrokerAddress, refusal_of
 from ingest.routes import Routes
 from ingest.store import StoreError
+from shouwang.channel_settings import ChannelSettings
 from shouwang.dispatch_findings import dispatch_findings
 from shouwang.heartbeat import last_beat
 from shouwang.migrate import Standing as Schema
 from shouwang.migrate import schema_state
 from shouwang.picture_work import can_draw
-from shouwang.settings import ChannelSettings, Settings
+from shouwang.settings import Settings
 from shouwang.stores import look_at_store
 from shouwang.wiring import open_journal
 

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, exists, select
 from alerts.channels import Channel, Limit
 from alerts.channels.dingtalk import BASE_URL as DINGTALK_URL
 from alerts.channels.dingtalk import DingTalkRobot
+from alerts.channels.email import Email
 from alerts.channels.feishu import BASE_URL as FEISHU_URL
 from alerts.channels.feishu import FeishuRobot
 from alerts.channels.phone_page import PhonePage
@@ -22,7 +23,8 @@ from alerts.tables import notice
 from alerts.unsent import refuse_unknown
 from core.clock import MINUTE, Clock
 from core.database import reading, writing
-from shouwang.settings import ChannelSettings
+from shouwang.channel_settings import ChannelSettings
+from shouwang.cloud_channels import make_cloud_channel
 
 _IDLE = 0.1  # s between two looks of an idle sender
 _LOOK = 5.0  # s between two looks for notices that no channel takes
@@ -57,6 +59,15 @@ def make_channel(name: str, settings: ChannelSettings, engine: Engine, console_u
             return SignedWebhook(
                 name, open_client(), console_url, secret.encode(), settings.deduplicates, limit, language
             )
+        case "email":
+            limit = Limit(settings.per_minute, MINUTE) if settings.per_minute else None
+            return Email(name, settings.mail_server, console_url, limit, language)
+        case "apprise":
+            from alerts.channels.apprise_url import AppriseUrl  # noqa: PLC0415 - needs the extra [notify]
+
+            limit = Limit(settings.per_minute, MINUTE) if settings.per_minute else None
+            return AppriseUrl(name, console_url, limit, language)
+    return make_cloud_channel(name, settings, language)
 
 
 class Turns(Protocol):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -15,6 +15,7 @@ from alerts.proposals import ProposalSettings
 from core.clock import DAY
 from ingest.influx_address import SCHEMES, InfluxAddress
 from ingest.mqtt import BrokerAddress
+from shouwang.channel_settings import ChannelSettings, OutsideSettings, SystemName
 from shouwang.desk_settings import DeskSection
 
 _PREFIX = "SHOUWANG_"
@@ -132,54 +133,6 @@ class RoutingSettings(_Section):
         return value
 
 
-class ChannelSettings(_Section):
-    """One channel for notices: its kind, where its provider is, and what opens it.
-
-    `senders` is how many work at once, each with one request under way. `secret` is the webhook's, the application's
-    or, where a robot signs, that of a robot without its own. `token` and `aes_key` (its 43 characters) are those of the
-    application's callback; without them its cards have no buttons.
-    """
-
-    kind: Literal["phone", "wecom_robot", "wecom_app", "dingtalk", "feishu", "webhook"]
-    url: str = Field(default="", repr=False)
-    secret: SecretStr = SecretStr("")
-    deduplicates: bool = False
-    per_minute: int | None = Field(default=None, gt=0)
-    senders: int = Field(default=1, ge=1, le=16)
-    corp_id: str = ""
-    agent_id: int | None = Field(default=None, gt=0)
-    token: SecretStr = SecretStr("")
-    aes_key: SecretStr = SecretStr("")
-
-    @property
-    def calls_back(self) -> bool:
-        """Whether the provider's callback is set up."""
-        return bool(self.token.get_secret_value() and self.aes_key.get_secret_value())
-
-    @field_validator("aes_key")
-    @classmethod
-    def _is_aes_key(cls, value: SecretStr) -> SecretStr:
-        key = value.get_secret_value()
-        if key and not _AES_KEY.fullmatch(key):
-            raise ValueError("must be the 43 letters and digits that the provider shows")
-        return value
-
-    @model_validator(mode="after")
-    def _has_what_its_kind_needs(self) -> "ChannelSettings":
-        missing = [name for name in _NEEDED.get(self.kind, ()) if not _given(getattr(self, name))]
-        if missing:
-            raise ValueError(f"{self.kind} needs {', '.join(missing)}")
-        return self
-
-
-_NEEDED: dict[str, tuple[str, ...]] = {"wecom_app": ("corp_id", "agent_id", "secret")}
-_AES_KEY = re.compile(r"[A-Za-z0-9]{43}")
-
-
-def _given(value: object) -> bool:
-    return bool(value.get_secret_value() if isinstance(value, SecretStr) else value)
-
-
 Role = Literal["ingest", "store", "detect", "dispatch", "console"]
 ROLES: tuple[Role, ...] = ("ingest", "store", "detect", "dispatch", "console")
 
@@ -220,6 +173,7 @@ class Settings(BaseSettings):
     heartbeat: HeartbeatSettings = HeartbeatSettings()
     routing: RoutingSettings = RoutingSettings()
     channels: dict[str, ChannelSettings] = {"phone": ChannelSettings(kind="phone")}
+    outside: dict[SystemName, OutsideSettings] = {}
     language: Literal["zh", "en"] = "zh"
     canary_s: float = Field(default=10, ge=0)
     demo: bool = False
@@ -367,6 +321,7 @@ def masked(settings: Settings) -> dict[str, Any]:
     shown["store"] = _mask_url(settings.store.get_secret_value() or f"duckdb:///{settings.store_file}")
     shown["database"] = _mask_url(settings.database_url)
     shown["heartbeat"]["url"] = _MASK if settings.heartbeat.url.get_secret_value() else ""
+    shown["outside"] = {name: _masked_system(system) for name, system in settings.outside.items()}
     shown["channels"] = {name: _masked_channel(channel) for name, channel in settings.channels.items()}
     return shown
 
@@ -376,6 +331,12 @@ def _masked_channel(channel: ChannelSettings) -> dict[str, Any]:
     shown = channel.model_dump(mode="json", exclude_defaults=True)
     shown |= {name: _MASK for name, value in channel if name in shown and isinstance(value, SecretStr)}
     return shown | ({"url": _mask_url(channel.url)} if channel.url else {})
+
+
+def _masked_system(system: OutsideSettings) -> dict[str, Any]:
+    """What of another platform was decided."""
+    url = system.url.get_secret_value()
+    return {"role": system.role, "secret": _MASK, **({"url": _mask_url(url)} if url else {})}
 
 
 def _mask_url(url: str) -> str:

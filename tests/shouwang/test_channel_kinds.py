@@ -10,11 +10,16 @@ from sqlalchemy import Engine, create_engine
 
 import alerts.channels
 from alerts.channels.wecom_app import WecomApp
+from shouwang.channel_settings import NEEDED, ChannelSettings
 from shouwang.senders import make_channel
-from shouwang.settings import _NEEDED, ChannelSettings
 
 KINDS = get_args(ChannelSettings.model_fields["kind"].annotation)
-PLAUSIBLE: dict[str, Any] = {"agent_id": 1000002, "aes_key": "A" * 43}
+PLAUSIBLE: dict[str, Any] = {
+    "agent_id": 1000002,
+    "aes_key": "A" * 43,
+    "url": "smtp://mail.example",
+    "sender": "desk@town.example",
+}
 
 
 @pytest.fixture
@@ -23,7 +28,7 @@ def engine() -> Engine:
 
 
 def settings(kind: str, **given: Any) -> ChannelSettings:
-    needed = {name: PLAUSIBLE.get(name, "given") for name in _NEEDED.get(kind, ())}
+    needed = {name: PLAUSIBLE.get(name, "given") for name in NEEDED.get(kind, ())}
     return ChannelSettings(**{"kind": kind, **needed, **given})
 
 

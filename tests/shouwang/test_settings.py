@@ -11,7 +11,8 @@ from pydantic import SecretStr
 
 from alerts.proposals import ProposalSettings
 from core.clock import DAY
-from shouwang.settings import ChannelSettings, Settings, SettingsError, load_settings, masked
+from shouwang.channel_settings import ChannelSettings
+from shouwang.settings import Settings, SettingsError, load_settings, masked
 
 
 @pytest.fixture
