@@ -181,6 +181,12 @@ ROWS: tuple[Row, ...] = (
 TRANSITIONS: dict[tuple[Status, str], Transition] = {
     (source, row.action): row.transition for row in ROWS for source in row.sources
 }
+ARROWS: frozenset[tuple[str, str]] = frozenset(
+    (source, target)
+    for (source, _), way in TRANSITIONS.items()
+    for target in (_PAUSABLE if way.to == Place.BACK else (way.target(source, None),))
+)
+"""From which status to which any move leads; a ticket's row changes its status by nothing else."""
 ACTION_WORDS: dict[str, Words] = {row.action: row.words for row in ROWS}
 
 

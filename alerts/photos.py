@@ -14,7 +14,8 @@ from alerts.case_tables import photo
 from alerts.lifecycle import LIVE
 from alerts.refusals import PhotoRefused
 from alerts.rows import first_row, one_row, rows
-from alerts.tickets import TicketUnknown, note, read_ticket
+from alerts.tickets import TicketUnknown, read_ticket
+from alerts.tickets import note as log_note
 from alerts.words import Row
 
 MOST_BYTES = 4 * 1024 * 1024
@@ -32,7 +33,7 @@ def keep(
     taken_at: int | None,
     lng: float | None,
     lat: float | None,
-    note_text: str,
+    note: str,
     now: int,
 ) -> Row:
     """Keep a photo with what its sender said of time (µs UTC) and place (WGS84); its row without the content.
@@ -56,13 +57,13 @@ def keep(
         "received_at": now,
         "lng": lng,
         "lat": lat,
-        "note": note_text,
+        "note": note,
         "media_type": media_type,
         "sha256": digest,
         "content": content,
     }
     kept = one_row(connection, insert(photo).returning(*_LISTED), row)
-    note(connection, about, now, "photo", "photo_kept", photo=kept["id"], sha256=digest, by=who)
+    log_note(connection, about, now, "photo", "photo_kept", photo=kept["id"], sha256=digest, by=who)
     return kept
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from alerts.case_tables import ticket_category
-from alerts.lifecycle import Status
+from alerts.lifecycle import ARROWS, Status
 from alerts.one_writer import insert_or
 from alerts.rows import first_row, one_row
 from alerts.tables import ticket, ticket_log, ticket_number
@@ -63,7 +63,13 @@ def read_ticket(connection: Connection, number: int) -> Row:
 
 
 def update_ticket(connection: Connection, before: Row, now: int, **values: Any) -> Row | None:
-    """Change a ticket that still has the status of `before`, and read it back; None when somebody was faster."""
+    """Change a ticket that still has the status of `before`, and read it back; None when somebody was faster.
+
+    Raises ValueError for a status to which no move of the table leads.
+    """
+    to = values.get("status", before["status"])
+    if to != before["status"] and (before["status"], to) not in ARROWS:
+        raise ValueError(f"no move leads from {before['status']} to {to}")
     same = {"its_id": before["id"], "its_status": before["status"]}
     return first_row(connection, _UPDATED, {**same, "updated_at": now, **values})
 

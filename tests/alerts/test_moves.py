@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import update
 
 from alerts import tables
-from alerts.lifecycle import ACTION_WORDS, LIVE, TRANSITIONS, Mark, Role, Status, actions_for, statuses_for
+from alerts.lifecycle import ACTION_WORDS, ARROWS, LIVE, TRANSITIONS, Mark, Role, Status, actions_for, statuses_for
 from alerts.move_decisions import Actor, Asked, Standing, decide_move
 from alerts.moves import MoveRefused, move
 from alerts.refusals import REFUSALS
+from alerts.tickets import update_ticket
 from core.clock import DAY, MINUTE
 from core.database import writing
 from detectors.words import Change, Severity
@@ -74,6 +75,16 @@ def test_the_whole_matrix_is_the_table_and_nothing_else(status: Status, action: 
 
 def test_what_has_ended_stays_ended() -> None:
     assert {status for status, _ in TRANSITIONS} == LIVE
+
+
+def test_nothing_else_changes_a_status(sent: Scene) -> None:
+    """Not even the platform's own code, which moves tickets by the same rows."""
+    (ticket,) = sent.tickets
+    with writing(sent.engine) as connection:
+        for to in set(Status) - {to for source, to in ARROWS if source == "dispatched"} - {Status.DISPATCHED}:
+            with pytest.raises(ValueError, match="no move leads"):
+                update_ticket(connection, ticket, sent.clock.now(), status=to)
+    assert sent.tickets == [ticket]
 
 
 def test_every_live_status_has_a_way_to_the_end_for_a_dispatcher() -> None:
