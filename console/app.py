@@ -20,6 +20,7 @@ from console import (
     api,
     backtest_pages,
     dead_letter_pages,
+    evidence_routes,
     gateway_pages,
     hall,
     health,
@@ -63,6 +64,7 @@ def create_app(services: Services) -> FastAPI:
     for part in (
         signing,
         hall,
+        evidence_routes,
         ticket_pages,
         listing,
         dead_letter_pages,
