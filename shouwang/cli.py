@@ -21,6 +21,7 @@ from shouwang import (
     cli_rejects,
     cli_rules,
     cli_store,
+    cli_ticket,
     cli_town,
 )
 from shouwang.demo import Demo, DemoOptions, prepare
@@ -45,6 +46,7 @@ app.add_typer(cli_rejects.app, name="rejects")
 app.add_typer(cli_rules.app, name="rules")
 app.add_typer(cli_store.app, name="store")
 app.add_typer(cli_account.app, name="account")
+app.add_typer(cli_ticket.app, name="ticket")
 app.add_typer(cli_formats.app, name="formats")
 cli_operate.add_to(app)
 cli_backtest.add_to(app)
