@@ -54,6 +54,10 @@ class ScriptedProcess:
         """What it said so far, over all its lives."""
         return self._log.read_text(errors="replace")
 
+    def starts(self, part: str) -> int:
+        """How often a part of it was started, over all its lives."""
+        return sum("started" in line and part in line for line in self.log().splitlines())
+
     def kill(self) -> None:
         """SIGKILL: no chance to finish anything."""
         assert self._process
@@ -63,7 +67,7 @@ class ScriptedProcess:
 
     def stop(self) -> None:
         """SIGTERM, and its end; gone already is gone. What it said is shown with a test that failed."""
-        print(self.log()[-6000:])
+        sys.stderr.write(self.log()[-6000:])
         if self._process and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
