@@ -131,7 +131,7 @@ def alerts_and_tickets_stand_once(records: Records, publisher: Publisher) -> Non
 
 def notices_are_accounted_for(records: Records, robot_log: Path, kills: int) -> int:
     heard = [line for line in robot_log.read_text().splitlines() if json.loads(line)["msgtype"] != "image"]
-    arrived = Counter(int(_NOTICE.search(line)[1]) for line in heard)
+    arrived = Counter(int(number) for line in heard for number in _NOTICE.findall(line))  # one message may list several
     known = dict(records.rows("SELECT id, state FROM notice"))
     assert arrived.keys() <= known.keys(), "the robot heard of a notice that nobody recorded"
     for number, status in known.items():
