@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from alerts.town_view import TownView, load_town_view
 from benchmarks.dispatch_town import DEVICES, GRIDS, RULES, SITES, Alarm, fill_town
 from console.worklist import Filter
 from console.worklist import queue as read_queue
-from core.clock import MILLISECOND, SECOND, SystemClock
+from core.clock import MILLISECOND, SECOND, SHANGHAI, ShiftedClock, moment_of
 from core.database import open_engine, reading, writing
 from core.journal import Offset
 from detectors.words import Found
@@ -50,7 +51,10 @@ TICKETS, OPEN_TICKETS, QUERIES = 2_000, 10_000, 50
 _BATCH, _ROBOTS, _PATIENCE_S = 32, 4, 90
 _ROBOT = Path(__file__).parents[1] / "tests" / "fakes" / "wecom_robot.py"
 _NOTICE = re.compile(r"通知 (\d+)")
-_CLOCK = SystemClock()
+_MONDAY_TEN = moment_of(datetime(2026, 9, 21, 10, tzinfo=SHANGHAI))
+
+
+_CLOCK = ShiftedClock.starting_at(_MONDAY_TEN)  # the hour decides who is told
 
 
 class Desk:
@@ -65,14 +69,18 @@ class Desk:
 
     def run(self) -> None:
         """Until it is told None."""
-        while (first := self.waiting.get()) is not None:
-            alarms = [first]
-            while len(alarms) < _BATCH and not self.waiting.empty() and (more := self.waiting.get()) is not None:
-                alarms.append(more)
-            self.apply(alarms)
+        ended = False
+        while not ended:
+            came = [self.waiting.get()]
+            while len(came) < _BATCH and not self.waiting.empty():
+                came.append(self.waiting.get())
+            ended = None in came
+            self.apply([alarm for alarm in came if alarm])
 
     def apply(self, alarms: Sequence[Alarm]) -> None:
         """One transaction."""
+        if not alarms:
+            return
         now = _CLOCK.now()
         found = [
             Found(Offset(0, self.done + place + 1), now, alarm.detection(now)) for place, alarm in enumerate(alarms)
@@ -152,9 +160,10 @@ def storm_alarms(seed: int = 7) -> list[Alarm]:
     chance = random.Random(seed)
     devices = list(range(DEVICES))
     chance.shuffle(devices)
-    grave = [(devices.pop(), "gas") for _ in range(LIFE_SAFETY)]
-    by_grid = {number % SITES % GRIDS for number, _ in grave}
-    assert by_grid == set(range(GRIDS)), "every grid has a danger"
+    of_grid = [[number for number in devices if number % SITES % GRIDS == grid] for grid in range(GRIDS)]
+    grave = [(of_grid[number % GRIDS].pop(), "gas") for number in range(LIFE_SAFETY)]
+    devices = [number for left in of_grid for number in left]
+    chance.shuffle(devices)
     kinds = grave + [(number, "noise") for number in devices[: ALERTS - LIFE_SAFETY]]
     chance.shuffle(kinds)
     return [Alarm(place * SPREAD // ALERTS, f"D-{device}", rule) for place, (device, rule) in enumerate(kinds)]
@@ -219,7 +228,7 @@ def _named(engine: Engine, log: Path) -> dict[str, int]:
         for line in log.read_text(encoding="utf-8").splitlines():
             message = json.loads(line)
             for number in _NOTICE.findall(message["content"]):
-                taken.setdefault(int(number), message["time"])
+                taken.setdefault(int(number), message["time"] + _CLOCK.shift)
         joined = select(tables.notice.c.id, tables.alert.c.subject_id).join(
             tables.alert, tables.alert.c.id == tables.notice.c.alert
         )
