@@ -97,9 +97,9 @@ class Sources:
 
 
 def _key(inhibitor: Inhibitor, labels: Labels) -> tuple[str, tuple[str, ...]] | None:
-    """Nothing without one of the equal labels: missing on both sides is not the same."""
+    """Nothing without all of the equal labels, or any: missing on both sides is not the same, nor is the whole town."""
     values = tuple(labels.get(name, "") for name in inhibitor.equal)
-    return (inhibitor.name, values) if all(values) else None
+    return (inhibitor.name, values) if values and all(values) else None
 
 
 def may_be_source(inhibitors: Sequence[Inhibitor], labels: Labels) -> bool:

@@ -180,3 +180,8 @@ def test_every_refusal_says_what_it_means_in_both_languages() -> None:
     facts = {"hours": "1", "label": "x"}
     for reason, words in QUIET_REFUSALS.items():
         assert QuietRefused(reason, **facts).text == words.zh.format(**facts)
+
+
+def test_an_inhibitor_without_equal_labels_holds_nothing() -> None:
+    everywhere = (Inhibitor("all", (matcher("rule", "=", "a"),), (matcher("rule", "=", "b"),), ()),)
+    assert Sources(everywhere, [Source(1, {"rule": "a"})]).inhibiting({"rule": "b"}, 2) is None
