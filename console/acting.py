@@ -1,22 +1,27 @@
 """Doing a move on a ticket for whoever asked, and which moves they may do now."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from alerts.lifecycle import Role, actions_for
+from alerts.lifecycle import Mark, Role, actions_for
+from alerts.move_decisions import marks_of
 from alerts.moves import move
+from alerts.request_rows import waiting_requests
 from alerts.tables import person
 from console.accounts import Account
 from console.services import Services
+from core.clock import SHANGHAI, moment_of
 from core.database import writing
 
 BUTTONS = (
-    *("check", "close", "accept", "arrive", "handle", "verify", "register", "dispatch"),
-    *("reassign", "rework", "return", "false_alarm", "void"),
+    *("check", "close", "accept", "arrive", "handle", "verify", "register", "dispatch", "resume"),
+    *("reply", "extend", "refuse_extension", "suspend", "refuse_suspension", "supervise"),
+    *("reassign", "rework", "return", "ask_extension", "ask_suspension", "merge", "false_alarm", "void"),
 )
-"""The actions that pages offer, in the order of their buttons."""
+"""The actions that pages offer, in the order of their buttons: all that people may do."""
 FIELD_BUTTONS = ("accept", "arrive", "handle", "return")
 RETURN_REASONS = ("not_ours", "off_shift", "no_way", "specialist")
 FALSE_CAUSES = ("device_fault", "test", "works", "weather", "other")
@@ -33,22 +38,47 @@ def role_of_person(connection: Connection, code: str) -> Role:
     return role or "patroller"
 
 
-def moves_now(row: Mapping[str, Any], role: Role, offered: tuple[str, ...] = BUTTONS) -> list[str]:
-    """The actions of `offered` that a ticket allows the role now."""
-    possible = actions_for(row["status"], role, row["life_safety"], row["on_scene_at"] is not None)
+def moves_now(
+    row: Mapping[str, Any], role: Role, offered: tuple[str, ...] = BUTTONS, marks: Collection[Mark] = ()
+) -> list[str]:
+    """The actions of `offered` that a ticket allows the role now; `marks` are what of it waits for an answer."""
+    possible = actions_for(row["status"], role, row["life_safety"], row["on_scene_at"] is not None, marks)
     return [action for action in offered if action in possible]
 
 
+def marks_on(connection: Connection, row: Mapping[str, Any]) -> set[Mark]:
+    """What of a ticket waits for an answer: requests, and a supervision."""
+    marks: Any = marks_of(row, waiting_requests(connection, row["id"]))
+    return set(marks)
+
+
 class Wish(NamedTuple):
-    """What comes with a move: the reason of a return, the cause of a false alarm, the dispatcher's own choice."""
+    """What comes with a move: why, a false alarm's cause, the dispatcher's own choice, until when (µs UTC), into what.
+
+    `into` is the id of the ticket that another is merged into.
+    """
 
     opinion: str = ""
     cause: str = ""
     team: str | None = None
     station: str | None = None
+    until: int | None = None
+    into: int | None = None
 
 
 NO_WISH = Wish()
+
+
+def moment_entered(entered: str) -> int | None:
+    """What a person entered as a local time, `2026-09-21T22:13`, in µs UTC; None for nothing or what is no time.
+
+    >>> moment_entered("2026-09-21T22:13"), moment_entered("soon")
+    (1789999980000000, None)
+    """
+    try:
+        return moment_of(datetime.fromisoformat(entered).replace(tzinfo=SHANGHAI))
+    except ValueError:
+        return None
 
 
 def act(services: Services, ticket_id: int, action: str, who: str, role: Role, wish: Wish = NO_WISH) -> str:

@@ -41,6 +41,13 @@ def due(row: Mapping[str, Any]) -> Due | None:
     return None
 
 
+def clock_shown(row: Mapping[str, Any]) -> Due | None:
+    """The running clock, or until when a suspended ticket stands still."""
+    if row["status"] == "suspended" and row["resume_at"] is not None:
+        return Due("resume", row["resume_at"])
+    return due(row)
+
+
 def due_column() -> ColumnElement[int]:
     """`due(row).by` in SQL."""
     t = ticket.c

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from sqlalchemy import Connection, Engine, Table, insert
+from sqlalchemy import Connection, Engine, Table, insert, select
 
 from alerts import tables
 from alerts.channels.phone_page import PhonePage
@@ -176,6 +176,12 @@ class Town:
         with writing(self.engine) as connection:
             done = [Found(place, now - SECOND // 2, found)]
             apply_detections(connection, self.view, self.rules, "safety", done, place, now)
+
+    def ticket(self, ticket_id: int = 1) -> dict[str, Any]:
+        """A ticket's row."""
+        with reading(self.engine) as connection:
+            found = connection.execute(select(tables.ticket).where(tables.ticket.c.id == ticket_id)).mappings().one()
+        return dict(found)
 
     def send_notices(self, base_url: str) -> int:
         """Send all that is due to the phone page; how many were sent."""

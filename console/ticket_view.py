@@ -1,0 +1,57 @@
+"""What a ticket's page shows, gathered in one reading of the database."""
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from alerts.tables import person, station, team
+from console import board, dossier
+from console.case import Case
+from console.chain import chain, steps
+from console.services import Services
+from console.stages import clock_shown
+from devices.tables import grid, site, village
+
+Row = dossier.Row
+
+
+def facts_of(connection: Connection, services: Services, row: Row, case: Case) -> dict[str, Any]:
+    """The ticket, what measured it, who was told, and every name on the page."""
+    alerts = dossier.alerts_of(connection, row["id"])
+    notices = dossier.notices_of(connection, row["id"])
+    log = dossier.log_of(connection, row["id"])
+    rules = services.rules()
+    devices, now = services.town().devices, services.clock.now()
+    types = [devices[each["subject_id"]].type if each["subject_id"] in devices else "" for each in alerts]
+    curves = [dossier.curve_of(rules, kind, each, now) for kind, each in zip(types, alerts, strict=True)]
+    return {
+        "ticket": row,
+        "case": case,
+        "alerts": alerts,
+        "notices": notices,
+        "unproven": board.UNPROVEN,
+        "log": log,
+        "hops": chain(row, alerts, notices),
+        "steps": steps(row),
+        "curves": [curve for curve in curves if curve],
+        "rules": rules.rules,
+        "site": dossier.by_code(connection, site, row["site"]),
+        "grid": dossier.by_code(connection, grid, row["grid"]),
+        "village": dossier.by_code(connection, village, row["village"]),
+        "names": _names(connection, row, case, notices, log),
+        "due": clock_shown(row),
+    }
+
+
+def _names(
+    connection: Connection, row: Row, case: Case, notices: list[Row], log: list[Row]
+) -> dict[str, tuple[str, str]]:
+    """Names of everybody who appears on the page, by code."""
+    who = {each["recipient"] for each in notices} | {each["who"] for each in log}
+    who |= {each["person"] for each in case.acceptances} | {each["who"] for each in case.photos}
+    who |= {code for each in case.requests for code in (each["asked_by"], each["decided_by"])}
+    who |= {row["accepted_by"], row["handled_by"], row["supervised_by"]}
+    names = board.names_of(connection, person, [*who])
+    names.update(board.names_of(connection, station, [*who, row["station"]]))
+    names.update(board.names_of(connection, team, [*who, row["team"]]))
+    return names
