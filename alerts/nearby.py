@@ -11,8 +11,9 @@ _METRES_A_DEGREE = 110_000  # less than any degree of latitude, so that a box is
 class Nearby:
     """Sites by the cells in which they or one of their devices stand; positions are (site, lng, lat), WGS84.
 
-    >>> Nearby([("S1", 120.0, 31.0), ("S2", 120.0, 31.002), ("S3", 120.1, 31.0)]).sites(120.0, 31.0, 300.0)
-    {'S1', 'S2'}
+    >>> sites = Nearby([("S1", 120.0, 31.0), ("S2", 120.0, 31.002), ("S3", 120.1, 31.0)])
+    >>> sorted(sites.sites(120.0, 31.0, 300.0))
+    ['S1', 'S2']
     """
 
     def __init__(self, positions: Iterable[tuple[str, float, float]]) -> None:
