@@ -24,7 +24,9 @@ from console import (
     gateway_pages,
     hall,
     health,
+    hooks,
     listing,
+    outside,
     patroller,
     proposal_pages,
     rule_api,
@@ -77,6 +79,8 @@ def create_app(services: Services) -> FastAPI:
         patroller,
         api,
         health,
+        hooks,
+        outside,
     ):
         app.include_router(part.router)
     app.include_router(backtest_pages.api)

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from alerts.settings import DEFAULTS, DeskSettings
 from alerts.town_view import TownView
+from console.doors import Doors
 from core.clock import DAY, Clock
 from detectors.rules import RuleSet
 from devices.device_types import DeviceType
@@ -31,7 +32,8 @@ class Services:
     the ones in force; `rule_folders` are those of the town's own rule files. `journal_control` appends a control
     record. `counters` gives `readings_per_s` and `lag_ms` (how far detection is behind the journal); a missing key is
     shown as unknown. `base_url` is the address that people open, such as `http://127.0.0.1:8080`. `keep` µs back the
-    store has readings, further back only roll-ups. `desk` are the policies that moves go by.
+    store has readings, further back only roll-ups. `desk` are the policies that moves go by; `doors` who
+    comes in from outside.
     """
 
     engine: Engine
@@ -47,4 +49,5 @@ class Services:
     demo: bool = False
     base_url: str = "http://127.0.0.1:8080"
     desk: DeskSettings = DEFAULTS
+    doors: Doors = field(default_factory=Doors)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)

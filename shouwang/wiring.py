@@ -39,6 +39,7 @@ from shouwang.backtests import Backtests
 from shouwang.canary import Canary, Hop, Passage, Standing
 from shouwang.cutting import Standings
 from shouwang.dispatch_role import DispatchRole
+from shouwang.doors import doors_of
 from shouwang.embedded import EmbeddedBrokerPart
 from shouwang.escalating import DeskClock
 from shouwang.housekeeping import Housekeeping
@@ -265,6 +266,7 @@ class _Wiring:
             keep=p.settings.keep_days * DAY,
             demo=p.settings.demo,
             base_url=p.settings.console.address,
+            doors=doors_of(p.settings),
             metrics=p.metrics.registry,
         )
         p.web = WebServer(create_app(services), p.settings.console.host, p.settings.console.port)
