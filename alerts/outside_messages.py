@@ -99,6 +99,11 @@ def take_move(connection: Connection, town: TownView, asked: Asked, settings: De
     return _once(connection, asked, lambda: _move(connection, town, asked, settings))
 
 
+def who_of(system: str) -> str:
+    """Who acts in the log when a platform does."""
+    return f"outside:{system}"
+
+
 def refusal(status: int, code: str, words: Words, detail: str = "") -> Answer:
     """An answer that says why not, in both languages."""
     error = {"code": code, "zh": words.zh, "en": words.en, **({"detail": detail} if detail else {})}
@@ -138,7 +143,7 @@ def _ticket(connection: Connection, town: TownView, asked: Asked, settings: Desk
         _report(said),
         asked.now,
         "outside",
-        f"outside:{asked.system}",
+        who_of(asked.system),
         Outside(asked.system, said.number),
         settings,
     )
@@ -171,7 +176,7 @@ def _move(connection: Connection, town: TownView, asked: Asked, settings: DeskSe
         town,
         row["id"],
         said.action,
-        f"outside:{asked.system}",
+        who_of(asked.system),
         asked.now,
         " ".join(part for part in (said.opinion, f"（{said.who}）" if said.who else "") if part),
         said.cause,

@@ -6,6 +6,7 @@ from threading import Event as Signal
 from sqlalchemy import Connection, Engine
 
 from alerts.channels import Channel
+from alerts.drills import run_due as hold_drills
 from alerts.moves import resume_due
 from alerts.one_writer import hold_desk
 from alerts.owners import this_process
@@ -27,6 +28,7 @@ from shouwang.present import rules_of, town_of
 from shouwang.routing import Routing
 from shouwang.senders import make_channel, refusing, sending
 from shouwang.settings import Settings
+from shouwang.telling import tellers
 
 Work = Callable[[Signal], None]
 
@@ -40,7 +42,7 @@ def _mark_overdue(connection: Connection, _town: TownView, _rules: RuleSet, now:
     mark_overdue(connection, now)
 
 
-CHORES: tuple[Chore, ...] = (release_due, _resume, _mark_overdue)
+CHORES: tuple[Chore, ...] = (release_due, _resume, _mark_overdue, hold_drills)
 """What time alone brings about beside escalation, in this order."""
 
 
@@ -76,6 +78,7 @@ class DispatchRole:
 
         if url := self._settings.routing.url.get_secret_value():
             yield "routes", self._routing(url).run
+        yield from tellers(self._settings.outside, self._engine, self._clock)
 
     def _routing(self, url: str) -> Routing:
         told, near = self._settings.routing, self._settings.desk.policies().dispatch.neighbours
