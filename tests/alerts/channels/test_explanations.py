@@ -1,11 +1,24 @@
 """Everything that the adapters say of a failure has its Chinese."""
 
+import ast
+import inspect
 from types import ModuleType
 
 import httpx
 import pytest
 
-from alerts.channels import dingtalk, feishu, transport, wecom_app, wecom_robot, wecom_token
+from alerts.channels import (
+    aliyun,
+    apprise_url,
+    dingtalk,
+    email,
+    feishu,
+    tencent,
+    transport,
+    wecom_app,
+    wecom_robot,
+    wecom_token,
+)
 from alerts.channels.explanations import PHRASES, explained
 from core.clock import MINUTE
 
@@ -51,3 +64,19 @@ def test_english_and_what_nobody_knows_stay_as_they_are() -> None:
 
 def test_no_phrase_is_cut_by_its_own_colon() -> None:
     assert all(": " not in phrase for phrase in PHRASES)
+
+
+@pytest.mark.parametrize("module", [aliyun, tencent], ids=lambda each: each.__name__)
+def test_every_code_of_messages_and_calls_is_explained(module: ModuleType) -> None:
+    assert set(vars(module)["_SAID"].values()) <= PHRASES.keys()
+
+
+@pytest.mark.parametrize("module", [aliyun, apprise_url, email, tencent], ids=lambda each: each.__name__)
+def test_every_phrase_of_an_outcome_is_explained(module: ModuleType) -> None:
+    calls = [each for each in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(each, ast.Call)]
+    details = [call.args[2] for call in calls if ast.unparse(call.func) == "Outcome" and len(call.args) > 2]
+    details += [call.args[1] for call in calls if ast.unparse(call.func) == "self._broken"]
+    starts = [each.values[0] if isinstance(each, ast.JoinedStr) else each for each in details]
+    said = {str(each.value).removesuffix(": ") for each in starts if isinstance(each, ast.Constant)}
+    assert len(said) > 2
+    assert said <= PHRASES.keys()
