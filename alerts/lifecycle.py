@@ -176,6 +176,7 @@ ROWS: tuple[Row, ...] = (
     Row("void", Words("作废", "Void"), UNACCEPTED | {Status.SUSPENDED}, Transition(Status.VOID, _DESK, ("opinion",))),
     Row("send_back", Words("退回处置", "Sent back"), WORKED_OFF, Transition(Status.ACCEPTED, _MACHINE)),
     Row("self_recover", Words("自行恢复", "Recovered by itself"), UNACCEPTED, Transition(Status.CLOSED, _MACHINE)),
+    Row("end_drill", Words("演练结束", "Drill over"), _from(Status.DISPATCHED), Transition(Status.CLOSED, _MACHINE)),
 )
 
 TRANSITIONS: dict[tuple[Status, str], Transition] = {

@@ -9,6 +9,7 @@ from alerts.alert_rows import open_alerts_of, read_alert, worst_alert
 from alerts.case_tables import ticket_acceptance
 from alerts.desk_work import DeskWork
 from alerts.dispatching import desk_recipients, plan_again, send, tell
+from alerts.drills import answer
 from alerts.lifecycle import Role, Status
 from alerts.merging import merge
 from alerts.move_decisions import Actor, Asked, Standing, decide_move, party_of
@@ -75,6 +76,8 @@ def move(
         before = read_ticket(connection, ticket)
     except TicketUnknown:
         raise MoveRefused("unknown_ticket") from None
+    if before["drill"] is not None and action != "void":
+        return _in_drill(connection, town, before, action, who, now, settings)
     _check_choice(town, team, station)
     asked = Asked(action, _actor(town, who, role), opinion, cause, until, into)
     standing = _standing(connection, before, asked, now, settings)
@@ -88,6 +91,14 @@ def move(
     rearm = _close_by_hand(work, standing.open_alerts, who) if action == "close" else []
     work.finish()
     return Moved(after["status"], rearm)
+
+
+def _in_drill(
+    connection: Connection, town: TownView, before: Row, action: str, who: str, now: int, settings: DeskSettings
+) -> Moved:
+    if action != "accept":
+        raise MoveRefused("drill_is_only_answered")
+    return Moved(answer(connection, town, before, who, now, settings), [])
 
 
 def resume_due(connection: Connection, town: TownView, now: int, settings: DeskSettings = DEFAULTS) -> int:

@@ -62,6 +62,15 @@ REFUSALS: dict[str, Words] = {
     "no_pillow": Words(
         "平台未安装图片组件（shouwang[reports]）", "The platform lacks its picture extra (shouwang[reports])"
     ),
+    "drill_is_only_answered": Words("这是演练：只需接单确认", "This is a drill: it is only to be accepted"),
+    "needs_name": Words("请写名称，最多 {most} 字", "Please give a name of at most {most} characters"),
+    "bad_schedule": Words("星期须为 1 至 7，时间如 10:00", "Days are 1 to 7, a time is such as 10:00"),
+    "bad_window": Words("应答时限须为 1 分钟至 24 小时", "The time for answers is 1 minute to 24 hours"),
+    "no_such_group": Words("没有这个团队或执法站：{code}", "There is no such team or station: {code}"),
+    "no_such_drill": Words("没有这个演练", "There is no such drill"),
+    "no_such_run": Words("没有这次演练", "There is no such run of a drill"),
+    "under_way": Words("该演练正在进行", "This drill is under way"),
+    "nobody_to_call": Words("没有可联系的人", "There is nobody who can be reached"),
     "changed_meanwhile": Words("工单刚被别人更新，请重试", "Somebody changed the ticket just now: please try again"),
 }
 
@@ -87,6 +96,10 @@ class ReportRefused(Refusal):
 
 class PhotoRefused(Refusal):
     """A photo that is not kept."""
+
+
+class DrillRefused(Refusal):
+    """A drill that is not held."""
 
 
 class EditRefused(Refusal):
