@@ -76,7 +76,7 @@ def move(
         before = read_ticket(connection, ticket)
     except TicketUnknown:
         raise MoveRefused("unknown_ticket") from None
-    if before["drill"] is not None and action != "void":
+    if before["source"] == "drill" and action != "void":
         return _in_drill(connection, town, before, action, who, now, settings)
     _check_choice(town, team, station)
     asked = Asked(action, _actor(town, who, role), opinion, cause, until, into)

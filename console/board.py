@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, func, literal_column, select
 
+from alerts.escalation_tables import drill_run
 from alerts.tables import alert, notice, station, ticket
 from console.stages import OPEN, TABS
 from detectors.rules import RuleSet
@@ -13,6 +14,11 @@ from devices.tables import device, grid, site, village
 
 IS_OPEN = alert.c.state == literal_column("'open'")
 """Written as a literal, so that SQLite sees that the partial index fits."""
+
+IN_EARNEST = ticket.c.id.not_in(
+    select(drill_run.c.ticket).where(drill_run.c.ended_at.is_(None), drill_run.c.ticket.is_not(None))
+)
+"""That a live ticket is not a drill's."""
 
 UNPROVEN = ("accepted", "uncertain", "failed", "expired")
 """States of a notice of which nobody has proven that it reached a person."""
@@ -74,7 +80,7 @@ def figures(connection: Connection, rules: RuleSet, live: Mapping[str, float], n
         "silent": kinds.get("silence", 0),
         "gateways_down": kinds.get("gateway", 0),
         "open_alerts": sum(kinds.values()),
-        "open_tickets": connection.scalar(select(func.count()).where(ticket.c.status.in_(OPEN))),
+        "open_tickets": connection.scalar(select(func.count()).where(ticket.c.status.in_(OPEN), IN_EARNEST)),
         "unproven": unproven(connection),
         "lag_ms": live.get("lag_ms"),
     }
@@ -93,7 +99,7 @@ def unproven(connection: Connection) -> int:
     """Notices without proof of reaching a person, on tickets that nobody has accepted yet."""
     waiting = ticket.c.status.in_(TABS["waiting"])
     query = select(func.count()).select_from(ticket).join(notice, notice.c.ticket == ticket.c.id)
-    return connection.scalar(query.where(waiting, notice.c.state.in_(UNPROVEN))) or 0
+    return connection.scalar(query.where(waiting, IN_EARNEST, notice.c.state.in_(UNPROVEN))) or 0
 
 
 def names_of(connection: Connection, table: Any, codes: Sequence[str | None]) -> dict[str, tuple[str, str]]:
