@@ -25,9 +25,12 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 @cache
 def texts(language: str) -> Mapping[str, str]:
-    """All texts of a language by dotted key, from `locales/`."""
-    content = (files("console") / "locales" / f"{language}.yaml").read_text("utf-8")
-    return _flat(yaml.safe_load(content))
+    """All texts of a language by dotted key, from the files of `locales/` that begin with its name."""
+    parts = [each for each in (files("console") / "locales").iterdir() if each.name.split(".")[0] == language]
+    found: dict[str, str] = {}
+    for part in sorted(parts, key=lambda each: each.name):
+        found.update(_flat(yaml.safe_load(part.read_text("utf-8"))))
+    return found
 
 
 def text(language: str, key: str, **values: object) -> str:

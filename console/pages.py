@@ -17,6 +17,7 @@ from alerts.texts import said
 from console.access import language_of, services_of
 from console.language import LANGUAGES, dated, grouped, named, number, span, text, texts, when
 from console.rule_view import scope_in
+from console.stages import badges_of
 from detectors.words import Severity
 
 SEVERITIES = {int(level): level.name.lower() for level in Severity}
@@ -29,6 +30,11 @@ REASONS_TOLD = ("sensor_sick", "not_in_service", "aged_recorded", "over_range", 
 ABOUT_RULES = ("/rules/", "/rule-sheets", "/rule-versions", "/backtests", "/proposals")
 """Where pages begin that stand under the rules."""
 
+DUTY_PAGES = {
+    "/quiets": "quiets",
+}
+"""The desk's affairs: each page's address and name."""
+
 _GLOBALS = {
     "severities": SEVERITIES,
     "languages": LANGUAGES,
@@ -37,6 +43,9 @@ _GLOBALS = {
     "scope_in": scope_in,
     "reasons_told": REASONS_TOLD,
     "about_rules": ABOUT_RULES,
+    "duty_pages": DUTY_PAGES,
+    "duty_paths": tuple(DUTY_PAGES),
+    "badges_of": badges_of,
 }
 
 
