@@ -18,6 +18,7 @@ from console.access import language_of, services_of
 from console.language import LANGUAGES, dated, grouped, named, number, span, text, texts, when
 from console.rule_view import scope_in
 from console.stages import badges_of
+from console.stages import badges_of
 from detectors.words import Severity
 
 SEVERITIES = {int(level): level.name.lower() for level in Severity}
@@ -43,6 +44,7 @@ _GLOBALS = {
     "scope_in": scope_in,
     "reasons_told": REASONS_TOLD,
     "about_rules": ABOUT_RULES,
+    "badges_of": badges_of,
     "duty_pages": DUTY_PAGES,
     "duty_paths": tuple(DUTY_PAGES),
     "badges_of": badges_of,

@@ -6,6 +6,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from alerts.photos import MOST_BYTES
 from console.language import both
 
 POLICY = "; ".join(
@@ -36,6 +37,8 @@ BODY_LIMIT = 64 * 1024
 PACK_LIMIT = 1024 * 1024
 """Of a request that brings a rule pack: a sheet may have 100,000 characters, most of them Chinese."""
 _PACKS = ("/rule-sheets/", "/backtests", "/api/v1/rule-sheets/", "/api/v1/backtests")
+PHOTOS_LIMIT = 3 * MOST_BYTES + BODY_LIMIT
+"""Of a request that brings photos: three of the largest at once."""
 
 SIGNED = ("/hooks/", "/api/v1/outside/")
 """What programs call, with a signature or a token of their own and without a session: any origin, or none, is right."""
@@ -84,10 +87,16 @@ class Shield:
         headers = Headers(scope=scope)
         if not (scope["path"].startswith(SIGNED) or same_origin(headers, self._base_url)):
             return JSONResponse({"error": both("error.origin")}, 403)
-        limit = PACK_LIMIT if scope["path"].startswith(_PACKS) else BODY_LIMIT
-        if "chunked" in headers.get("transfer-encoding", "") or int(headers.get("content-length") or 0) > limit:
+        length = int(headers.get("content-length") or 0)
+        if "chunked" in headers.get("transfer-encoding", "") or length > _limit_of(scope["path"]):
             return _too_large(scope["path"])
         return None
+
+
+def _limit_of(path: str) -> int:
+    if path.endswith("/photos"):
+        return PHOTOS_LIMIT
+    return PACK_LIMIT if path.startswith(_PACKS) else BODY_LIMIT
 
 
 def _too_large(path: str) -> Response:

@@ -48,6 +48,23 @@ def clock_shown(row: Mapping[str, Any]) -> Due | None:
     return due(row)
 
 
+def badges_of(row: Mapping[str, Any], now: int) -> list[str]:
+    """What of a ticket must catch the eye, by the names of the console's texts.
+
+    >>> badges_of({"status": "suspended", "source": "drill", "supervised_at": 5, "replied_at": None}, 9)
+    ['supervised', 'suspended', 'drill']
+    """
+    clock = due(row) if row["status"] != "suspended" else None
+    found = {
+        "supervised": row["supervised_at"] is not None and row["replied_at"] is None,
+        "overdue": clock is not None and clock.by < now,
+        "suspended": row["status"] == "suspended",
+        "drill": row["source"] == "drill",
+        "storm": row["source"] == "storm",
+    }
+    return [name for name, true in found.items() if true]
+
+
 def due_column() -> ColumnElement[int]:
     """`due(row).by` in SQL."""
     t = ticket.c

@@ -1,10 +1,14 @@
 """What a ticket's page shows, gathered in one reading of the database."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
-from alerts.tables import person, station, team
+from alerts.escalation import Snapshot, Step
+from alerts.lifecycle import LIVE
+from alerts.receipts import proof
+from alerts.tables import delivery, person, station, team
 from console import board, dossier
 from console.case import Case
 from console.chain import chain, steps
@@ -20,6 +24,7 @@ def facts_of(connection: Connection, services: Services, row: Row, case: Case) -
     alerts = dossier.alerts_of(connection, row["id"])
     notices = dossier.notices_of(connection, row["id"])
     log = dossier.log_of(connection, row["id"])
+    say_proofs(connection, services, notices)
     rules = services.rules()
     devices, now = services.town().devices, services.clock.now()
     types = [devices[each["subject_id"]].type if each["subject_id"] in devices else "" for each in alerts]
@@ -30,6 +35,9 @@ def facts_of(connection: Connection, services: Services, row: Row, case: Case) -
         "alerts": alerts,
         "notices": notices,
         "unproven": board.UNPROVEN,
+        "missing": sum(each["state"] in board.UNPROVEN for each in notices),
+        "next_step": next_step(case.escalation),
+        "live": row["status"] in LIVE,
         "log": log,
         "hops": chain(row, alerts, notices),
         "steps": steps(row),
@@ -41,6 +49,24 @@ def facts_of(connection: Connection, services: Services, row: Row, case: Case) -
         "names": _names(connection, row, case, notices, log),
         "due": clock_shown(row),
     }
+
+
+def say_proofs(connection: Connection, services: Services, notices: list[Row]) -> None:
+    """Add to each notice what is known of its arrival, and how many others were listed in the same message."""
+    attempts = {each["attempt"] for each in notices if each["attempt"] is not None}
+    carried = select(delivery.c.id, delivery.c.notices).where(delivery.c.id.in_(attempts))
+    together: dict[int, int] = {row.id: row.notices for row in connection.execute(carried)}
+    for each in notices:
+        each["proof"] = proof(each, each["channel"] in services.doors.receipts, services.clock.now())
+        each["listed"] = together.get(each["attempt"], 1) - 1
+
+
+def next_step(known: Mapping[str, Any] | None) -> Step | None:
+    """The step of the ticket's own policy that is scheduled."""
+    if known is None or known["state"] != "scheduled":
+        return None
+    steps_of_stage = Snapshot.from_json(known["policy"]).steps(known["stage"])
+    return steps_of_stage[known["step"]] if known["step"] < len(steps_of_stage) else None
 
 
 def _names(
