@@ -23,7 +23,7 @@ Kind = Literal[
     "email",
     "apprise",
 ]
-TextMessage = frozenset({"aliyun_sms", "aliyun_voice", "tencent_sms", "tencent_voice"})
+TEMPLATED = frozenset({"aliyun_sms", "aliyun_voice", "tencent_sms", "tencent_voice"})
 """Kinds that fill an approved template and whose provider tells later what became of it."""
 SystemName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 NEEDED: dict[str, tuple[str, ...]] = {
@@ -80,7 +80,7 @@ class ChannelSettings(BaseModel):
     @property
     def takes_receipts(self) -> bool:
         """Whether there is an address for the provider's receipts."""
-        return self.kind in TextMessage and bool(self.token.get_secret_value())
+        return self.kind in TEMPLATED and bool(self.token.get_secret_value())
 
     @property
     def mail_server(self) -> MailServer:
@@ -108,7 +108,7 @@ class ChannelSettings(BaseModel):
         missing = [name for name in NEEDED.get(self.kind, ()) if not _given(getattr(self, name))]
         if missing:
             raise ValueError(f"{self.kind} needs {', '.join(missing)}")
-        if self.kind in TextMessage and 0 < len(self.token.get_secret_value()) < _LEAST_SECRET:
+        if self.kind in TEMPLATED and 0 < len(self.token.get_secret_value()) < _LEAST_SECRET:
             raise ValueError(
                 f"token must have at least {_LEAST_SECRET} characters: it keeps others from sending receipts"
             )

@@ -23,7 +23,7 @@ from devices.registry import Registry, RegistryError, load_registry
 from ingest.mqtt import BrokerAddress, refusal_of
 from ingest.routes import Routes
 from ingest.store import StoreError
-from shouwang.channel_settings import ChannelSettings
+from shouwang.channel_settings import TEMPLATED, ChannelSettings
 from shouwang.dispatch_findings import dispatch_findings
 from shouwang.heartbeat import last_beat
 from shouwang.migrate import Standing as Schema
@@ -34,7 +34,7 @@ from shouwang.stores import look_at_store
 from shouwang.wiring import open_journal
 
 _GIGABYTE = 2**30
-_EXTRAS = {"wecom_app": ("cryptography", "defusedxml")}
+_EXTRAS = {"wecom_app": ("cryptography", "defusedxml"), "apprise": ("apprise",)}
 _HERE = ("127.0.0.1", "localhost", "::1")
 
 
@@ -146,6 +146,13 @@ def _channel(channel: ChannelSettings, demo: bool) -> tuple[Standing, str]:
             return Standing.BROKEN, "a webhook needs a secret to sign with"
         case "wecom_app" if not channel.calls_back:
             return Standing.DOUBTFUL, "its cards have no buttons until token and aes_key of its callback are set"
+        case kind if kind in TEMPLATED and not channel.takes_receipts:
+            return (
+                Standing.DOUBTFUL,
+                f"{kind}: nothing proves arrival until token is set for its receipts",
+            )
+        case "email" if channel.mail_server.security == "none":
+            return Standing.DOUBTFUL, "email: handed in without encryption; use smtps:// or smtp://"
         case "phone" if not demo:
             text = "shows messages on a page of the console only: add wecom_robot or webhook for service"
             return Standing.DOUBTFUL, text

@@ -7,6 +7,7 @@ from typing import Protocol
 from sqlalchemy import Engine, exists, select
 
 from alerts.channels import Channel, Limit
+from alerts.channels.apprise_url import AppriseUrl
 from alerts.channels.dingtalk import BASE_URL as DINGTALK_URL
 from alerts.channels.dingtalk import DingTalkRobot
 from alerts.channels.email import Email
@@ -63,8 +64,6 @@ def make_channel(name: str, settings: ChannelSettings, engine: Engine, console_u
             limit = Limit(settings.per_minute, MINUTE) if settings.per_minute else None
             return Email(name, settings.mail_server, console_url, limit, language)
         case "apprise":
-            from alerts.channels.apprise_url import AppriseUrl  # noqa: PLC0415 - needs the extra [notify]
-
             limit = Limit(settings.per_minute, MINUTE) if settings.per_minute else None
             return AppriseUrl(name, console_url, limit, language)
     return make_cloud_channel(name, settings, language)

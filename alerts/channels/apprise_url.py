@@ -6,11 +6,9 @@ no is anything else, from a wrong password to an answer that was lost after the 
 
 import logging
 import warnings
+from functools import cache
+from types import ModuleType
 from typing import Any
-
-from apprise import Apprise, AppriseAsset
-from apprise.common import NotifyFormat, NotifyType, OverflowMode
-from apprise.exception import AppriseException
 
 from alerts.channels import Limit, Outcome, OutgoingNotice, PlainChannel
 from alerts.channels.transport import printable
@@ -22,7 +20,7 @@ from detectors.words import Severity
 
 _BODY_BYTES = 2048
 _TITLE_BYTES = 180
-_TYPES = {int(Severity.NOTICE): NotifyType.INFO, int(Severity.WARNING): NotifyType.WARNING}
+_TYPES = {int(Severity.NOTICE): "info", int(Severity.WARNING): "warning"}
 
 
 class AppriseUrl(PlainChannel):
@@ -39,22 +37,20 @@ class AppriseUrl(PlainChannel):
         self.limits = (limit,) if limit else ()
         self._console_url = console_url
         self._language: Language = language
-        self._asset = AppriseAsset(async_mode=False, app_id="Shouwang", app_desc="", app_url="", plugin_paths=[])
 
     def send(self, notice: OutgoingNotice) -> Outcome:
-        service = _service(notice.address, self._asset)
+        library = _library()
+        if library is None:
+            return Outcome("failed", "extra", "the platform lacks its extra shouwang[notify]")
+        service = _service(library, notice.address)
         if service is None:
             return Outcome("failed", "address", "this is no Apprise URL, or of a service that is not there")
         title, body = self._texts(notice, service)
+        kind = library.NotifyType(_TYPES.get(notice.facts.severity, "failure"))
+        plain, cut = library.NotifyFormat.TEXT, library.OverflowMode.TRUNCATE
         try:
-            said = service.notify(
-                body=body,
-                title=title,
-                notify_type=_TYPES.get(notice.facts.severity, NotifyType.FAILURE),
-                overflow=OverflowMode.TRUNCATE,
-                body_format=NotifyFormat.TEXT,
-            )
-        except (AppriseException, OSError, ValueError, TypeError) as error:
+            said = service.notify(body=body, title=title, notify_type=kind, overflow=cut, body_format=plain)
+        except (library.exception.AppriseException, OSError, ValueError, TypeError) as error:
             return Outcome("uncertain", type(error).__name__, "the service's module failed")
         if said:
             return Outcome("accepted", "yes", "Apprise says yes; nothing proves that it arrived")
@@ -73,18 +69,25 @@ class AppriseUrl(PlainChannel):
         return title, printable(fit(f"{head}\n{url}", "\n".join(details(notice.facts, language)), "", room))
 
 
-def _load_services() -> None:
-    """Load them all, which takes Apprise a second and warns of a module that is on its way out of Python."""
+@cache
+def _library() -> ModuleType | None:
+    """Apprise with all its services, which takes a second; None without the extra.
+
+    One of its modules uses one that is on its way out of Python.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        Apprise.instantiate("json://127.0.0.1")
+        try:
+            import apprise  # noqa: PLC0415 - an extra that only this channel needs
+        except ImportError:
+            return None
+        apprise.Apprise.instantiate("json://127.0.0.1")
+    return apprise
 
 
-def _service(address: str, asset: AppriseAsset) -> Any:
+def _service(library: ModuleType, address: str) -> Any:
+    asset = library.AppriseAsset(async_mode=False, app_id="Shouwang", app_desc="", app_url="")
     try:
-        return Apprise.instantiate(address.strip(), asset=asset, suppress_exceptions=True)
+        return library.Apprise.instantiate(address.strip(), asset=asset, suppress_exceptions=True)
     except (TypeError, ValueError):
         return None
-
-
-_load_services()

@@ -100,6 +100,7 @@ PHRASES = {
     "no answer after the message was sent": "邮件已发出，未收到应答",
     "the answer is no mail server's": "应答并非来自邮件服务器",
     # Apprise
+    "the platform lacks its extra shouwang[notify]": "平台未安装组件 shouwang[notify]",
     "this is no Apprise URL, or of a service that is not there": "不是 Apprise 地址，或没有该服务",
     "the service's module failed": "该服务的模块出错",
     "Apprise says yes; nothing proves that it arrived": "Apprise 报告成功，无送达证明",

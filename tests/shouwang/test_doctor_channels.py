@@ -45,3 +45,23 @@ def test_without_the_extra_for_pictures_notices_still_go(monkeypatch: pytest.Mon
 def test_no_secret_is_told() -> None:
     assert "s3cret" not in f"{found(APP | CALLBACK)}"
     assert "t0ken" not in f"{found(APP | CALLBACK)}"
+
+
+SMS = {"kind": "aliyun_sms", "key_id": "k", "secret": "s", "signature": "s", "template": "t"}
+MAIL = {"kind": "email", "sender": "desk@town.example"}
+
+
+def test_without_receipts_nothing_is_proven() -> None:
+    assert found(SMS)["channel mine"].standing is Standing.DOUBTFUL
+    assert found(SMS | {"token": "a-token-of-receipts"})["channel mine"].standing is Standing.GOOD
+
+
+def test_mail_in_the_clear_is_told() -> None:
+    assert found(MAIL | {"url": "smtp+plain://127.0.0.1"})["channel mine"].standing is Standing.DOUBTFUL
+    assert found(MAIL | {"url": "smtp://mail.example"})["channel mine"].standing is Standing.GOOD
+
+
+def test_apprise_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert found({"kind": "apprise"})["channel mine"].standing is Standing.GOOD
+    monkeypatch.setattr(diagnosis, "find_spec", lambda module: None)
+    assert found({"kind": "apprise"})["channel mine"].standing is Standing.BROKEN
