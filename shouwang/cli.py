@@ -15,6 +15,7 @@ from shouwang import (
     cli_account,
     cli_backtest,
     cli_broker,
+    cli_drill,
     cli_formats,
     cli_gateway,
     cli_operate,
@@ -47,6 +48,7 @@ app.add_typer(cli_rules.app, name="rules")
 app.add_typer(cli_store.app, name="store")
 app.add_typer(cli_account.app, name="account")
 app.add_typer(cli_ticket.app, name="ticket")
+app.add_typer(cli_drill.app, name="drill")
 app.add_typer(cli_formats.app, name="formats")
 cli_operate.add_to(app)
 cli_backtest.add_to(app)
