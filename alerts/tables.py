@@ -238,9 +238,16 @@ ticket = Table(
     Index(None, "site", "hazard", "status"),
     Index(  # holds all that sorting and filtering the queue reads, without the wide rows
         "ix_ticket_queue",
-        *("status", "severity", "grid", "hazard", "team", "station", "accept_by", "arrive_by", "done_by"),
+        *("status", "priority", "source", "severity", "grid", "hazard", "team", "station"),
+        *("accept_by", "arrive_by", "done_by"),
     ),
     Index(None, "closed_at"),
+    Index(
+        "ix_ticket_holder",
+        *("accepted_by", "status", "accepted_at"),
+        sqlite_where=text("accepted_by IS NOT NULL"),
+        postgresql_where=text("accepted_by IS NOT NULL"),
+    ),
     Index(
         "uq_ticket_outside",
         "source_system",
@@ -324,6 +331,12 @@ notice = Table(
     Column("instead_of", BigInteger),  # the notice whose failure this one makes good
     Index(None, "state", "channel", "next_try_at"),
     Index("ix_notice_attempt", "attempt"),
+    Index(  # in the order in which they are sent
+        "ix_notice_waiting",
+        *("channel", "life_safety", "severity", "due_at"),
+        sqlite_where=text("state = 'queued'"),
+        postgresql_where=text("state = 'queued'"),
+    ),
     Index(
         "ix_notice_provider_id",
         "provider_id",

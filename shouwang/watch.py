@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import structlog
@@ -26,6 +26,8 @@ from ingest.follow import follow
 
 _SNAPSHOT_INTERVAL = 30 * SECOND
 _TRIES = 3
+_AT_ONCE = 32
+"""Detections a transaction: in a storm the senders of what is committed wait no longer than these take."""
 _log = structlog.get_logger()
 
 
@@ -134,9 +136,11 @@ class SafetyWatch:
             for record in records
             for detection in self._judged(detector, record)
         ]
-        if not found:
-            return
-        upto, town = records[-1].offset, self.town()
+        for part, upto in _parts(found, records[-1].offset):
+            self._apply(part, upto)
+
+    def _apply(self, found: Sequence[Found], upto: Offset) -> None:
+        town = self.town()
         with writing(self._engine) as connection:
             now = self._clock.now()
             apply_detections(connection, town, self.rules, self.consumer, found, upto, now, self._desk)
@@ -169,3 +173,14 @@ class SafetyWatch:
             return
         snapshot.save(self._state, *detector.snapshot())
         self._journal.acknowledge(self.consumer, place)
+
+
+def _parts(found: Sequence[Found], upto: Offset) -> Iterator[tuple[Sequence[Found], Offset]]:
+    """What was found in parts that end with a record, each with the offset that it reaches; the last reaches `upto`."""
+    start = 0
+    for place in range(_AT_ONCE, len(found)):
+        if place - start >= _AT_ONCE and found[place].offset != found[place - 1].offset:
+            yield found[start:place], found[place - 1].offset
+            start = place
+    if found:
+        yield found[start:], upto

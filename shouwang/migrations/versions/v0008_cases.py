@@ -10,6 +10,11 @@ depends_on = None
 
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
+_QUEUE = [
+    *("status", "priority", "source", "severity", "grid", "hazard", "team", "station"),
+    *("accept_by", "arrive_by", "done_by"),
+]
+
 
 def upgrade() -> None:
     _ticket()
@@ -49,6 +54,14 @@ def _ticket() -> None:
         batch.add_column(sa.Column("supervised_by", sa.String(length=40), nullable=True))
         batch.add_column(sa.Column("reply_by", sa.BigInteger(), nullable=True))
         batch.add_column(sa.Column("replied_at", sa.BigInteger(), nullable=True))
+        batch.drop_index("ix_ticket_queue")
+        batch.create_index("ix_ticket_queue", _QUEUE)
+        batch.create_index(
+            "ix_ticket_holder",
+            ["accepted_by", "status", "accepted_at"],
+            sqlite_where=sa.text("accepted_by IS NOT NULL"),
+            postgresql_where=sa.text("accepted_by IS NOT NULL"),
+        )
         batch.create_index(
             "uq_ticket_outside",
             ["source_system", "outside_number"],
@@ -201,6 +214,12 @@ def _notice() -> None:
         batch.add_column(sa.Column("receipt", sa.Text(), server_default="", nullable=False))
         batch.add_column(sa.Column("instead_of", sa.BigInteger(), nullable=True))
         batch.create_index("ix_notice_attempt", ["attempt"])
+        batch.create_index(
+            "ix_notice_waiting",
+            ["channel", "life_safety", "severity", "due_at"],
+            sqlite_where=sa.text("state = 'queued'"),
+            postgresql_where=sa.text("state = 'queued'"),
+        )
         batch.create_index(
             "ix_notice_provider_id",
             ["provider_id"],
