@@ -1,5 +1,7 @@
 """How the safety consumer cuts what it found into transactions."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +21,7 @@ def test_each_part_ends_with_a_record_and_nothing_is_left_out(records: list[int]
     upto = Offset(0, 100)
     parts = list(_parts(found, upto))
     assert [each for part, _ in parts for each in part] == found
-    for (part, reached), (after, _) in zip(parts, parts[1:], strict=False):
+    for (part, reached), (after, _) in pairwise(parts):
         assert len(part) >= _AT_ONCE
         assert part[-1].offset == reached < after[0].offset
     assert not parts or parts[-1][1] == upto
