@@ -25,6 +25,7 @@ MOST_SERIES = 50
 """An incident of a storm has thousands of alerts: readings are taken of the gravest."""
 MOST_ALERTS = 20_000
 _AT_ONCE = 500
+_GRAVEST = (alert.c.life_safety.desc(), alert.c.severity.desc(), alert.c.opened_at, alert.c.id)
 
 
 class SeriesSpan(NamedTuple):
@@ -104,6 +105,16 @@ def gather(connection: Connection, number: str, now: int) -> CaseFile | None:
     )
 
 
+def spans_of(connection: Connection, number: str, now: int) -> list[SeriesSpan] | None:
+    """Which readings belong to a ticket, without reading all of it; None when there is no such ticket."""
+    of = connection.scalar(select(ticket.c.id).where(ticket.c.number == number))
+    if of is None:
+        return None
+    columns = (alert.c.series, alert.c.onset, alert.c.closed_at)
+    its = select(*columns).where(alert.c.ticket == of, alert.c.series >= 0).order_by(*_GRAVEST).limit(MOST_ALERTS)
+    return _spans(connection, rows(connection, its), now)
+
+
 def _by_ticket(connection: Connection, table: Table, number: int) -> list[Row]:
     return rows(connection, select(table).where(table.c.ticket == number).order_by(table.c.id))
 
@@ -115,8 +126,7 @@ def _by_code(connection: Connection, table: Table, code: str | None) -> Row | No
 def _alerts(connection: Connection, number: int) -> list[Row]:
     """The gravest first, of equals the first."""
     its = select(alert).where(alert.c.ticket == number)
-    order = (alert.c.life_safety.desc(), alert.c.severity.desc(), alert.c.opened_at, alert.c.id)
-    return rows(connection, its.order_by(*order).limit(MOST_ALERTS))
+    return rows(connection, its.order_by(*_GRAVEST).limit(MOST_ALERTS))
 
 
 def _count(connection: Connection, number: int) -> int:

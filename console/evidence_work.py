@@ -8,7 +8,7 @@ import resource
 import shutil
 import signal
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from multiprocessing import get_context
@@ -18,7 +18,7 @@ from threading import BoundedSemaphore
 import numpy as np
 from sqlalchemy import Engine
 
-from alerts.case_file import CaseFile, SeriesSpan, gather
+from alerts.case_file import SeriesSpan, spans_of
 from core.clock import DAY, HOUR
 from core.database import open_engine, reading
 from devices.device_types import DeviceType
@@ -78,8 +78,8 @@ def make_pack(
         raise PackRefused("no_reports")
     number, _, _, now = wanted
     with reading(engine) as connection:
-        case = gather(connection, number, now)
-    if case is None:
+        spans = spans_of(connection, number, now)
+    if spans is None:
         raise PackRefused("no_ticket")
     if not _one.acquire(timeout=_PATIENCE):
         raise PackRefused("busy")
@@ -89,7 +89,7 @@ def make_pack(
             why = "store_away"
         if store is not None and not why:
             try:
-                kept = collect(store, case, units_of(engine, types, case), folder)
+                kept = collect(store, spans, now, units_of(engine, types, spans), folder)
             except StoreError:
                 why = "store_away"
         to = folder / "evidence.zip"
@@ -100,15 +100,15 @@ def make_pack(
     return to
 
 
-def collect(store: ReadingStore, case: CaseFile, units: Mapping[int, str], folder: Path) -> Kept:
-    """The readings of a case as files, a slice each. Raises StoreError."""
+def collect(store: ReadingStore, spans: Sequence[SeriesSpan], now: int, units: Mapping[int, str], folder: Path) -> Kept:
+    """The readings of a case as files, a slice each, as they were known at `now`. Raises StoreError."""
     from console.evidence_pack import keep_block  # noqa: PLC0415 - needs the extra [reports]
 
     found = []
-    for span in case.spans:
+    for span in spans:
         numbers = np.array([span.number], np.int32)
         files: list[Path] = []
-        for piece in store.slices(numbers, span.since - HOUR, min(span.until + _LATE, case.at + 1), _SLICE):
+        for piece in store.slices(numbers, span.since - HOUR, min(span.until + _LATE, now + 1), _SLICE):
             block = store.scan(numbers, piece.since, piece.until)
             if len(block):
                 files.append(folder / f"{span.number}-{len(files)}.npz")
@@ -117,11 +117,11 @@ def collect(store: ReadingStore, case: CaseFile, units: Mapping[int, str], folde
     return tuple(found)
 
 
-def units_of(engine: Engine, types: Mapping[str, DeviceType], case: CaseFile) -> dict[int, str]:
+def units_of(engine: Engine, types: Mapping[str, DeviceType], spans: Sequence[SeriesSpan]) -> dict[int, str]:
     """The unit of each of a case's series, as the catalogue has it."""
     found: dict[int, str] = {}
     with reading(engine) as connection:
-        for span in case.spans:
+        for span in spans:
             kind = connection.execute(device.select().where(device.c.code == span.device)).mappings().first()
             metric = types[kind["type"]].metrics.get(span.metric) if kind and kind["type"] in types else None
             found[span.number] = metric.unit if metric else ""

@@ -17,7 +17,7 @@ def test_an_answer_is_one_tap_on_the_personal_link(town: Town, visit: Visit, url
         stranger = make_link(connection, "ST1-01", run["ticket"], now)
     assert town.send_notices(url) == 2
     with reading(town.engine) as connection:
-        links = dict(connection.execute(select(phone_message.c.person, phone_message.c.link)).all())  # type: ignore[arg-type]
+        links = dict(connection.execute(select(phone_message.c.person, phone_message.c.link)).all())
         texts = connection.scalars(select(phone_message.c.text)).all()
     assert all("演练" in text for text in texts)
     for who in ("G01-01", "G01-02"):

@@ -11,7 +11,7 @@ from pypdf import PdfReader
 from sqlalchemy import Engine, insert, select
 
 from alerts import tables
-from alerts.case_file import gather
+from alerts.case_file import spans_of
 from console.case_pdf import printable
 from console.evidence_work import Job, Kept, PackRefused, collect, make_pack, units_of, write
 from core.clock import SECOND, ManualClock
@@ -46,9 +46,9 @@ def pack(
         store = DuckDbStore(folder / "readings.duckdb").open()
         fill_store(store, lel, NOW)
         with reading(town.engine) as connection:
-            case = gather(connection, number, NOW)
-        assert case is not None
-        kept, why = collect(store, case, units_of(town.engine, TYPES, case), folder), ""
+            spans = spans_of(connection, number, NOW)
+        assert spans is not None
+        kept, why = collect(store, spans, NOW, units_of(town.engine, TYPES, spans), folder), ""
         store.close()
     database = town.engine.url.render_as_string(hide_password=False)
     to = folder / "evidence.zip"
