@@ -6,7 +6,9 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy import Connection, select
 from starlette.responses import Response
 
+from alerts import manual_tickets
 from alerts.changes import last_change
+from alerts.manual_tickets import OTHER
 from console.access import Dispatcher, Given
 from console.pages import pages_of
 from console.remembered import remembered
@@ -17,6 +19,8 @@ from core.database import reading
 from devices.tables import grid as grid_table
 
 router = APIRouter(include_in_schema=False)
+SOURCES = ("iot", *manual_tickets.SOURCES, "storm", "drill")
+"""Where tickets come from."""
 
 
 @router.get("/")
@@ -27,7 +31,9 @@ def hall(request: Request, services: Given, _: Dispatcher) -> Response:
         grids = connection.execute(select(*columns).where(grid_table.c.retired == 0).order_by(grid_table.c.code)).all()
         shown = _queue(connection, Filter(), 0)
     hazards = sorted({rule.hazard for rule in services.rules().rules.values()})
-    return pages_of(request).render(request, "hall.html", grids=grids, hazards=hazards, **shown)
+    return pages_of(request).render(
+        request, "hall.html", grids=grids, hazards=[*hazards, OTHER], sources=SOURCES, **shown
+    )
 
 
 @router.get("/queue")
@@ -39,10 +45,11 @@ def queue_fragment(
     severity: Annotated[int, Query(ge=0, le=4)] = 0,
     grid: Annotated[str, Query(max_length=20)] = "",
     hazard: Annotated[str, Query(max_length=24)] = "",
+    source: Annotated[str, Query(max_length=12)] = "",
     page: Annotated[int, Query(ge=0, le=1000)] = 0,
 ) -> Response:
     """The queue alone, for the hall's screen."""
-    wanted = Filter(tab if tab in TABS else "all", severity, grid, hazard)
+    wanted = Filter(tab if tab in TABS else "all", severity, grid, hazard, source)
 
     def rows() -> dict[str, Any]:
         with reading(services.engine) as connection:

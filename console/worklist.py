@@ -9,7 +9,7 @@ from alerts.tables import person, ticket
 from alerts.tables import station as station_table
 from alerts.tables import team as team_table
 from console.board import names_of
-from console.stages import OPEN, TABS, due, due_column
+from console.stages import OPEN, TABS, clock_shown, due_column
 from devices.tables import grid as grid_table
 from devices.tables import site as site_table
 
@@ -21,6 +21,7 @@ _COLUMNS = (
     ),
     *(ticket.c[name] for name in ("lng", "lat", "address", "grid", "team", "station", "accept_by", "arrive_by")),
     *(ticket.c[name] for name in ("done_by", "reported_at", "accepted_at", "accepted_by", "recovered_at")),
+    *(ticket.c[name] for name in ("source", "priority", "supervised_at", "replied_at", "reply_by", "resume_at")),
 )
 
 
@@ -31,6 +32,7 @@ class Filter(NamedTuple):
     severity: int = 0
     grid: str = ""
     hazard: str = ""
+    source: str = ""
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """The SQL conditions that all must hold."""
@@ -41,16 +43,21 @@ class Filter(NamedTuple):
             wanted.append(ticket.c.grid == self.grid)
         if self.hazard:
             wanted.append(ticket.c.hazard == self.hazard)
+        if self.source:
+            wanted.append(ticket.c.source == self.source)
         return wanted
 
 
 def queue(connection: Connection, wanted: Filter, limit: int = PAGE, offset: int = 0) -> list[dict[str, Any]]:
-    """Open tickets, least time left first, those that wait for the dispatcher last; the more severe first in a tie."""
+    """Open tickets: those that somebody presses for first, then least time left, what waits for the dispatcher last.
+
+    The more severe first in a tie.
+    """
     left = due_column()
     ids = (
         select(ticket.c.id)
         .where(*wanted.conditions())
-        .order_by(left.is_(None), left, ticket.c.severity.desc(), ticket.c.id)
+        .order_by(ticket.c.priority.desc(), left.is_(None), left, ticket.c.severity.desc(), ticket.c.id)
         .limit(limit)
         .offset(offset)
     )
@@ -65,7 +72,7 @@ def with_places(connection: Connection, ids: Sequence[int]) -> list[dict[str, An
     grids = names_of(connection, grid_table, [row["grid"] for row in found])
     people = names_of(connection, person, [row["accepted_by"] for row in found])
     for row in found:
-        clock = due(row)
+        clock = clock_shown(row)
         row["place"] = sites.get(row["site"] or "")
         row["grid_name"] = grids.get(row["grid"] or "")
         row["accepted_name"] = people.get(row["accepted_by"] or "", (row["accepted_by"],))[0]
@@ -115,7 +122,7 @@ def mine(connection: Connection, post: Posting, limit: int = 30) -> list[dict[st
     ids = (
         select(ticket.c.id)
         .where(ticket.c.status.in_(("dispatched", "accepted", "on_scene", "handled")), or_(*places))
-        .order_by(left.is_(None), left, ticket.c.severity.desc())
+        .order_by(ticket.c.priority.desc(), left.is_(None), left, ticket.c.severity.desc())
         .limit(limit)
     )
     return with_places(connection, [int(row.id) for row in connection.execute(ids)])

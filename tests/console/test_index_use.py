@@ -32,7 +32,7 @@ def plans_of(path: Path, ask: Any) -> str:
     ("ask", "index"),
     [
         (lambda c: queue(c, Filter()), "COVERING INDEX ix_ticket_queue"),
-        (lambda c: queue(c, Filter("waiting", 3, "G01", "gas")), "COVERING INDEX ix_ticket_queue"),
+        (lambda c: queue(c, Filter("waiting", 3, "G01", "gas", "iot")), "COVERING INDEX ix_ticket_queue"),
         (lambda c: tab_counts(c, Filter(severity=3)), "COVERING INDEX ix_ticket_queue"),
         (lambda c: mine(c, Posting("T-G01", "ST1", "", "")), "COVERING INDEX ix_ticket_queue"),
         (open_alerts_by_site, "COVERING INDEX ix_alert_open"),

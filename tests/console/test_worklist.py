@@ -4,6 +4,7 @@ from sqlalchemy import Engine, select, update
 
 from alerts.tables import alert, notice, ticket
 from console.board import figures, open_alerts_by_site, town_shapes, unproven
+from console.stages import badges_of
 from console.worklist import Filter, mine, posting, queue, tab_counts
 from core.clock import MINUTE, ManualClock
 from core.database import reading, writing
@@ -42,7 +43,28 @@ def test_filters_narrow_the_queue_and_the_counts_alike(engine: Engine, clock: Ma
     assert numbers(engine, Filter(hazard="gas")) == [1]
     assert numbers(engine, Filter(tab="working")) == []
     with reading(engine) as connection:
-        assert tab_counts(connection, Filter(severity=3)) == {"all": 2, "waiting": 2, "working": 0, "to_check": 0}
+        counted = {"all": 2, "waiting": 2, "working": 0, "to_check": 0, "suspended": 0}
+        assert tab_counts(connection, Filter(severity=3)) == counted
+
+
+def test_what_somebody_presses_for_comes_first(engine: Engine, clock: ManualClock) -> None:
+    open_tickets(engine, clock)
+    with writing(engine) as connection:
+        pressed = {"priority": 1, "supervised_at": 5, "source": "12345"}
+        connection.execute(update(ticket).where(ticket.c.id == 3).values(**pressed))
+    assert numbers(engine) == [3, 1, 2]
+    assert numbers(engine, Filter(source="12345")) == [3]
+    with reading(engine) as connection:
+        assert badges_of(queue(connection, Filter())[0], clock.now()) == ["supervised"]
+
+
+def test_a_suspended_ticket_says_when_it_goes_on(engine: Engine, clock: ManualClock) -> None:
+    open_tickets(engine, clock)
+    with writing(engine) as connection:
+        connection.execute(update(ticket).where(ticket.c.id == 3).values(status="suspended", resume_at=77))
+    with reading(engine) as connection:
+        shown = queue(connection, Filter("suspended"))
+    assert [(row["id"], row["due_stage"], row["due_by"]) for row in shown] == [(3, "resume", 77)]
 
 
 def test_an_ended_ticket_is_in_no_queue(engine: Engine, clock: ManualClock) -> None:
