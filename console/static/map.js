@@ -145,5 +145,6 @@ const ShouwangMap = (() => {
     setTimeout(() => ring.remove(), PULSE_MS);
   }
   new ResizeObserver(() => map.invalidateSize({ animate: false })).observe(document.getElementById("map"));
-  return { load, show, filter, pulse };
+  const placeOf = (code) => sites.get(code)?.latlng;
+  return { load, show, filter, pulse, placeOf, map };
 })();
