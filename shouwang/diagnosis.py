@@ -13,6 +13,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DatabaseError
 
 from alerts.auditor import audit
+from console.evidence_work import can_make
 from core.clock import MINUTE, SECOND, Clock
 from core.database import open_engine, reading
 from core.journal import JournalError
@@ -68,6 +69,9 @@ def diagnose(settings: Settings, clock: Clock) -> list[Finding]:
             findings += [*_registrations(registry), *_journal(settings, registry, clock)]
         findings += [_escalation(settings, clock), *_dispatch(settings, clock)]
     findings.append(_heartbeat(settings, clock))
+    if not can_make():
+        text = "tickets take no photos and have no evidence pack: pip install 'shouwang[reports]'"
+        findings.append(Finding("reports", Standing.DOUBTFUL, text))
     return findings
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from pypdf import PdfReader
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, insert, select, update
 
 from alerts import tables
 from alerts.case_file import spans_of
+from console import evidence_work
 from console.case_pdf import printable
 from console.evidence_work import Job, Kept, PackRefused, collect, make_pack, units_of, write
 from core.clock import SECOND, ManualClock
@@ -162,6 +163,29 @@ def test_a_missing_extra_is_said(town: Town, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("console.evidence_work.find_spec", lambda name: None)
     with pytest.raises(PackRefused, match="no_reports"):
         make_pack(town.engine, None, TYPES, ("x", "zh", False, NOW), tmp_path)
+
+
+def test_a_drill_says_so_on_every_page(town: Town, tmp_path: Path) -> None:
+    row = make_case(town)
+    with writing(town.engine) as connection:
+        connection.execute(update(tables.ticket).values(source="drill"))
+    pages = PdfReader(io.BytesIO(pack(town, tmp_path / "a", row["number"]).read("case.pdf"))).pages
+    assert all("演练：并未发生真实事件" in page.extract_text() for page in pages)
+
+
+def test_a_process_that_fails_or_takes_too_long_is_told(
+    town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = make_case(town)["number"]
+    wanted = (number, "zh", False, NOW)
+    with pytest.raises(PackRefused, match="failed"):
+        make_pack(town.engine, None, TYPES, wanted, tmp_path / "missing")
+    monkeypatch.setattr(evidence_work, "_TIMEOUT", 0.01)
+    with pytest.raises(PackRefused, match="too_slow"):
+        make_pack(town.engine, None, TYPES, wanted, tmp_path)
+    monkeypatch.setattr(evidence_work, "_PATIENCE", 0.01)
+    with evidence_work._one, pytest.raises(PackRefused, match="busy"):
+        make_pack(town.engine, None, TYPES, wanted, tmp_path)
 
 
 def test_an_unknown_ticket_has_no_pack(town: Town, tmp_path: Path) -> None:

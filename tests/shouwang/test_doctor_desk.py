@@ -9,6 +9,7 @@ from sqlalchemy import insert
 from alerts.tables import ticket
 from core.clock import HOUR, SystemClock
 from core.database import open_engine, writing
+from shouwang import diagnosis
 from tests.shouwang.command_line import run
 
 
@@ -33,6 +34,12 @@ def test_no_heartbeat_is_doubtful_and_one_that_is_taken_good(town: Path, monkeyp
     answer = said(fails=1)
     assert "broken heartbeat: address_refuses: HTTP 503; last taken 0 min ago" in answer
     assert "s3cret" not in answer
+
+
+def test_the_missing_extra_for_evidence_is_named(town: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "evidence pack" not in said()
+    monkeypatch.setattr(diagnosis, "can_make", lambda: False)
+    assert "doubtful reports: tickets take no photos and have no evidence pack" in said()
 
 
 def test_a_ticket_without_a_next_step_is_named(town: Path) -> None:
