@@ -1,6 +1,7 @@
 """The JSON API under /api/v1 that the pages use. Times are µs UTC, positions WGS84 degrees."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -12,10 +13,13 @@ from alerts.changes import last_change
 from console import board, dossier
 from console.access import SESSION_COOKIE, Dispatcher, Given, NotFound
 from console.accounts import account_of
+from console.acting import marks_on, moves_now, role_of
+from console.case import case_of
 from console.chain import chain
 from console.feed import Feed
 from console.remembered import remembered
 from console.services import Services
+from console.ticket_view import say_proofs
 from console.worklist import Filter, queue, tab_counts
 from core.clock import SECOND
 from core.database import reading
@@ -27,9 +31,9 @@ SHAPES_FRESH = 30 * SECOND
 FIGURES_FRESH = SECOND
 
 
-def answer(content: Any, headers: dict[str, str] | None = None) -> Response:
+def answer(content: Any, headers: dict[str, str] | None = None, status: int = 200) -> Response:
     """JSON by msgspec: rows of plain values, many of them."""
-    return Response(msgspec.json.encode(content), media_type="application/json", headers=headers)
+    return Response(msgspec.json.encode(content), status, headers, media_type="application/json")
 
 
 @router.get("/shapes")
@@ -75,15 +79,16 @@ def state(request: Request, services: Given, _: Dispatcher) -> Response:
 def tickets(
     services: Given,
     _: Dispatcher,
-    tab: Annotated[str, Query(pattern="^(all|waiting|working|to_check)$")] = "all",
+    tab: Annotated[str, Query(pattern="^(all|waiting|working|to_check|suspended)$")] = "all",
     severity: Annotated[int, Query(ge=0, le=4)] = 0,
     grid: Annotated[str, Query(max_length=20)] = "",
     hazard: Annotated[str, Query(max_length=24)] = "",
+    source: Annotated[str, Query(max_length=12)] = "",
     limit: Annotated[int, Query(ge=1, le=200)] = 60,
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> Response:
-    """The queue of open tickets by time left, and how many each tab holds."""
-    wanted = Filter(tab, severity, grid, hazard)
+    """The queue of open tickets, what is pressed for first, then by time left; and how many each tab holds."""
+    wanted = Filter(tab, severity, grid, hazard, source)
     with reading(services.engine) as connection:
         found = queue(connection, wanted, limit, offset)
         counts = tab_counts(connection, wanted)
@@ -91,19 +96,33 @@ def tickets(
 
 
 @router.get("/tickets/{number}")
-def ticket(services: Given, _: Dispatcher, number: str) -> Response:
-    """One ticket with its alerts, notices, log and chain; personal data of recipients are left out."""
+def ticket(services: Given, account: Dispatcher, number: str) -> Response:
+    """One ticket with all that stands around it and the moves open now; personal data of recipients are left out."""
     with reading(services.engine) as connection:
         row = dossier.ticket_by_number(connection, number)
         if row is None:
             raise NotFound("error.no_ticket")
         alerts = dossier.alerts_of(connection, row["id"])
         notices = dossier.notices_of(connection, row["id"])
+        say_proofs(connection, services, notices)
         log = dossier.log_of(connection, row["id"])
+        case = case_of(connection, row)
+        moves = moves_now(row, role_of(account), marks=marks_on(connection, row))
     hops = [hop._asdict() for hop in chain(row, alerts, notices)]
+    _leave_out_addresses(row, notices)
+    around = {name: rows for name, rows in case._asdict().items() if name != "mergeable"}
+    listed = {"alerts": alerts, "notices": notices, "log": log, "chain": hops, "moves": moves}
+    return answer({"now": services.clock.now(), **row, **listed, **around})
+
+
+def _leave_out_addresses(row: dossier.Row, notices: Sequence[dossier.Row]) -> None:
+    for kind, code, channel, _, step in (row["assignment"] or {}).pop("recipients", ()):
+        row["assignment"].setdefault("told", []).append({"kind": kind, "code": code, "channel": channel, "step": step})
     for notice in notices:
-        del notice["address"], notice["body"]
-    return answer({"now": services.clock.now(), **row, "alerts": alerts, "notices": notices, "log": log, "chain": hops})
+        for personal in ("address", "body"):
+            del notice[personal]
+        for each in notice["tries"]:
+            del each["address"]
 
 
 @router.get("/series/{number}")

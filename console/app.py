@@ -37,6 +37,7 @@ from console import (
     rule_explain,
     rule_pages,
     signing,
+    ticket_api,
     ticket_pages,
 )
 from console.announced import changes_announced
@@ -74,6 +75,7 @@ def create_app(services: Services) -> FastAPI:
         ticket_pages,
         photo_routes,
         report_pages,
+        ticket_api,
         listing,
         dead_letter_pages,
         gateway_pages,
