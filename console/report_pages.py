@@ -115,7 +115,14 @@ def _page(
     hazards = [*sorted({rule.hazard for rule in services.rules().rules.values()}), OTHER]
     sources: Sequence[Source] = SOURCES
     return pages_of(request).render(
-        request, "report.html", status, entered=entered, refused=refused, hazards=hazards, sources=sources, **context
+        request,
+        "ticket_form.html",
+        status,
+        entered=entered,
+        refused=refused,
+        hazards=hazards,
+        sources=sources,
+        **context,
     )
 
 
