@@ -5,7 +5,7 @@ Pure of HTTP: a request is a body, a key and a moment; an answer is a status and
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, insert, select
@@ -39,35 +39,42 @@ WRONG: dict[str, Words] = {
 _DATUMS = {"WGS84": lambda lng, lat: (lng, lat), "GCJ02": gcj02_to_wgs84, "BD09": bd09_to_wgs84}
 
 
+Line = Annotated[str, msgspec.Meta(max_length=200)]
+Long = Annotated[str, msgspec.Meta(max_length=2000)]
+Number = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Moment = Annotated[int, msgspec.Meta(ge=0, le=2**42)]
+"""ms UTC, until the year 2109."""
+
+
 class OutsideTicket(msgspec.Struct, forbid_unknown_fields=True):
     """A ticket as another platform hands it in; `number` is its own, `datum` that of the position."""
 
-    number: str
-    title: str
-    category: str
+    number: Number
+    title: Line
+    category: Line
     severity: int = 2
-    class_code: str = ""
-    component_code: str = ""
-    description: str = ""
-    hazard: str = "other"
-    site: str | None = None
+    class_code: Line = ""
+    component_code: Annotated[str, msgspec.Meta(max_length=16)] = ""
+    description: Long = ""
+    hazard: Annotated[str, msgspec.Meta(min_length=1, max_length=24)] = "other"
+    site: Line | None = None
     lng: float | None = None
     lat: float | None = None
     datum: str = "WGS84"
-    address: str = ""
-    reporter: str = ""
-    phone: str = ""
+    address: Line = ""
+    reporter: Line = ""
+    phone: Annotated[str, msgspec.Meta(max_length=32)] = ""
 
 
 class OutsideMove(msgspec.Struct, forbid_unknown_fields=True):
     """A move of a ticket that the platform handed in, by its own number; `until` in ms UTC, `who` its own person."""
 
-    number: str
-    action: str
-    opinion: str = ""
-    cause: str = ""
-    until: int | None = None
-    who: str = ""
+    number: Number
+    action: Line
+    opinion: Long = ""
+    cause: Line = ""
+    until: Moment | None = None
+    who: Line = ""
 
 
 class Asked(NamedTuple):
@@ -198,9 +205,11 @@ def _standing(row: Row) -> dict[str, Any]:
 
 def _read(body: bytes, shape: type[_Shape]) -> tuple[_Shape | None, str]:
     """The body in its shape, or what is wrong with it."""
+    if b"\\u0000" in body:
+        return None, "no text may hold the character U+0000"
     try:
         return msgspec.json.decode(body, type=shape), ""
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return None, str(error)[:200]
 
 

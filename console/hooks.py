@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from alerts.channels.receipt_formats import FORMATS, Told
+from alerts.channels.transport import printable
 from alerts.receipts import delivered
 from alerts.tables import notice
 from console.access import Given, NotFound
@@ -55,7 +56,7 @@ def _take(connection: Connection, channel: str, each: Told, now: int) -> bool:
     """Take one receipt; True when it should come again, as it overtook our own record of the request."""
     if each.notice is not None and _under_way(connection, channel, each.notice):
         return True
-    found = delivered(connection, channel, each.provider_id, each.ok, each.said, now, each.notice)
+    found = delivered(connection, channel, printable(each.provider_id), each.ok, printable(each.said), now, each.notice)
     return not found.notices and each.notice is None and abs(now - each.at) < _FASTER
 
 

@@ -87,7 +87,7 @@ def decoded(content: bytes, shape: type[_Answer]) -> _Answer | None:
     """An answer's JSON in its shape, None where it has another."""
     try:
         return msgspec.json.decode(content, type=shape)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

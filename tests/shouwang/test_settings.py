@@ -194,3 +194,35 @@ def test_a_key_of_another_length_is_refused_and_not_told(file: Path) -> None:
 def test_an_address_is_the_base_url_or_this_machine() -> None:
     assert Settings(console={"host": "::1", "port": 81}).console.address == "http://[::1]:81"
     assert Settings(console={"base_url": "https://sw.example/"}).console.address == "https://sw.example"
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        (
+            '[channels.sms]\nkind = "aliyun_sms"\nkey_id = "k"\n',
+            "aliyun_sms needs secret, signature, template",
+        ),
+        ('[channels.mail]\nkind = "email"\nurl = "http://x"\nsender = "a@b"\n', "smtps://HOST"),
+        ('[channels.mail]\nkind = "email"\nurl = "smtp://x"\nsender = "nobody"\n', "sender must be a mail address"),
+        ('[channels.r]\nkind = "apprise"\nvariables = ["level", "colour"]\n', "must be some of"),
+        ('[outside.district]\nsecret = "s3cret"\n', "at least 16 characters"),
+        ('[outside.district]\nsecret = "s3cret-s3cret-s3cret"\nurl = "ftp://x"\n', "must begin with http"),
+        ('[outside.District]\nsecret = "s3cret-s3cret-s3cret"\n', "outside.District"),
+    ],
+)
+def test_what_a_channel_or_platform_lacks_is_said_without_its_secret(file: Path, section: str, told: str) -> None:
+    (said,) = problems(write(file, section))
+    assert told in said
+    assert "s3cret" not in said
+
+
+def test_secrets_of_platforms_and_messages_are_hidden() -> None:
+    sms = {"kind": "aliyun_sms", "key_id": "k", "secret": "s3cret", "signature": "s", "template": "t"}
+    district = {"secret": "s3cret-s3cret-s3cret", "url": "https://district.example/in?key=s3cret"}
+    settings = Settings(
+        channels={"sms": {**sms, "token": "s3cret-s3cret-s3cret"}},  # type: ignore[dict-item]
+        outside={"district": district},  # type: ignore[dict-item]
+    )
+    assert "s3cret" not in str(masked(settings))
+    assert "s3cret" not in repr(settings)

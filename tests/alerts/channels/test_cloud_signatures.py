@@ -86,3 +86,11 @@ def test_tencent_may_name_no_number() -> None:
 def test_keys_are_not_shown() -> None:
     assert ALIYUN.secret not in f"{ALIYUN!r} {ALIYUN}"
     assert TENCENT.secret not in f"{TENCENT!r} {TENCENT}"
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"Code": "\xff"}', b'{"Code": 7}', b"[]", b"", b'{"Response": {"Error": {"Code": "\xff"}}}']
+)
+def test_what_is_no_answer_leaves_it_uncertain(body: bytes) -> None:
+    response = httpx.Response(200, content=body)
+    assert {aliyun.judge(response, ALIYUN).state, tencent.judge(response, TENCENT).state} == {"uncertain"}
