@@ -18,7 +18,7 @@ from alerts.tables import contact, notice, person, ticket
 from alerts.town_view import load_town_view
 from console.app import create_app
 from console.doors import CardDoor, Doors, ReceiptDoor
-from core.clock import SECOND
+from core.clock import SECOND, local
 from core.database import reading, writing
 from tests.console.console_scene import Town, free_port, serving
 from tests.providers import aliyun, tencent, wecom_app
@@ -106,6 +106,16 @@ def test_a_receipt_that_overtook_our_record_is_asked_for_again(town: Town, hooks
         with writing(town.engine) as connection:
             connection.execute(update(notice).where(notice.c.id == sent[0].id).values(state="sending"))
         assert hooks.post(f"/hooks/receipts/sms/{TOKEN}", content=provider.reports()).status_code == 503
+
+
+@pytest.mark.parametrize(("age", "status", "result"), [(5 * SECOND, 503, 1), (3600 * SECOND, 200, 0)])
+def test_an_unknown_number_is_asked_for_again_while_it_is_young(
+    town: Town, hooks: httpx.Client, age: int, status: int, result: int
+) -> None:
+    at = local(town.clock.now() - age).strftime("%Y-%m-%d %H:%M:%S")
+    told = {"report_status": "SUCCESS", "sid": "2640:1", "user_receive_time": at}
+    answer = hooks.post(f"/hooks/receipts/tsms/{TOKEN}", json=[told])
+    assert (answer.status_code, answer.json()["result"]) == (status, result)
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"\xff", b'[{"success": "x"}]'])
