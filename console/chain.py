@@ -78,3 +78,13 @@ STEPS = {
 def steps(ticket: Row) -> list[tuple[str, int | None]]:
     """The straight way of a ticket: each status with when it was reached."""
     return [(status, ticket[column]) for status, column in STEPS.items()]
+
+
+def present_step(ticket: Row) -> str:
+    """Where on its straight way a ticket stands: one that is suspended, where it comes back to.
+
+    >>> present_step({"status": "suspended", "suspended_from": "accepted"})
+    'accepted'
+    """
+    stands: str = ticket["suspended_from"] if ticket["status"] == "suspended" else ticket["status"]
+    return stands if stands in STEPS else {"verified": "reported", "registered": "reported"}.get(stands, stands)

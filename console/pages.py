@@ -17,7 +17,7 @@ from alerts.texts import said
 from console.access import language_of, services_of
 from console.language import LANGUAGES, dated, grouped, named, number, span, text, texts, when
 from console.rule_view import scope_in
-from console.stages import badges_of
+from console.rule_words import rule_words
 from console.stages import badges_of
 from detectors.words import Severity
 
@@ -44,7 +44,6 @@ _GLOBALS = {
     "scope_in": scope_in,
     "reasons_told": REASONS_TOLD,
     "about_rules": ABOUT_RULES,
-    "badges_of": badges_of,
     "duty_pages": DUTY_PAGES,
     "duty_paths": tuple(DUTY_PAGES),
     "badges_of": badges_of,
@@ -105,6 +104,7 @@ class Pages:
             "named": partial(named, language),
             "span": partial(span, language),
             "pick": partial(pick, language),
+            "rule_words": partial(rule_words, language),
         }
         return HTMLResponse(self._environment.get_template(template).render({**known, **context}), status)
 

@@ -11,7 +11,7 @@ from alerts.receipts import proof
 from alerts.tables import delivery, person, station, team
 from console import board, dossier
 from console.case import Case
-from console.chain import chain, steps
+from console.chain import chain, present_step, steps
 from console.services import Services
 from console.stages import clock_shown
 from devices.tables import grid, site, village
@@ -41,6 +41,7 @@ def facts_of(connection: Connection, services: Services, row: Row, case: Case) -
         "log": log,
         "hops": chain(row, alerts, notices),
         "steps": steps(row),
+        "stands": present_step(row),
         "curves": [curve for curve in curves if curve],
         "rules": rules.rules,
         "site": dossier.by_code(connection, site, row["site"]),
@@ -74,6 +75,7 @@ def _names(
 ) -> dict[str, tuple[str, str]]:
     """Names of everybody who appears on the page, by code."""
     who = {each["recipient"] for each in notices} | {each["who"] for each in log}
+    who |= {(each["details"] or {}).get("by") for each in log}
     who |= {each["person"] for each in case.acceptances} | {each["who"] for each in case.photos}
     who |= {code for each in case.requests for code in (each["asked_by"], each["decided_by"])}
     who |= {row["accepted_by"], row["handled_by"], row["supervised_by"]}

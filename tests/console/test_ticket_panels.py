@@ -23,9 +23,11 @@ def page(town: Town, visit: Visit, language: str = "zh") -> str:
 def test_the_timers_say_stage_clock_and_rule(town: Town, visit: Visit) -> None:
     town.alert()
     shown = page(town, visit)
-    for text in ("各环节计时", "接单", "紧急工作时", "计时中", "default-1 critical: accept 5 min"):
+    for text in ("各环节计时", "接单", "紧急工作时", "计时中", "default-1 紧急：接单 5 分钟"):
         assert text in shown
-    assert "day and night" in page(town, visit, "en")
+    english = page(town, visit, "en")
+    assert "day and night" in english
+    assert "default-1 critical: accept 5 min" in english
 
 
 def test_the_next_step_says_when_why_and_whom(town: Town, visit: Visit) -> None:
