@@ -20,6 +20,9 @@ _SAME = (
 # built once: building a statement costs as much as executing it
 _OPEN = select(alert).where(*_SAME, IS_OPEN)
 _NEWEST = select(alert).where(*_SAME).order_by(alert.c.onset.desc()).limit(bindparam("most"))
+_TICKET_BEFORE = (
+    select(alert.c.ticket).where(*_SAME, alert.c.ticket.is_not(None)).order_by(alert.c.onset.desc()).limit(1)
+)
 _EPISODE = select(alert).where(*_SAME, alert.c.onset == bindparam("begun"))
 _OF_ID = select(alert).where(alert.c.id == bindparam("number"))
 _INSERT = insert(alert).returning(*alert.c)
@@ -84,6 +87,13 @@ def tickets_of_members(connection: Connection, evidence: dict[str, Any]) -> tupl
     its = (alert.c.subject_kind == "device") & tuple_(alert.c.rule, alert.c.subject_id).in_(named)
     found = select(alert.c.ticket).where(its, IS_OPEN, alert.c.ticket.is_not(None)).distinct()
     return tuple(connection.execute(found.order_by(alert.c.ticket)).scalars())
+
+
+def ticket_before(connection: Connection, row: Row) -> tuple[int, ...]:
+    """The ticket of the newest episode of an alert's subject and rule that had one."""
+    same = {"kind": row["subject_kind"], "subject": row["subject_id"], "of_rule": row["rule"]}
+    found = first_row(connection, _TICKET_BEFORE, same)
+    return (found["ticket"],) if found else ()
 
 
 def insert_alert(connection: Connection, **values: Any) -> Row:

@@ -7,8 +7,8 @@ from typing import Any
 from alerts.assignment import Assignment, AssignmentFacts, StationFacts, TeamFacts, assign
 from alerts.deadlines import Deadlines, deadlines
 from alerts.desk_work import DeskWork
-from alerts.lifecycle import Status
-from alerts.responders import duty_state
+from alerts.lifecycle import WITH_THE_DESK, Status
+from alerts.responders import Responder, duty_state
 from alerts.routes import routes_to
 from alerts.tickets import note, update_ticket, write_log
 from alerts.town_view import Person, Station, Team, TownView
@@ -95,7 +95,7 @@ def send(
     """Dispatch a registered ticket, or reassign one; the ticket afterwards, None when somebody was faster.
 
     Where the town offers neither team nor station the ticket stays registered and the dispatchers are told. Clocks for
-    acceptance and arrival start now; the time by which it must be done is never moved back.
+    acceptance and arrival start now; the time by which it must be done stays, with what was granted or stood still.
     """
     plan = plan_assignment(work, ticket, team, station)
     placed = plan.team is not None or plan.station is not None
@@ -117,9 +117,15 @@ def send(
 
 
 def tell(work: DeskWork, ticket: Row, alert: Row | None, plan: Assignment, cause: str) -> None:
-    """Notify whoever has accepted the ticket now, the others when they are due; note it when nobody can be reached."""
+    """Notify whoever has accepted the ticket now, the others when they are due; note it when nobody can be reached.
+
+    Of a ticket that waits for the desk its people hear too: nobody else can send anybody.
+    """
     holder = _holder(work, ticket)
     others = [each for each in plan.at_once if each.code != ticket["accepted_by"]]
+    if ticket["status"] in WITH_THE_DESK:
+        known = {each.code for each in others}
+        others += [each for each in desk_recipients(work) if each.code not in known]
     if not holder and not others:
         note(work.connection, ticket, work.now, "notify", "nobody_reachable", cause=cause)
     work.notify(ticket, alert, holder, cause, work.now)
@@ -148,8 +154,10 @@ def plan_again(work: DeskWork, ticket: Row) -> Assignment:
 
 
 def desk_recipients(work: DeskWork) -> list[Recipient]:
-    """The dispatchers on duty, for a ticket that comes back to them; all of them rather than nobody."""
-    known = [who for who in work.rosters.of(work.town.in_role.get("dispatcher", ())) if who.contacts]
+    """The dispatchers on duty, for a ticket that comes back to them; all of them, or leaders, rather than nobody."""
+    known: list[Responder] = []
+    for role in ("dispatcher", "leader"):
+        known = known or [who for who in work.rosters.of(work.town.in_role.get(role, ())) if who.contacts]
     shifts = work.settings.dispatch.shifts
     on_duty = [who for who in known if duty_state(who, work.now, shifts).on]
     return [Recipient("person", who.person.code, *who.contacts[0], 0) for who in on_duty or known]
@@ -174,7 +182,7 @@ def _sent_to(plan: Assignment) -> dict[str, Any]:
 def _reaching(plan: Assignment, ticket: Row) -> dict[str, Any]:
     """What a rise adds to where a ticket was sent; nobody is taken off it."""
     sent = _sent_to(plan)
-    if ticket["status"] == Status.REGISTERED:
+    if ticket["status"] in WITH_THE_DESK:
         return {"assignment": sent["assignment"]}
     kept = {name: ticket[name] for name in ("team",) if sent[name] is None}
     if plan.station is None:
@@ -184,8 +192,7 @@ def _reaching(plan: Assignment, ticket: Row) -> dict[str, Any]:
 
 def _clocks(work: DeskWork, ticket: Row) -> dict[str, Any]:
     fresh = deadlines(ticket["severity"], work.now, work.settings.deadlines, work.settings.calendar)
-    done_by = fresh.done_by if ticket["done_by"] is None else min(fresh.done_by, ticket["done_by"])
-    return _stored(fresh._replace(done_by=done_by))
+    return _stored(fresh._replace(done_by=ticket["done_by"] or fresh.done_by))
 
 
 def _tightened(work: DeskWork, ticket: Row, severity: int) -> dict[str, Any]:

@@ -29,7 +29,9 @@ class Status(StrEnum):
     MERGED = "merged"
 
 
-UNACCEPTED = frozenset({Status.REPORTED, Status.VERIFIED, Status.REGISTERED, Status.DISPATCHED})
+UNREGISTERED = frozenset({Status.REPORTED, Status.VERIFIED})
+WITH_THE_DESK = UNREGISTERED | {Status.REGISTERED}
+UNACCEPTED = WITH_THE_DESK | {Status.DISPATCHED}
 WORKED_OFF = frozenset({Status.HANDLED, Status.CHECKED})
 ENDED = frozenset({Status.CLOSED, Status.VOID, Status.FALSE_ALARM, Status.MERGED})
 LIVE = frozenset(Status) - ENDED

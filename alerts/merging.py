@@ -7,8 +7,10 @@ from sqlalchemy import Connection, select, update
 from alerts.case_tables import photo
 from alerts.desk_work import DeskWork
 from alerts.dispatching import rise, tell
+from alerts.lifecycle import Status
 from alerts.move_steps import Step, reached, take
 from alerts.rows import rows
+from alerts.suspension import wake
 from alerts.tables import alert
 from alerts.ticketing import press
 from alerts.tickets import note, read_ticket, update_ticket
@@ -43,6 +45,8 @@ def _weigh(step: Step, target: Row, merged: Row) -> Row:
     if owed := _owed(target, merged):
         target = update_ticket(work.connection, target, work.now, **owed) or target
     graver = merged["severity"] > target["severity"] or (merged["life_safety"] and not target["life_safety"])
+    if graver and target["status"] == Status.SUSPENDED:
+        target = wake(work, target, {"merged": merged["id"]})
     news = step.worst if step.worst and step.worst["state"] == "open" else None
     if graver:
         target, plan = rise(work, target, merged)

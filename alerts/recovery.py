@@ -5,7 +5,7 @@ from alerts.desk_work import DeskWork
 from alerts.lifecycle import LIVE, TRANSITIONS, Status
 from alerts.storms import storm_goes_on
 from alerts.ticket_decisions import decide_recovery
-from alerts.tickets import note, read_ticket, update_ticket, write_log
+from alerts.tickets import note, read_ticket, update_ticket, was_noted, write_log
 from alerts.words import PLATFORM, Row
 
 
@@ -31,7 +31,8 @@ def _settle(work: DeskWork, ticket: Row, alert: Row, who: str) -> None:
         return
     left = any_open(work.connection, ticket["id"])
     chatters = alert["chattering"] is not None
-    action, reason = decide_recovery(ticket["status"], ticket["severity"], ticket["life_safety"], left, chatters)
+    grave, wanted = ticket["life_safety"], "" if left else _wanted(work, ticket)
+    action, reason = decide_recovery(ticket["status"], ticket["severity"], grave, left, chatters, wanted)
     if action == "none":
         return
     recovered = {"recovered_at": work.now}
@@ -41,6 +42,18 @@ def _settle(work: DeskWork, ticket: Row, alert: Row, who: str) -> None:
     if changed := update_ticket(work.connection, ticket, work.now, **recovered):
         note(work.connection, changed, work.now, "recovered", reason)
         work.ticket_changed(changed, "recovered")
+
+
+def _wanted(work: DeskWork, ticket: Row) -> str:
+    """Why a person wants a ticket looked at, whatever its alerts do; empty when nobody does."""
+    if ticket["source"] not in _MEASURED:
+        return "reported_by_a_person"
+    if ticket["supervised_at"] is not None and ticket["replied_at"] is None:
+        return "supervised"
+    return "others_merged_into_it" if was_noted(work.connection, ticket["id"], "merged_in") else ""
+
+
+_MEASURED = ("iot", "storm")
 
 
 def _end(work: DeskWork, ticket: Row, reason: str) -> None:

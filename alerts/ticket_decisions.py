@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from alerts.lifecycle import UNACCEPTED, WORKED_OFF
+from alerts.lifecycle import UNACCEPTED, UNREGISTERED, WORKED_OFF
 from core.clock import HOUR, MINUTE
 from detectors.words import Severity
 from devices.geometry import distance_m
@@ -63,7 +63,10 @@ class TicketDecision(NamedTuple):
 def decide_ticket(
     alert: AlertFacts, live: Sequence[TicketFacts], ended: Sequence[TicketFacts], now: int, policy: JoinPolicy
 ) -> TicketDecision:
-    """Choose the ticket of an alert that opened, opened again or is paged now."""
+    """Choose the ticket of an alert that opened, opened again or is paged now.
+
+    It joins no report that still waits for somebody to register it: nobody would be sent.
+    """
     if not alert.paged:
         return TicketDecision("none", None, "recorded_only")
     if found := _joined(alert, live, now, policy):
@@ -77,11 +80,12 @@ def decide_ticket(
 
 
 def decide_recovery(
-    status: str, severity: int, life_safety: bool, open_alerts: bool, chattering: bool = False
+    status: str, severity: int, life_safety: bool, open_alerts: bool, chattering: bool = False, wanted: str = ""
 ) -> tuple[RecoveryAction, str]:
     """What a live ticket does when one of its alerts was closed: life-safety still needs arrival.
 
-    One whose alert chatters stays: the next opening would only make another.
+    One whose alert chatters stays: the next opening would only make another. So does one that a person wants looked
+    at: `wanted` names why.
     """
     if open_alerts:
         return "none", "alerts_still_open"
@@ -89,6 +93,8 @@ def decide_recovery(
         return "recovered", "life_safety_needs_arrival"
     if chattering:
         return "recovered", "chattering_until_somebody_looks"
+    if wanted:
+        return "recovered", wanted
     if status in UNACCEPTED and severity <= Severity.WARNING:
         return "self_recover", "recovered_before_acceptance"
     return "recovered", "all_alerts_closed"
@@ -100,6 +106,7 @@ def _joined(
     own = next((each for each in live if each.id == alert.ticket), None)
     if own:
         return own, "its_own_ticket"
+    live = [each for each in live if each.status not in UNREGISTERED]
     members = [each for each in live if each.id in alert.members]
     if members:
         return max(members, key=lambda each: (each.hazard == alert.hazard, each.last_alert_at)), "its_members_ticket"

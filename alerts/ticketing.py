@@ -3,7 +3,7 @@
 from typing import Any
 
 from alerts.admitting import MEASURED, admit
-from alerts.alert_rows import put_on_ticket, tickets_of_members, update_alert
+from alerts.alert_rows import put_on_ticket, ticket_before, tickets_of_members, update_alert
 from alerts.deadlines import deadlines
 from alerts.desk_work import DeskWork
 from alerts.dispatching import plan_again, rise, send, tell
@@ -25,6 +25,7 @@ def place_alert(work: DeskWork, alert: Row, quietly: bool = False) -> Row:
     """
     if not alert["paged"]:
         return alert
+    alert = _apart(work, alert)
     if (storm := _storm_at_once(work, alert)) is not None:
         return _into_storm(work, alert, storm)
     decision = _decide(work, alert)
@@ -51,10 +52,9 @@ def raise_alert(work: DeskWork, alert: Row) -> Row:
     """
     if alert["ticket"] is None:
         return place_alert(work, alert)
+    if (apart := _apart(work, alert)) is not alert:
+        return place_alert(work, apart)
     ticket = read_ticket(work.connection, alert["ticket"])
-    if ticket["storm"] is not None and alert["life_safety"]:
-        note(work.connection, ticket, work.now, "alert_left", "life_safety_stands_alone", **_named(alert))
-        return place_alert(work, update_alert(work.connection, alert["id"], ticket=None))
     if (storm := _its_storm(work, ticket)) is not None:
         return _into_storm(work, alert, storm)
     if ticket["status"] in LIVE:
@@ -64,6 +64,17 @@ def raise_alert(work: DeskWork, alert: Row) -> Row:
     else:
         note(work.connection, ticket, work.now, "alert_raised", "ended_ticket_stays_quiet", **_named(alert))
     return alert
+
+
+def _apart(work: DeskWork, alert: Row) -> Row:
+    """Danger to life leaves the incident of a storm that it was part of; the alert afterwards."""
+    if not alert["life_safety"] or alert["ticket"] is None:
+        return alert
+    ticket = read_ticket(work.connection, alert["ticket"])
+    if ticket["storm"] is None:
+        return alert
+    note(work.connection, ticket, work.now, "alert_left", "life_safety_stands_alone", **_named(alert))
+    return update_alert(work.connection, alert["id"], ticket=None)
 
 
 def press(work: DeskWork, ticket: Row, alert: Row, reason: str, cause: str) -> None:
@@ -107,8 +118,8 @@ def _storm_at_once(work: DeskWork, alert: Row) -> Row | None:
 def _into_storm(work: DeskWork, alert: Row, storm: Row) -> Row:
     placed = join_storm(work, alert, storm)
     ticket = incident(work, storm)
-    if ticket["status"] in WORKED_OFF:
-        press(work, ticket, placed, "alert_after_handling", "")
+    if ticket["status"] in WORKED_OFF or wakes(ticket, alert):
+        press(work, ticket, placed, "alert_after_handling" if ticket["status"] in WORKED_OFF else "storm_rises", "")
         incident(work, storm, changed=True)
     elif alert["severity"] > ticket["severity"]:
         storm_rises(work, ticket, placed)
@@ -126,7 +137,7 @@ def _decide(work: DeskWork, alert: Row) -> TicketDecision:
         lng=alert["lng"],
         lat=alert["lat"],
         ticket=alert["ticket"],
-        members=tickets_of_members(work.connection, alert["evidence"] or {}),
+        members=_members(work, alert),
     )
     metres = max(joining.radius, joining.road_radius)
     around = work.town.nearby.sites(facts.lng, facts.lat, metres) if facts.lng and facts.lat else ()
@@ -136,6 +147,19 @@ def _decide(work: DeskWork, alert: Row) -> TicketDecision:
         return decision
     ended = ended_tickets(work.connection, facts, work.now - joining.linked_within)
     return decide_ticket(facts, live, ended, work.now, joining)
+
+
+def _members(work: DeskWork, alert: Row) -> tuple[int, ...]:
+    """The tickets of what an alert is made of; of what is nowhere also the one that it had the last time.
+
+    Danger to life is part of no storm, whatever it is made of.
+    """
+    found = tickets_of_members(work.connection, alert["evidence"] or {})
+    if alert["ticket"] is None and alert["site"] is None and alert["lng"] is None:
+        found += ticket_before(work.connection, alert)
+    if not alert["life_safety"]:
+        return found
+    return tuple(each for each in found if read_ticket(work.connection, each)["storm"] is None)
 
 
 def _new_ticket(work: DeskWork, alert: Row, decision: TicketDecision) -> Row:

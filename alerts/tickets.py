@@ -122,6 +122,12 @@ def note(connection: Connection, about: Row, at: int, action: str, reason: str, 
     write_log(connection, about, at, action, reason, about["status"], details=details)
 
 
+def was_noted(connection: Connection, number: int, action: str) -> bool:
+    """Whether a ticket's log has a row of an action."""
+    its = select(ticket_log.c.id).where(ticket_log.c.ticket == number, ticket_log.c.action == action).limit(1)
+    return connection.execute(its).first() is not None
+
+
 def last_step(connection: Connection, number: int) -> Row | None:
     """The newest log row that moved the ticket."""
     steps = select(ticket_log).where(

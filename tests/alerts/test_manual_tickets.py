@@ -80,8 +80,10 @@ def test_critical_is_a_matter_of_life_unless_it_is_said_not_to_be(town: Scene) -
     assert not reported(town, SAID._replace(severity=Severity.CRITICAL, life_safety=False))["life_safety"]
 
 
-def test_alerts_join_a_report_of_their_hazard_at_their_site(town: Scene) -> None:
+def test_alerts_join_a_report_of_their_hazard_at_their_site_once_somebody_was_sent(town: Scene) -> None:
     reported(town, SAID._replace(site="PLANT", hazard="flood"))
+    for action in ("verify", "register", "dispatch"):
+        town.move(action, "DISP-1")
     town.detect("PLANT-1", rule="flood")
     assert len(town.tickets) == 1
 
