@@ -24,7 +24,10 @@ class Actor(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A move that somebody wants, with all that may come with it; `until` in µs UTC, `into` another ticket's id."""
+    """A move that somebody wants, with all that may come with it; `until` in µs UTC, `into` another ticket's id.
+
+    `team` and `station` are the dispatcher's choice.
+    """
 
     action: str
     actor: Actor
@@ -32,6 +35,8 @@ class Asked(NamedTuple):
     cause: str = ""
     until: int | None = None
     into: int | None = None
+    team: str | None = None
+    station: str | None = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,8 @@ class Standing:
     """How things stand at `now` (µs UTC), as far as it decides.
 
     `last` is the newest log row that moved the ticket, `said` the actor's own newest one; `requests` wait for an
-    answer, by kind; `acceptances` are those of the present dispatch; `target` is the ticket to merge into.
+    answer, by kind; `acceptances` are those of the present dispatch; `target` is the ticket to merge into. `addressed`:
+    the actor, or their team or station, was told of the ticket since it was sent.
     """
 
     ticket: Row
@@ -50,6 +56,7 @@ class Standing:
     acceptances: Sequence[Row] = ()
     requests: Mapping[str, Row] = field(default_factory=dict)
     target: Row | None = None
+    addressed: bool = False
     longest_suspension: int = 180 * DAY
 
     @property
@@ -76,7 +83,7 @@ def decide_move(standing: Standing, asked: Asked) -> MoveDecision:
     transition = TRANSITIONS.get((status, action))
     if transition is None:
         raise _not_from_here(ticket, status, action)
-    _check_actor(ticket, action, asked.actor, transition)
+    _check_actor(standing, asked, transition)
     _check_needs(standing, transition, asked)
     if check := _CHECKS.get(action):
         check(standing, asked)
@@ -108,12 +115,22 @@ def _done_before(standing: Standing, asked: Asked) -> bool:
         return status in LIVE and status != Status.DISPATCHED
     if action == "accept" and any(each["person"] == who for each in standing.acceptances):
         return True
+    if action == "reassign":
+        return _reassigned_so(standing, asked)
     way, said = TRANSITIONS.get((status, action)), standing.said
     if way is not None and way.to == Place.HERE:
         same = said is not None and (said["action"], said["opinion"]) == (action, asked.opinion)
-        return said is not None and same and standing.now - said["at"] < _DOUBLE_TAP
+        return said is not None and same and 0 <= standing.now - said["at"] < _DOUBLE_TAP
     last = standing.last
     return last is not None and (last["action"], last["who"]) == (action, who) and last["to_status"] == status
+
+
+def _reassigned_so(standing: Standing, asked: Asked) -> bool:
+    """The same choice again within a minute; another one, or the same one later, is a reassignment of its own."""
+    said, chosen = standing.said, {"team": asked.team, "station": asked.station}
+    if said is None or said["action"] != "reassign" or not 0 <= standing.now - said["at"] < _DOUBLE_TAP:
+        return False
+    return said["details"] == chosen or not any(chosen.values())
 
 
 def _not_from_here(ticket: Row, status: Status, action: str) -> MoveRefused:
@@ -123,10 +140,12 @@ def _not_from_here(ticket: Row, status: Status, action: str) -> MoveRefused:
     return MoveRefused("not_from_here", status_zh=here.zh, status_en=here.en, action_zh=ACTION_WORDS[action].zh)
 
 
-def _check_actor(ticket: Row, action: str, actor: Actor, transition: Transition) -> None:
+def _check_actor(standing: Standing, asked: Asked, transition: Transition) -> None:
+    """Whoever was told may act: an escalation tells others than the ticket was sent to."""
+    ticket, actor = standing.ticket, asked.actor
     if actor.role not in transition.roles:
-        raise MoveRefused("not_allowed", action_zh=ACTION_WORDS[action].zh)
-    if actor.role not in _FREE_ROLES and not _concerns(ticket, actor):
+        raise MoveRefused("not_allowed", action_zh=ACTION_WORDS[asked.action].zh)
+    if actor.role not in _FREE_ROLES and not standing.addressed and not concerns(ticket, actor):
         raise MoveRefused("not_yours")
 
 
@@ -224,7 +243,7 @@ def _one_of_both(standing: Standing, actor: Actor) -> MoveDecision:
     return MoveDecision("move", Status.ACCEPTED, "both_accepted" if have else "accepted_by_hand")
 
 
-def _concerns(ticket: Row, actor: Actor) -> bool:
+def concerns(ticket: Row, actor: Actor) -> bool:
     """Sent to the person's team or station, or to the person, or accepted by them."""
     if actor.team and actor.team == ticket["team"]:
         return True

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, and_, insert, or_, select
 
 from alerts.alert_rows import open_alerts_of, read_alert, worst_alert
 from alerts.case_tables import ticket_acceptance
@@ -23,6 +23,7 @@ from alerts.requests import ask, extend, refuse, resume, suspend
 from alerts.rows import rows
 from alerts.settings import DEFAULTS, DeskSettings
 from alerts.supervision import reply, supervise
+from alerts.tables import notice
 from alerts.tables import ticket as ticket_table
 from alerts.tickets import TicketUnknown, last_said, last_step, read_ticket
 from alerts.timers import end_stage
@@ -79,7 +80,7 @@ def move(
     if before["source"] == "drill" and action != "void":
         return _in_drill(connection, town, before, action, who, now, settings)
     _check_choice(town, team, station)
-    asked = Asked(action, _actor(town, who, role), opinion, cause, until, into)
+    asked = Asked(action, _actor(town, who, role), opinion, cause, until, into, team, station)
     standing = _standing(connection, before, asked, now, settings)
     decision = decide_move(standing, asked)
     if decision.step == "repeat":
@@ -87,7 +88,7 @@ def move(
     worst = worst_alert(connection, ticket)
     work = DeskWork(connection, town, now, settings, _rules_of(connection, worst), occasion=now)
     step = Step(work, standing, asked, decision, worst)
-    after = _send(step, team, station) if action in ("dispatch", "reassign") else _EFFECTS.get(action, _stamp)(step)
+    after = _send(step) if action in ("dispatch", "reassign") else _EFFECTS.get(action, _stamp)(step)
     rearm = _close_by_hand(work, standing.open_alerts, who) if action == "close" else []
     work.finish()
     return Moved(after["status"], rearm)
@@ -161,8 +162,18 @@ def _standing(connection: Connection, before: Row, asked: Asked, now: int, setti
         acceptances=_acceptances(connection, before) if before["acceptance"] == "both" else (),
         requests=waiting_requests(connection, number),
         target=target,
+        addressed=was_told(connection, before, asked.actor),
         longest_suspension=settings.deadlines.longest_suspension,
     )
+
+
+def was_told(connection: Connection, before: Row, actor: Actor) -> bool:
+    """Whether somebody, their team or their station was told of a ticket since it was sent."""
+    named = (("person", actor.who), ("team", actor.team), ("station", actor.station))
+    kind, code = notice.c.recipient_kind, notice.c.recipient
+    them = or_(*(and_(kind == name, code == theirs) for name, theirs in named if theirs))
+    since = (notice.c.ticket == before["id"]) & (notice.c.created_at >= (before["dispatched_at"] or 0))
+    return connection.execute(select(notice.c.id).where(since, them).limit(1)).first() is not None
 
 
 def _acceptances(connection: Connection, before: Row) -> list[Row]:
@@ -171,8 +182,10 @@ def _acceptances(connection: Connection, before: Row) -> list[Row]:
     return rows(connection, select(ticket_acceptance).where(its, present))
 
 
-def _send(step: Step, team: str | None, station: str | None) -> Row:
-    after = send(step.work, step.before, step.worst, step.asked.action, step.who, step.asked.opinion, team, station)
+def _send(step: Step) -> Row:
+    asked = step.asked
+    chosen = asked.team, asked.station
+    after = send(step.work, step.before, step.worst, asked.action, step.who, asked.opinion, *chosen)
     if after is None:
         raise MoveRefused("changed_meanwhile")
     if after["status"] != Status.DISPATCHED:
