@@ -17,6 +17,7 @@ from alerts.settings import DEFAULTS, DeskSettings
 from alerts.tables import notice, ticket
 from alerts.tickets import note, read_ticket
 from alerts.town_view import TownView
+from alerts.unsent import NOT_IN_TIME
 from alerts.words import Recipient, Row
 from detectors.rules import RuleSet
 
@@ -126,8 +127,8 @@ def _contacts(work: DeskWork, code: str) -> tuple[Recipient, ...]:
 
 
 def _told(connection: Connection, whole: Row) -> Told:
-    """Who was told of the ticket since it was sent."""
+    """Who was told of the ticket since it was sent; not who would have been, had the senders been up in time."""
     sent = notice.c.recipient_kind, notice.c.recipient, notice.c.channel
     since = (notice.c.ticket == whole["id"]) & (notice.c.created_at >= (whole["dispatched_at"] or 0))
-    found = connection.execute(select(*sent).where(since).distinct())
+    found = connection.execute(select(*sent).where(since, notice.c.error != NOT_IN_TIME).distinct())
     return {(kind, code, channel) for kind, code, channel in found}

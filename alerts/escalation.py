@@ -218,7 +218,7 @@ def present_stage(ticket: Row) -> tuple[str, int]:
     match ticket["status"]:
         case Status.DISPATCHED:
             return "accept", max(ticket["dispatched_at"] or 0, ticket["told_at"] or 0)
-        case Status.ACCEPTED if ticket["arrive_by"] is not None or ticket["life_safety"]:
+        case Status.ACCEPTED if ticket["on_scene_at"] is None and (ticket["arrive_by"] or ticket["life_safety"]):
             return "arrive", ticket["accepted_at"] or 0
         case Status.ACCEPTED | Status.ON_SCENE:
             return "handle", max(ticket["accepted_at"] or 0, ticket["on_scene_at"] or 0)

@@ -13,6 +13,9 @@ from alerts.picking import URGENT
 from alerts.rows import rows
 from alerts.tables import notice, ticket
 
+NOT_IN_TIME = "not_sent_in_time"
+"""Why a notice is expired that no sender came to."""
+
 
 def expire(connection: Connection, now: int, channels: Collection[str] | None = None) -> list[int]:
     """What is not to be sent any more is expired and shown with its reason, never sent; the ids.
@@ -69,7 +72,7 @@ def _end(connection: Connection, which: ColumnElement[bool], state: str, reason:
 
 
 def _moot(now: int) -> dict[str, ColumnElement[bool]]:
-    return {"not_sent_in_time": notice.c.not_after <= now, **_overtaken()}
+    return {NOT_IN_TIME: notice.c.not_after <= now, **_overtaken()}
 
 
 @cache
@@ -87,4 +90,5 @@ def _told_sooner() -> ColumnElement[bool]:
     """A later notice of the same ticket went, or goes, to the same recipient before this one is due."""
     later = notice.alias("later")
     same = (later.c[name] == notice.c[name] for name in ("ticket", "recipient_kind", "recipient", "channel"))
-    return exists().where(*same, later.c.id > notice.c.id, later.c.due_at < notice.c.due_at)
+    sooner = (later.c.id > notice.c.id, later.c.due_at < notice.c.due_at)
+    return exists().where(*same, *sooner, later.c.state.not_in(("failed", "expired")))
