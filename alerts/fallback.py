@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from alerts.lifecycle import ENDED
 from alerts.notices import insert_notices, next_step, notice_times, recipients_of
 from alerts.tables import contact, notice, ticket
 from alerts.words import Recipient, Row
@@ -16,8 +17,11 @@ _TOLD = ("ticket", "alert", "life_safety", "severity")
 def fall_back(connection: Connection, row: Row, now: int) -> int:
     """Tell the recipient on the next channel that was not tried yet, else the next step; how many notices were new.
 
-    A channel on which the same news waits or went out already needs no other.
+    A channel on which the same news waits or went out already needs no other. Nobody is told instead once the ticket is
+    over or was sent anew.
     """
+    if _overtaken(connection, row):
+        return 0
     about = row["key"].rsplit(":", 3)[0]
     for to in _further_channels(connection, row):
         same_news = notice.c.key == f"{about}:{to.kind}:{to.code}:{to.channel}"
@@ -31,7 +35,13 @@ def fall_back(connection: Connection, row: Row, now: int) -> int:
 
 def escalate_unproven(connection: Connection, row: Row, now: int) -> int:
     """Tell the recipients of the ticket's next step what a lost notice should have said; how many were new."""
-    return _tell_next_step(connection, row, now)
+    return 0 if _overtaken(connection, row) else _tell_next_step(connection, row, now)
+
+
+def _overtaken(connection: Connection, row: Row) -> bool:
+    its = select(ticket.c.status, ticket.c.dispatched_at).where(ticket.c.id == row["ticket"])
+    found = connection.execute(its).first()
+    return found is None or found.status in ENDED or (found.dispatched_at or 0) > row["created_at"]
 
 
 def _tell_next_step(connection: Connection, row: Row, now: int, but: tuple[str, str] = ("", "")) -> int:
@@ -57,5 +67,6 @@ def _further_channels(connection: Connection, row: Row) -> list[Recipient]:
 
 def _queue(connection: Connection, row: Row, to: Sequence[Recipient], key: str, cause: str, body: Any, now: int) -> int:
     told = {name: row[name] for name in _TOLD}
-    common = {**told, "cause": cause, "body": body, "instead_of": row["id"], **notice_times(row["severity"], now, now)}
+    times = notice_times(row["severity"], max(now, row["created_at"]), now)
+    common = {**told, "cause": cause, "body": body, "instead_of": row["id"], **times}
     return insert_notices(connection, common, to, key)

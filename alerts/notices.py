@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 from alerts.changes import Happened, record_changes
 from alerts.facts import Facts, RuleText, gather_facts
 from alerts.one_writer import insert_or
-from alerts.quiet_hours import quiet_until
+from alerts.quiet_hours import quiet_until, readable
 from alerts.tables import contact, notice, person
 from alerts.words import Recipient, Row
 from core.clock import MINUTE
@@ -50,28 +50,32 @@ def enqueue(
     The same ticket as dispatched then, cause, alert, severity, count of re-openings, recipient and channel make the
     same notice: it is queued once, however often that is asked for. `occasion` tells apart what can happen to a ticket
     again (a rework). `due_at` may lie ahead (the morning digest). What is neither critical nor life-safety waits for
-    the end of a person's quiet hours; `quiet_hours` are the town's, for whoever has none of their own.
+    the end of a person's quiet hours; `quiet_hours` are the town's, for whoever has none of their own. A notice is as
+    urgent as its ticket, though what it tells of may be less so.
     """
     if not recipients:
         return 0
     facts = gather_facts(connection, ticket_row, alert_row, cause, rule)
-    urgent = facts.life_safety or facts.severity >= Severity.CRITICAL
+    life_safety = facts.life_safety or ticket_row["life_safety"]
+    severity = max(facts.severity, ticket_row["severity"])
+    urgent = life_safety or severity >= Severity.CRITICAL
     mobiles = _mobiles(connection, recipients) if facts.severity >= Severity.CRITICAL else {}
     quiet = {} if urgent else _quiet_hours(connection, recipients, quiet_hours)
     common = {
         "ticket": ticket_row["id"],
         "alert": alert_row["id"] if alert_row else None,
         "cause": cause,
-        "life_safety": facts.life_safety,
-        "severity": facts.severity,
+        "life_safety": life_safety,
+        "severity": severity,
     }
+    made_at = max(now, ticket_row["dispatched_at"] or 0)
     key = f"{ticket_row['id']}:{cause}:{_subject_key(ticket_row, alert_row)}:{occasion}"
     body = msgspec.to_builtins(facts)
     queued = [
         {
             **common,
             **notice_times(
-                facts.severity, now, quiet_until(quiet.get(to.code, "") if to.kind == "person" else "", due_at)
+                severity, made_at, quiet_until(quiet.get(to.code, "") if to.kind == "person" else "", due_at)
             ),
             "body": {**body, "mobiles": mobiles.get((to.kind, to.code, to.step), [])},
             **_to(to, key),
@@ -156,10 +160,13 @@ def _subject_key(ticket_row: Row, alert_row: Row | None) -> str:
     return f"{alert_row['id']}:{alert_row['severity']}:{alert_row['reopened']}:{sent}"
 
 
-def notice_times(severity: int, now: int, due_at: int) -> dict[str, int]:
-    """When a notice is due, first tried, and too old to be sent (µs UTC)."""
+def notice_times(severity: int, made_at: int, due_at: int) -> dict[str, int]:
+    """When a notice is due, first tried, and too old to be sent (µs UTC).
+
+    `made_at` is never before what made the notice, so that a clock that was set back makes nothing moot.
+    """
     good_for = _CRITICAL_GOOD_FOR if severity >= Severity.CRITICAL else _GOOD_FOR
-    return {"due_at": due_at, "not_after": due_at + good_for, "next_try_at": due_at, "created_at": now}
+    return {"due_at": due_at, "not_after": due_at + good_for, "next_try_at": due_at, "created_at": made_at}
 
 
 def _to(to: Recipient, key: str) -> dict[str, Any]:
@@ -198,7 +205,7 @@ def _quiet_hours(connection: Connection, recipients: Sequence[Recipient], towns:
     if not people:
         return {}
     found = connection.execute(select(person.c.code, person.c.quiet_hours).where(person.c.code.in_(people)))
-    return {row.code: hours for row in found if (hours := row.quiet_hours or towns)}
+    return {row.code: hours for row in found if (hours := readable(row.quiet_hours) or towns)}
 
 
 def _mobiles(connection: Connection, recipients: Sequence[Recipient]) -> dict[tuple[str, str, int], list[str]]:

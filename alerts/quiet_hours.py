@@ -27,6 +27,14 @@ def parse_quiet_hours(text: str) -> tuple[time, time] | None:
     return time(first, last), time(until, end)
 
 
+def readable(text: str) -> str:
+    """The hours if they can be read, else none: nobody goes untold for a slip of the pen."""
+    try:
+        return text if parse_quiet_hours(text) else ""
+    except QuietHoursError:
+        return ""
+
+
 def quiet_until(text: str, now: int) -> int:
     """The end (µs UTC) of the quiet hours in which `now` lies; `now` itself outside of them.
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, literal_column, or_, select, update
 
 from alerts.changes import record_changes
 from alerts.fallback import fall_back
@@ -18,6 +18,8 @@ PATIENCE = 3 * MINUTE
 """How long (µs) a receipt may take before its notice counts as not proven delivered."""
 
 _KNOWN = 80  # characters of a provider's id that are kept
+_UNDER_WAY = ("queued", "sending")
+_HAS_ID = notice.c.provider_id != literal_column("''")  # as the index over them says it
 
 Proof = Literal["acted", "delivered", "not_proven", "no_receipts", "receipt_awaited", "unknown", "not_sent", "waiting"]
 
@@ -36,11 +38,12 @@ def delivered(
 
     A message that did not arrive fails its notices, which go another way at once; a receipt that comes twice, or behind
     a person's answer, changes nothing more. A result of (0, 0) may be a receipt that was faster than our own record of
-    the request: answer so that the provider says it again.
+    the request, by the notice's own id too: answer so that the provider says it again.
     """
     known = notice.c.provider_id == provider_id[:_KNOWN]
-    which = notice.c.id == notice_id if notice_id is not None else and_(known, notice.c.provider_id != "")
-    found = rows(connection, select(notice).where(notice.c.channel == channel, which).order_by(notice.c.id))
+    which = notice.c.id == notice_id if notice_id is not None else and_(known, _HAS_ID)
+    known_ones = rows(connection, select(notice).where(notice.c.channel == channel, which).order_by(notice.c.id))
+    found = [row for row in known_ones if row["state"] not in _UNDER_WAY]
     meant = notice.c.id.in_([row["id"] for row in found])
     happened = []
     instead = 0

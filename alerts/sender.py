@@ -71,7 +71,7 @@ class Sender:
 
     def turn(self, now: int) -> int:
         """As `step`, but the result is recorded at the next turn, in the transaction that claims what goes then."""
-        if self._recovered_at is None or now - self._recovered_at >= RECOVER_EVERY:
+        if self._recovered_at is None or not 0 <= now - self._recovered_at < RECOVER_EVERY:
             self.recover(now)
         if self._unsettled_left:
             self.finish()

@@ -1,15 +1,16 @@
 """Receipts: what arrived is shown, what did not goes another way, what nobody proved is listed."""
 
+import pytest
 from sqlalchemy import Engine, insert
 
 from alerts.channels import Outcome
-from alerts.notices import acknowledge
+from alerts.notices import acknowledge, change_state
 from alerts.receipts import PATIENCE, Receipt, delivered, not_proven_delivered, proof
 from alerts.sender import Sender
-from alerts.tables import contact
+from alerts.tables import contact, notice
 from core.clock import ManualClock
 from core.database import reading, writing
-from tests.alerts.notices.notice_rows import ScriptedChannel, notices, owner, queue, to_person
+from tests.alerts.notices.notice_rows import NOW, ScriptedChannel, notices, owner, queue, to_person
 
 
 def sent(engine: Engine, clock: ManualClock, *answers: Outcome) -> int:
@@ -95,3 +96,14 @@ def test_what_nobody_proved_is_listed_after_a_while(engine: Engine, clock: Manua
     assert (listed("sms"), listed("voice"), shown(True)) == (["20261123-0007"], [], "not_proven")
     receipt(engine, clock)
     assert (listed("sms"), shown(True)) == ([], "delivered")
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_a_receipt_by_the_notices_own_number_that_is_faster_than_our_record_is_asked_for_again(
+    engine: Engine, ok: bool
+) -> None:
+    queue(engine, to_person(channel="sms"))
+    with writing(engine) as connection:
+        change_state(connection, notice.c.id == 1, "sending")
+    with writing(engine) as connection:
+        assert delivered(connection, "sms", "", ok, "said", NOW, notice_id=1) == (0, 0)

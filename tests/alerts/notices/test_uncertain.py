@@ -16,7 +16,7 @@ from alerts.notices import acknowledge, enqueue
 from alerts.owners import LEASE, Owner
 from alerts.sender import RECOVER_EVERY, Sender
 from alerts.tables import ticket
-from core.clock import MINUTE, SECOND, ManualClock, SystemClock
+from core.clock import HOUR, MINUTE, SECOND, ManualClock, SystemClock
 from core.database import open_engine, writing
 from tests.alerts.notices.notice_rows import (
     AskableScriptedChannel,
@@ -372,3 +372,12 @@ def _wait_until(true: Any, seconds: float = 30.0) -> None:
     while not true():
         assert monotonic() < end, "it never came to pass"
         sleep(0.02)
+
+
+def test_a_clock_that_was_set_back_keeps_nobody_from_taking_over(engine: Engine, clock: ManualClock) -> None:
+    queue(engine, to_robot())
+    successor = Sender(engine, [ScriptedChannel()], clock, NEXT)
+    successor.recover(clock.now() + HOUR)
+    _kill_in_the_middle(engine, clock, ScriptedChannel())
+    successor.step(clock.now())
+    assert notices(engine)[0].state != "sending"
