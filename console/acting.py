@@ -22,7 +22,11 @@ BUTTONS = (
     *("reassign", "rework", "return", "ask_extension", "ask_suspension", "merge", "false_alarm", "void"),
 )
 """The actions that pages offer, in the order of their buttons: all that people may do."""
-FIELD_BUTTONS = ("accept", "arrive", "handle", "return")
+FIELD_BUTTONS = (
+    *("accept", "arrive", "handle", "reply", "return"),
+    *("ask_extension", "ask_suspension", "false_alarm"),
+)
+"""What a phone offers."""
 RETURN_REASONS = ("not_ours", "off_shift", "no_way", "specialist")
 FALSE_CAUSES = ("device_fault", "test", "works", "weather", "other")
 

@@ -22,7 +22,7 @@ from console.stages import badges_of
 from detectors.words import Severity
 
 SEVERITIES = {int(level): level.name.lower() for level in Severity}
-SCRIPT_TEXTS = ("live.", "severity.", "unit.", "hazard.", "map.", "curve.")
+SCRIPT_TEXTS = ("live.", "severity.", "unit.", "hazard.", "map.", "curve.", "upload.", "share.")
 """The families of texts that the scripts need."""
 
 REASONS_TOLD = ("sensor_sick", "not_in_service", "aged_recorded", "over_range", "held", "still_violated")

@@ -1,148 +1,122 @@
 """The patroller's pages on a phone: my tickets, a personal link's ticket, and the demo's phones."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query, Request
-from sqlalchemy import Connection, select
+from fastapi import APIRouter, Depends, Query, Request
+from sqlalchemy import select
 from starlette.responses import Response
 
-from alerts.facts import gather_facts
-from alerts.lifecycle import Role
-from alerts.links import resolve
-from alerts.measurements import measurement_of
 from alerts.moves import MoveRefused
+from alerts.refusals import Refusal
 from alerts.tables import person, phone_message, station, team
 from console import board, dossier, worklist
 from console.access import Given, NotFound, Patroller
-from console.acting import FIELD_BUTTONS, RETURN_REASONS, Wish, act, moves_now, role_of_person
-from console.language import text
+from console.acting import FALSE_CAUSES, FIELD_BUTTONS, RETURN_REASONS, act, role_of_person
+from console.cards import card, carried, reported_by
+from console.field import Hand, Said, Spot, hand_of_account, hand_of_link, keep_spot, last_spot, said, spot, wish_of
 from console.pages import pages_of
 from console.services import Services
 from console.signing import go
-from core.database import reading
-from detectors.rules import RuleSet
+from core.clock import DAY
+from core.database import reading, writing
 
 router = APIRouter(include_in_schema=False)
 PHONE_MESSAGES = 40
-Opinion = Annotated[str, Form(max_length=40)]
-
-
-def card(connection: Connection, rules: RuleSet, row: dossier.Row, role: Role) -> dossier.Row:
-    """A ticket as a phone shows it: what was measured, where, what to bring, whom to call, what can be done now."""
-    alerts = dossier.alerts_of(connection, row["id"])
-    worst = max(alerts, key=lambda each: (each["state"] == "open", each["level"], each["id"]), default=None)
-    rule = dossier.rule_of(rules, worst) if worst else None
-    full = dossier.ticket_by_number(connection, row["number"])
-    facts = gather_facts(connection, full or row, worst, "page", rule)
-    measured = measurement_of(worst, rule.unit if rule else "") if worst else None
-    return {
-        **row,
-        "facts": facts,
-        "worst": worst,
-        "measured": measured,
-        "alerts": alerts,
-        "moves": moves_now(full or row, role, FIELD_BUTTONS),
-    }
+Entered = Annotated[Said, Depends(said)]
+Where = Annotated[Spot, Depends(spot)]
+_OFFERED: dict[str, Any] = {"reasons": RETURN_REASONS, "causes": FALSE_CAUSES}
 
 
 @router.get("/m")
 def my_tickets(request: Request, services: Given, account: Patroller, done: str = "") -> Response:
-    """The tickets that the patroller's team or station may act on."""
-    return _mine(request, services, account.person, done=done)
+    """The tickets that the patroller may act on, and what they reported of late."""
+    return mine_answer(request, services, account.person, done=done)
 
 
-def _mine(
+def mine_answer(
     request: Request,
     services: Services,
     code: str | None,
     done: str = "",
     status: int = 200,
-    refused: MoveRefused | None = None,
+    refused: Refusal | None = None,
 ) -> Response:
+    """The page of all that is somebody's, perhaps with what was refused."""
     cards: list[dossier.Row] = []
+    reported: list[dossier.Row] = []
+    known = None
     with reading(services.engine) as connection:
         post = worklist.posting(connection, code) if code else None
         if post and code:
             role = role_of_person(connection, code)
-            cards = [card(connection, services.rules(), row, role) for row in worklist.mine(connection, post)]
-    context = {"cards": cards, "post": post, "done": done, "refused": refused, "reasons": RETURN_REASONS}
-    return pages_of(request).render(request, "mine.html", status, base="/m/tickets", **context)
+            found = carried(connection, post, code)
+            cards = [card(connection, services.rules(), row, role, code) for row in found]
+            reported = reported_by(connection, code, services.clock.now() - 7 * DAY)
+            known = last_spot(connection, code)
+    context = {"cards": cards, "post": post, "reported": reported, "known": known, "done": done, "refused": refused}
+    return pages_of(request).render(request, "mine.html", status, base="/m/tickets", **context, **_OFFERED)
 
 
 @router.post("/m/tickets/{number}/{action}")
 def my_move(
-    request: Request, services: Given, account: Patroller, number: str, action: str, reason: Opinion = ""
+    request: Request, services: Given, account: Patroller, number: str, action: str, entered: Entered, where: Where
 ) -> Response:
-    """One tap on one of my tickets; the desk refuses those that are not."""
-    with reading(services.engine) as connection:
-        found = dossier.ticket_by_number(connection, number)
-        role = role_of_person(connection, account.person) if account.person else None
-    if found is None or role is None:
-        raise NotFound("error.no_ticket")
+    """One move on one of my tickets; the desk refuses those that are not."""
+    hand = hand_of_account(services, account, number)
+    try:
+        done = _move(services, hand, action, entered, where)
+    except MoveRefused as refused:
+        return mine_answer(request, services, account.person, status=409, refused=refused)
+    return go(f"/m?done={done}")
+
+
+def _move(services: Services, hand: Hand, action: str, entered: Said, where: Spot) -> str:
+    """Do it and keep where the phone is, if that came along; what to say of it. Raises MoveRefused."""
     if action not in FIELD_BUTTONS:
         raise NotFound("error.not_found")
-    try:
-        act(services, found["id"], action, account.actor, role, Wish(_spoken(reason)))
-    except MoveRefused as refused:
-        return _mine(request, services, account.person, status=409, refused=refused)
-    return go(f"/m?done={action}")
-
-
-def _spoken(reason: str) -> str:
-    """What is logged for a reason's button; in Chinese, as the log is."""
-    return text("zh", f"reason.{reason}") if reason in RETURN_REASONS else ""
+    with writing(services.engine) as connection:
+        wish = wish_of(connection, hand, action, entered, where)
+        keep_spot(connection, services, hand.who, where)
+    status = act(services, hand.ticket, action, hand.who, hand.role, wish)
+    return "part" if action == "accept" and status == "dispatched" else action
 
 
 @router.get("/t/{code}")
 def linked_ticket(request: Request, services: Given, code: str, done: str = "") -> Response:
     """The ticket behind a personal link. Changes nothing: preview robots follow links."""
-    return _linked(request, services, code, done=done)
+    return linked_answer(request, services, hand_of_link(services, code), done=done)
 
 
-def _linked(
+def linked_answer(
     request: Request,
     services: Services,
-    code: str,
+    hand: Hand,
     done: str = "",
     status: int = 200,
-    refused: MoveRefused | None = None,
+    refused: Refusal | None = None,
 ) -> Response:
+    """The one ticket's page, perhaps with what was refused."""
     with reading(services.engine) as connection:
-        held = resolve(connection, code, services.clock.now())
-        if held is None:
-            raise NotFound("error.link")
-        who, ticket_id = held
-        row = next(iter(worklist.with_places(connection, [ticket_id])), None)
+        row = next(iter(worklist.with_places(connection, [hand.ticket])), None)
         if row is None:
             raise NotFound("error.no_ticket")
-        shown = card(connection, services.rules(), row, role_of_person(connection, who))
-        post = worklist.posting(connection, who)
-    context = {
-        "cards": [shown],
-        "post": post,
-        "done": done,
-        "refused": refused,
-        "reasons": RETURN_REASONS,
-    }
-    return pages_of(request).render(request, "linked.html", status, base=f"/t/{code}", **context)
+        shown = card(connection, services.rules(), row, hand.role, hand.who)
+        post = worklist.posting(connection, hand.who)
+        known = last_spot(connection, hand.who)
+    context = {"cards": [shown], "post": post, "known": known, "done": done, "refused": refused, **_OFFERED}
+    return pages_of(request).render(request, "linked.html", status, base=hand.base, **context)
 
 
 @router.post("/t/{code}/{action}")
-def linked_move(request: Request, services: Given, code: str, action: str, reason: Opinion = "") -> Response:
-    """One tap on a personal link's page; done by the link's person."""
-    with reading(services.engine) as connection:
-        held = resolve(connection, code, services.clock.now())
-        role = role_of_person(connection, held[0]) if held else None
-    if held is None or role is None:
-        raise NotFound("error.link")
-    if action not in FIELD_BUTTONS:
-        raise NotFound("error.not_found")
+def linked_move(request: Request, services: Given, code: str, action: str, entered: Entered, where: Where) -> Response:
+    """One move on a personal link's page; done by the link's person."""
+    hand = hand_of_link(services, code)
     try:
-        act(services, held[1], action, held[0], role, Wish(_spoken(reason)))
+        done = _move(services, hand, action, entered, where)
     except MoveRefused as refused:
-        return _linked(request, services, code, status=409, refused=refused)
-    return go(f"/t/{code}?done={action}")
+        return linked_answer(request, services, hand, status=409, refused=refused)
+    return go(f"/t/{code}?done={done}")
 
 
 @router.get("/phone")

@@ -16,7 +16,7 @@ from console.ticket_pages import ticket_answer
 from core.database import reading, writing
 
 router = APIRouter(include_in_schema=False)
-_FOR_A_DAY = {"Cache-Control": "private, max-age=86400, immutable"}
+FOR_A_DAY = {"Cache-Control": "private, max-age=86400, immutable"}
 
 
 @router.get("/photos/{number}")
@@ -27,7 +27,7 @@ def photo(services: Given, _: Dispatcher, number: Annotated[int, Path(ge=1, le=L
     if found is None:
         raise NotFound("error.no_photo")
     media_type, content = found
-    return Response(content, media_type=media_type, headers=_FOR_A_DAY)
+    return Response(content, media_type=media_type, headers=FOR_A_DAY)
 
 
 @router.post("/tickets/{number}/photos")
