@@ -9,6 +9,7 @@ from alerts.escalation_rows import standing
 from alerts.escalation_tables import escalation_run
 from alerts.lifecycle import LIVE
 from alerts.photos import photos_of
+from alerts.quiet_tables import storm
 from alerts.request_rows import requests_of
 from alerts.tables import ticket, ticket_log
 from alerts.timers import timers_of
@@ -30,6 +31,7 @@ class Case(NamedTuple):
     photos: list[Row]
     related: list[dict[str, Any]]
     mergeable: list[dict[str, Any]]
+    storm: dict[str, Any] | None
 
     @property
     def waiting(self) -> dict[str, Row]:
@@ -49,6 +51,7 @@ def case_of(connection: Connection, about: Row) -> Case:
         photos=photos_of(connection, number),
         related=_related(connection, about),
         mergeable=_mergeable(connection, about),
+        storm=_storm(connection, about),
     )
 
 
@@ -100,13 +103,28 @@ def _as_what(about: Row, other: Row) -> str:
 
 
 def _mergeable(connection: Connection, about: Row) -> list[dict[str, Any]]:
-    """Open tickets of the same site or the same kind in the same grid, the newest first: likely the same matter."""
-    alike: list[Any] = []
+    """Open tickets of the same site or the same kind in the same grid, the newest first: likely the same matter.
+
+    Each kind is asked for by itself, so that each has an index.
+    """
+    if about["status"] not in LIVE:
+        return []
+    alike: list[ColumnElement[bool]] = []
     if about["site"]:
         alike.append(ticket.c.site == about["site"])
     if about["grid"]:
         alike.append((ticket.c.grid == about["grid"]) & (ticket.c.hazard == about["hazard"]))
-    if not alike or about["status"] not in LIVE:
-        return []
-    wanted = select(*_SHORT).where(ticket.c.status.in_(sorted(LIVE)), ticket.c.id != about["id"], or_(*alike))
-    return rows(connection, wanted.order_by(ticket.c.id.desc()).limit(NEAR))
+    others = select(ticket.c.id).where(ticket.c.status.in_(sorted(LIVE)), ticket.c.id != about["id"])
+    found = {
+        number
+        for same in alike
+        for number in connection.scalars(others.where(same).order_by(ticket.c.id.desc()).limit(NEAR))
+    }
+    return rows(connection, select(*_SHORT).where(ticket.c.id.in_(found)).order_by(ticket.c.id.desc()).limit(NEAR))
+
+
+def _storm(connection: Connection, about: Row) -> dict[str, Any] | None:
+    """The storm that a ticket is the incident of."""
+    if about["storm"] is None:
+        return None
+    return next(iter(rows(connection, select(storm).where(storm.c.id == about["storm"]))), None)
