@@ -2,8 +2,9 @@
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from alerts.tables import link, person
 from core.clock import DAY
@@ -11,14 +12,27 @@ from core.clock import DAY
 LIFETIME = DAY
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # 32 signs, none that looks like another
 _LENGTH = 13  # 65 bits
+_RUN_OUT = delete(link).where(link.c.expires_at <= bindparam("now"))
+_MADE = insert(link)
 
 
 def make_link(connection: Connection, who: str, ticket: int, now: int) -> str:
     """A new code; links that have run out go at the same time."""
-    code = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
-    connection.execute(delete(link).where(link.c.expires_at <= now))
-    connection.execute(insert(link).values(code_hash=_hash(code), person=who, ticket=ticket, expires_at=now + LIFETIME))
-    return code
+    return make_links(connection, [(who, ticket)], now)[0]
+
+
+def make_links(connection: Connection, wanted: Sequence[tuple[str, int]], now: int) -> list[str]:
+    """A new code for each person and ticket, in their order; links that have run out go at the same time."""
+    if not wanted:
+        return []
+    codes = ["".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH)) for _ in wanted]
+    connection.execute(_RUN_OUT, {"now": now})
+    made = [
+        {"code_hash": _hash(code), "person": who, "ticket": ticket, "expires_at": now + LIFETIME}
+        for code, (who, ticket) in zip(codes, wanted, strict=True)
+    ]
+    connection.execute(_MADE, made)
+    return codes
 
 
 def resolve(connection: Connection, code: str, now: int) -> tuple[str, int] | None:

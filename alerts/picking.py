@@ -13,7 +13,8 @@ from detectors.words import Severity
 
 _PAGE = 64
 _COLUMN = notice.c
-_ORDER = (_COLUMN.life_safety.desc(), _COLUMN.severity.desc(), _COLUMN.due_at, _COLUMN.id)
+ORDER = (_COLUMN.life_safety.desc(), _COLUMN.severity.desc(), _COLUMN.due_at, _COLUMN.id)
+"""Who goes first: life-safety, then severity, then the longest due."""
 URGENT = or_(_COLUMN.life_safety, _COLUMN.severity >= int(Severity.CRITICAL))
 """What rings people."""
 
@@ -113,5 +114,5 @@ class _Look:
         channel = self._channel
         due = (_COLUMN.state == "queued", _COLUMN.channel == channel.name, _COLUMN.next_try_at <= self._now)
         rung = (URGENT,) if channel.urgent_only else ()
-        found = select(*_COLUMNS).where(*due, *rung, *more).order_by(*_ORDER).limit(most)
+        found = select(*_COLUMNS).where(*due, *rung, *more).order_by(*ORDER).limit(most)
         return [Waiting(*row) for row in self._connection.execute(found)]

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, not_, select, update
 
 from alerts.changes import record_changes
-from alerts.channels import AskableChannel, Channel, ListingChannel, Outcome
+from alerts.channels import AskableChannel, Channel, ListingChannel, LocalChannel, Outcome
 from alerts.claims import Claim, claim, outgoing_notice, record, take_over, write_result
 from alerts.fallback import escalate_unproven
+from alerts.local_sending import anything_waits, send_locally
 from alerts.notices import change_state, tell
 from alerts.owners import Owner
 from alerts.picking import URGENT, pick
@@ -45,14 +46,18 @@ class Sender:
         self._ringing = [name for name, channel in self._channels.items() if channel.urgent_only]
         self._clock = clock
         self._owner = owner
-        self._traffic = Traffic(self._channels)
+        self._local = [each for each in self._channels.values() if isinstance(each, LocalChannel)]
+        self._remote = {name: each for name, each in self._channels.items() if each not in self._local}
+        self._traffic = Traffic(self._remote)
         self._result: _Result | None = None
         self._unsettled_left = True
         self._recovered_at: int | None = None
         self._swept_at: int | None = None
 
     def step(self, now: int) -> int:
-        """Do what is due at `now` and send one message at most; how many requests were made (0 or 1).
+        """Do what is due at `now` and make one request at most; how many messages went.
+
+        What goes to a channel in this database goes a few at once.
 
         The first step, and one every 15 s, also recovers. Raises SQLAlchemyError while the database does not answer;
         call again.
@@ -78,13 +83,25 @@ class Sender:
             self._settle(now)
         if self._swept_at is None or not 0 <= now - self._swept_at < SWEEP_EVERY:
             self._sweep(now)
+        delivered = self._deliver(now)
         taken = self._claim(now)
         if taken is None:
-            return 0
+            return delivered
         outcome = self._request(taken)
         self._result = _Result(taken, outcome, self._clock.now())
         self._unsettled_left |= outcome.state == "uncertain"
-        return 1
+        return delivered + 1
+
+    def _deliver(self, now: int) -> int:
+        """Some of what goes to channels that live in this database; how many notices."""
+        done = 0
+        for channel in self._local:
+            with reading(self._engine) as connection:
+                waits = anything_waits(connection, channel, now)
+            if waits:
+                with writing(self._engine) as connection:
+                    done += send_locally(connection, channel, now)
+        return done
 
     def _request(self, taken: Claim) -> Outcome:
         channel = self._channels[taken.channel]
@@ -119,11 +136,11 @@ class Sender:
         self._swept_at = now
 
     def _claim(self, now: int) -> Claim | None:
-        if self._result is None and not self._look(now):
+        if self._result is None and not (self._remote and self._look(now)):
             return None
         with writing(self._engine) as connection:
             happened = write_result(connection, *self._result) if self._result else []
-            taken = claim(connection, self._channels, self._owner, now, self._traffic)
+            taken = claim(connection, self._remote, self._owner, now, self._traffic)
             record_changes(connection, now, happened)
         self._result = None
         return taken
@@ -131,7 +148,7 @@ class Sender:
     def _look(self, now: int) -> bool:
         """Whether there is anything to send: an idle sender takes no write lock."""
         with reading(self._engine) as connection:
-            picked = pick(connection, self._channels, self._traffic, now)
+            picked = pick(connection, self._remote, self._traffic, now)
         if picked.hopeless:
             with writing(self._engine) as connection:
                 give_up(connection, picked.hopeless, "limit_until_too_late", now)

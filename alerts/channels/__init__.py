@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
+from sqlalchemy import Connection
 
 from alerts.facts import Facts
 
@@ -143,6 +144,15 @@ class ListingChannel(Channel, Protocol):
 
     def send_several(self, notices: Sequence[OutgoingNotice]) -> Outcome:
         """Make exactly one request for 1 to `most_in_one` notices, most urgent first; its outcome is that of each."""
+        ...
+
+
+@runtime_checkable
+class LocalChannel(Channel, Protocol):
+    """A channel whose provider is the platform's own database: its messages are rows, written with the notices'."""
+
+    def deliver(self, connection: Connection, notices: Sequence[OutgoingNotice]) -> None:
+        """Write the messages of notices of any addresses in the caller's transaction; one a notice, ever."""
         ...
 
 

@@ -1,6 +1,10 @@
 """The demo's phone page: messages in a table, keyed by notice, so that a second sending of one has no effect."""
 
-from sqlalchemy import Engine, select
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import OperationalError
 
 from alerts.channels import Outcome, OutgoingNotice, PlainChannel
@@ -27,19 +31,24 @@ class PhonePage(PlainChannel):
         self._language = language
 
     def send(self, notice: OutgoingNotice) -> Outcome:
-        message = {
+        try:
+            with writing(self._engine) as connection:
+                self.deliver(connection, [notice])
+        except OperationalError:
+            return Outcome("uncertain", "database", "the database did not answer")
+        return Outcome("accepted", provider_id=str(notice.id))
+
+    def deliver(self, connection: Connection, notices: Sequence[OutgoingNotice]) -> None:
+        connection.execute(_written(connection.dialect.name), [self._message(each) for each in notices])
+
+    def _message(self, notice: OutgoingNotice) -> dict[str, Any]:
+        return {
             "notice": notice.id,
             "person": notice.address,
             "text": printable(phone_text(notice, self._language)),
             "link": personal_url(self._console_url, notice.link) if notice.link else "",
             "sent_at": notice.at,
         }
-        try:
-            with writing(self._engine) as connection:
-                connection.execute(insert_or(connection, phone_message).values(**message).on_conflict_do_nothing())
-        except OperationalError:
-            return Outcome("uncertain", "database", "the database did not answer")
-        return Outcome("accepted", provider_id=str(notice.id))
 
     def ask(self, notice: OutgoingNotice) -> Outcome:
         try:
@@ -48,3 +57,8 @@ class PhonePage(PlainChannel):
         except OperationalError:
             return Outcome("uncertain", "database", "the database did not answer")
         return Outcome("failed", "unknown", "no such message") if found is None else Outcome("accepted")
+
+
+@cache
+def _written(dialect: str) -> Any:
+    return insert_or(dialect, phone_message).on_conflict_do_nothing()
