@@ -33,6 +33,8 @@ ABOUT_RULES = ("/rules/", "/rule-sheets", "/rule-versions", "/backtests", "/prop
 
 DUTY_PAGES = {
     "/quiets": "quiets",
+    "/roster": "roster",
+    "/channels": "channels",
 }
 """The desk's affairs: each page's address and name."""
 

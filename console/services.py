@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from alerts.settings import DEFAULTS, DeskSettings
 from alerts.town_view import TownView
+from console.channel_facts import ChannelFacts
 from console.doors import Doors
 from core.clock import DAY, Clock
 from detectors.rules import RuleSet
@@ -33,7 +34,7 @@ class Services:
     record. `counters` gives `readings_per_s` and `lag_ms` (how far detection is behind the journal); a missing key is
     shown as unknown. `base_url` is the address that people open, such as `http://127.0.0.1:8080`. `keep` µs back the
     store has readings, further back only roll-ups. `desk` are the policies that moves go by; `doors` who
-    comes in from outside.
+    comes in from outside; `channels` those of the settings.
     """
 
     engine: Engine
@@ -50,4 +51,5 @@ class Services:
     base_url: str = "http://127.0.0.1:8080"
     desk: DeskSettings = DEFAULTS
     doors: Doors = field(default_factory=Doors)
+    channels: Mapping[str, ChannelFacts] = field(default_factory=dict)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)

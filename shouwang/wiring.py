@@ -37,6 +37,7 @@ from ingest.words import Control, RegistryChanged, RulesChanged, encode
 from ingest.writer import StoreWriter
 from shouwang.backtests import Backtests
 from shouwang.canary import Canary, Hop, Passage, Standing
+from shouwang.channel_facts import channel_facts
 from shouwang.cutting import Standings
 from shouwang.dispatch_role import DispatchRole
 from shouwang.doors import doors_of
@@ -267,6 +268,7 @@ class _Wiring:
             demo=p.settings.demo,
             base_url=p.settings.console.address,
             doors=doors_of(p.settings),
+            channels=channel_facts(p.settings, p.engine),
             metrics=p.metrics.registry,
         )
         p.web = WebServer(create_app(services), p.settings.console.host, p.settings.console.port)

@@ -19,6 +19,7 @@ from alerts.owners import Owner
 from alerts.sender import Sender
 from alerts.town_view import load_town_view
 from console.app import create_app
+from console.channel_facts import ChannelFacts
 from console.services import Services
 from console.tables import account
 from core.clock import SECOND, Clock
@@ -128,6 +129,7 @@ class Town:
         self.clock = clock
         self.store = store
         self.controls: list[Control] = []
+        self.channels: dict[str, ChannelFacts] = {}
         self.offset = 0
         with writing(engine) as connection:
             fill_town(connection, clock.now())
@@ -150,6 +152,7 @@ class Town:
             counters=lambda: {"readings_per_s": 1234.0, "lag_ms": 42.0},
             demo=demo,
             base_url=base_url,
+            channels=self.channels,
         )
 
     def alert(

@@ -1,0 +1,106 @@
+"""Channels for notices: what each may do, what waits on it, what failed, and what is not proven delivered."""
+
+from typing import Any, NamedTuple
+
+from fastapi import APIRouter, Request
+from sqlalchemy import Connection, func, select
+from starlette.responses import Response
+
+from alerts.receipts import not_proven_delivered
+from alerts.tables import delivery, notice, person, station, team, ticket
+from console import board
+from console.access import Dispatcher, Given
+from console.api import answer
+from console.channel_facts import ChannelFacts
+from console.dossier import Row, rows
+from console.pages import pages_of
+from console.services import Services
+from core.clock import DAY, MINUTE
+from core.database import reading
+
+router = APIRouter()
+_LISTED = 50
+_OF_LATE = DAY
+_UNKNOWN = ChannelFacts("")
+
+
+class Standing(NamedTuple):
+    """One channel: its facts (an empty kind where the settings don't have it), its counts of the last day by state.
+
+    `waits` are those that are due or held back, `oldest` since when the longest of them is due, `last` the newest
+    answer of the provider.
+    """
+
+    name: str
+    facts: ChannelFacts
+    gives_receipts: bool
+    counts: dict[str, int]
+    waits: int
+    oldest: int | None
+    minute: int
+    last: Row | None
+
+
+@router.get("/channels", include_in_schema=False)
+def channels_page(request: Request, services: Given, _: Dispatcher) -> Response:
+    """All channels, then what failed in the last day and what nobody has proven delivered."""
+    with reading(services.engine) as connection:
+        now = services.clock.now()
+        standings = channels_now(connection, services, now)
+        failed = _failed(connection, now)
+        unproven = not_proven_delivered(connection, list(services.doors.receipts), now, _LISTED)
+        told = [row["recipient"] for row in (*failed, *unproven)]
+        names = {
+            code: name
+            for each in (person, team, station)
+            for code, name in board.names_of(connection, each, told).items()
+        }
+    context: dict[str, Any] = {"channels": standings, "failed": failed, "unproven": unproven, "names": names}
+    return pages_of(request).render(request, "channels.html", **context)
+
+
+@router.get("/api/v1/channels", tags=["console"])
+def channels(services: Given, _: Dispatcher) -> Response:
+    """All channels with their limits and counts; spans in µs."""
+    with reading(services.engine) as connection:
+        now = services.clock.now()
+        found = channels_now(connection, services, now)
+    told = [{**each._asdict(), "facts": each.facts._asdict()} for each in found]
+    return answer({"now": now, "channels": told})
+
+
+def channels_now(connection: Connection, services: Services, now: int) -> list[Standing]:
+    """Every channel of the settings, and those that notices name and the settings don't have."""
+    counts: dict[str, dict[str, int]] = {}
+    late = select(notice.c.channel, notice.c.state, func.count()).where(notice.c.created_at > now - _OF_LATE)
+    for name, state, count in connection.execute(late.group_by(notice.c.channel, notice.c.state)):
+        counts.setdefault(name, {})[state] = int(count)
+    queued = select(notice.c.channel, func.count(), func.min(notice.c.due_at)).where(notice.c.state == "queued")
+    waiting = {name: (int(count), due) for name, count, due in connection.execute(queued.group_by(notice.c.channel))}
+    return [
+        Standing(
+            name,
+            services.channels.get(name, _UNKNOWN),
+            name in services.doors.receipts,
+            counts.get(name, {}),
+            *waiting.get(name, (0, None)),
+            *_deliveries(connection, name, now),
+        )
+        for name in dict.fromkeys([*services.channels, *sorted(counts), *sorted(waiting)])
+    ]
+
+
+def _deliveries(connection: Connection, name: str, now: int) -> tuple[int, Row | None]:
+    """How many requests in the last minute, and the newest that was answered."""
+    its = delivery.c.channel == name
+    recent = select(func.count()).select_from(delivery).where(its, delivery.c.started_at > now - MINUTE)
+    newest = select(delivery).where(its, delivery.c.finished_at.is_not(None)).order_by(delivery.c.started_at.desc())
+    minute: int = connection.execute(recent).scalar_one()
+    return minute, next(iter(rows(connection, newest.limit(1))), None)
+
+
+def _failed(connection: Connection, now: int) -> list[Row]:
+    names = ("id", "channel", "recipient", "state", "error", "created_at", "attempts", "life_safety")
+    query = select(*(notice.c[name] for name in names), ticket.c.number).join(ticket, ticket.c.id == notice.c.ticket)
+    wanted = (notice.c.state.in_(("failed", "expired")), notice.c.created_at > now - _OF_LATE)
+    return rows(connection, query.where(*wanted).order_by(notice.c.id.desc()).limit(_LISTED))
