@@ -242,11 +242,19 @@ def snapshot(ticket: Row, before: Snapshot | None, now: int, policy: EscalationP
     stage, since = present_stage(ticket)
     graver = before is not None and ticket["severity"] > before.severity
     same = before is not None and before.stage == stage and not graver
-    began = max(since, before.began if before and same else now)
+    began = _began(since, before.began if before and same else now, now, stage == "accept" and _waits(ticket))
     if before is None or graver or (stage == "accept" and began > before.began):
         severity = Severity(ticket["severity"])
         return Snapshot(policy.name, int(severity), stage, began, write_steps(policy.steps.get(severity, {})))
     return Snapshot(before.name, before.severity, stage, began, before.written)
+
+
+def _began(since: int, known: int, now: int, waits: bool) -> int:
+    """When a stage's clock began; unless its people wait for the morning, what lies ahead is of a clock set back."""
+    if not waits:
+        since = since if since <= now + MINUTE else 0
+        known = known if known <= now + MINUTE else now
+    return max(since, known)
 
 
 def decide_next(ticket: Row, own: Snapshot, done: Done, calendar: WorkCalendar) -> Next:

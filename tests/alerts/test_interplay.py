@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import update
 
 from alerts import tables
+from alerts.auditor import audit, mend
 from alerts.categories import ensure_categories
 from alerts.deadlines import DEFAULT_LIMITS
 from alerts.desk_work import DeskWork
@@ -19,7 +20,7 @@ from alerts.storm_decisions import StormPolicy
 from alerts.tables import notice, person
 from alerts.town_view import load_town_view
 from alerts.unsent import expire
-from core.clock import DAY, MINUTE, SECOND
+from core.clock import DAY, HOUR, MINUTE, SECOND
 from core.database import writing
 from detectors.words import Change, Severity
 from tests.alerts.desk_scene import MONDAY_TEN, RULES, Scene, at_local
@@ -268,6 +269,21 @@ def test_a_clock_that_is_set_back_makes_no_notice_moot(scene: Scene) -> None:
     sweep(scene)
     raised = [row["state"] for row in scene.notices if row["cause"] == "raised"]
     assert {*raised} == {"queued"}
+
+
+def test_a_clock_that_is_set_back_puts_off_no_escalation(scene: Scene) -> None:
+    scene.detect("PLANT-1", severity=Severity.CRITICAL)
+    until(scene, MONDAY_TEN - HOUR)
+    with writing(scene.engine) as connection:
+        found = audit(connection, scene.clock.now(), scene.settings).findings
+        assert [each.why for each in found] == ["astray"]
+        mend(connection, found, scene.clock.now(), scene.settings)
+    scene.clock.advance(MINUTE)
+    with writing(scene.engine) as connection:
+        assert audit(connection, scene.clock.now(), scene.settings).findings == ()
+    scene.clock.advance(MINUTE)
+    assert escalate(scene) == 1
+    assert "not_accepted" in causes(scene)
 
 
 def test_a_later_notice_that_was_not_sent_supersedes_nothing(scene: Scene) -> None:
