@@ -8,12 +8,14 @@ from sqlalchemy import Connection, select
 from alerts.alert_decisions import AlertAction, decide_alert
 from alerts.alert_rows import insert_alert, measured, newest_episodes, open_alert, same_episode, update_alert
 from alerts.desk_work import DeskWork
+from alerts.episodes import Key, key_of, known_keys
 from alerts.one_writer import hold_desk, insert_or
 from alerts.openings import judge_opening, note_chattering
 from alerts.placing import place_or_hold, raise_or_hold
 from alerts.recovery import close_alert
 from alerts.releasing import release_lapsed
 from alerts.settings import DEFAULTS, DeskSettings
+from alerts.storms import born_in, storm_at_birth
 from alerts.town_view import TownView
 from alerts.words import Row
 from core.journal import START, Offset
@@ -63,11 +65,12 @@ def apply_detections(
     hold_desk(connection)
     reached = applied_offset(connection, consumer)
     work = DeskWork(connection, town, now, settings, rules.rules)
+    known = known_keys(connection, (each.detection for each in found if each.offset > reached))
     for each in found:
         if each.offset <= reached:
             work.done["replayed"] += 1
         else:
-            _apply(work, each)
+            _apply(work, each, known)
     release_lapsed(work)
     if upto > reached:
         _reach(connection, consumer, upto)
@@ -87,14 +90,18 @@ def _reach(connection: Connection, consumer: str, upto: Offset) -> None:
     connection.execute(row.on_conflict_do_update(index_elements=["consumer"], set_=place))
 
 
-def _apply(work: DeskWork, found: Found) -> None:
+def _apply(work: DeskWork, found: Found, keys: set[Key]) -> None:
+    """`keys` are those that have alerts; the first one of another is added."""
     detection = found.detection
-    existing = open_alert(work.connection, detection)
-    newest = [] if existing else newest_episodes(work.connection, detection, work.settings.chattering.openings)
+    heard = key_of(detection) in keys
+    existing = open_alert(work.connection, detection) if heard else None
+    most = work.settings.chattering.openings
+    newest = newest_episodes(work.connection, detection, most) if heard and not existing else []
     known = existing or same_episode(work.connection, detection, newest)
     decision = decide_alert(existing, known, detection)
     if decision.action == "create":
         _create(work, found, newest, decision.reason)
+        keys.add(key_of(detection))
     elif decision.action == "ignore" or known is None:
         work.done["ignored"] += 1
     else:
@@ -107,8 +114,7 @@ def _create(work: DeskWork, found: Found, earlier: Sequence[Row], decided: str) 
     place = work.town.place(detection.subject)
     life_safety = _life_safety(work, detection)
     chatter = judge_opening(work, earlier, life_safety)
-    alert = insert_alert(
-        work.connection,
+    values: dict[str, Any] = dict(
         subject_kind=detection.subject.kind,
         subject_id=detection.subject.id,
         rule=detection.rule,
@@ -133,7 +139,11 @@ def _create(work: DeskWork, found: Found, earlier: Sequence[Row], decided: str) 
         updated_at=work.now,
         **_measured(detection, decided),
     )
-    placed = place_or_hold(work, alert, quietly=chatter.told == "quietly")
+    storm = None if work.holding.decide({"id": 0, **values}) else storm_at_birth(work, values)
+    alert = insert_alert(work.connection, **values, **({"ticket": storm["ticket"]} if storm else {}))
+    placed = place_or_hold(work, born_in(work, alert, storm), quietly=chatter.told == "quietly")
+    if storm and placed["ticket"] != storm["ticket"]:
+        raise RuntimeError(f"alert {alert['id']} was to be part of storm {storm['id']}")
     note_chattering(work, placed, chatter)
     work.alert_changed(placed, "opened")
     work.done["opened"] += 1

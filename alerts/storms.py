@@ -23,11 +23,11 @@ _LOOKED_BACK = 2_000
 """Alerts: of a storm of many hazards at once the newest are enough to see each."""
 _TOLD = ("dispatcher", "leader", "officer")
 _UNDER_WAY = select(storm).where(storm.c.hazard == bindparam("of_hazard"), storm.c.ended_at.is_(None))
-_AT_SITE = (
-    select(alert.c.id)
-    .where(alert.c.site == bindparam("of_site"), IS_OPEN, alert.c.ticket == bindparam("of_ticket"))
-    .where(alert.c.id != bindparam("but"))
-    .limit(1)
+_AT_SITES = (
+    select(alert.c.site)
+    .where(alert.c.site.in_(bindparam("sites", expanding=True)), IS_OPEN, alert.c.ticket == bindparam("of_ticket"))
+    .where(alert.c.id.not_in(bindparam("but", expanding=True)))
+    .distinct()
 )
 
 
@@ -38,7 +38,9 @@ class Growth:
         self.before = under_way
         self.ticket: Row | None = None
         self.alerts = 0
+        self.joined: list[int] = []
         self.sites: set[str] = set()
+        self.born: set[int] = set()  # what was written with its ticket
 
 
 def storm_of(work: DeskWork, about: Row) -> Row | None:
@@ -70,14 +72,32 @@ def join_storm(work: DeskWork, about: Row, under_way: Row) -> Row:
     growth = _growth(work, under_way)
     if about["ticket"] == under_way["ticket"]:
         return about
-    site = about["site"]
-    if site is not None and site not in growth.sites:
-        at_site = {"of_site": site, "of_ticket": under_way["ticket"], "but": about["id"]}
-        if first_row(work.connection, _AT_SITE, at_site) is None:
-            growth.sites.add(site)
+    growth.joined.append(about["id"])
+    if about["site"] is not None:
+        growth.sites.add(about["site"])
     growth.alerts += 1
     work.done["joined"] += 1
+    if about["id"] in growth.born:
+        return {**about, "ticket": under_way["ticket"]}
     return put_on_ticket(work.connection, about, under_way["ticket"])
+
+
+def storm_at_birth(work: DeskWork, about: Row) -> Row | None:
+    """The storm under way that an alert about to be written is part of from the first: nothing else can become of it.
+
+    It is no finding made of other alerts, nor danger to life.
+    """
+    if not about["paged"] or about["life_safety"] or (about["evidence"] or {}).get("members"):
+        return None
+    return storm_under_way(work, about["hazard"])
+
+
+def born_in(work: DeskWork, about: Row, under_way: Row | None) -> Row:
+    """An alert that was written with a storm's ticket, as one that is still to join: joining then writes nothing."""
+    if under_way is None:
+        return about
+    _growth(work, under_way).born.add(about["id"])
+    return {**about, "ticket": None}
 
 
 def incident(work: DeskWork, under_way: Row, changed: bool = False) -> Row:
@@ -101,7 +121,7 @@ def _growth(work: DeskWork, under_way: Row) -> Growth:
 def _grow(work: DeskWork, growth: Growth) -> None:
     """Write what was added, and say how many sites it is now whenever they have doubled."""
     column, before = storm.c, growth.before
-    sites = column.sites + len(growth.sites)
+    sites = column.sites + len(growth.sites - _known_sites(work, growth))
     grown = update(storm).where(column.id == before["id"], column.ended_at.is_(None))
     values = {"last_at": work.now, "alerts": column.alerts + growth.alerts, "sites": sites}
     after = first_row(work.connection, grown.values(**values).returning(*storm.c))
@@ -112,6 +132,14 @@ def _grow(work: DeskWork, growth: Growth) -> None:
     ticket = read_ticket(work.connection, after["ticket"])
     note(work.connection, ticket, work.now, "storm_grew", "more_sites", sites=after["sites"], alerts=after["alerts"])
     work.happened.append(_happened(after, "grew"))
+
+
+def _known_sites(work: DeskWork, growth: Growth) -> set[str]:
+    """Those of its sites at which the storm had open alerts before."""
+    if not growth.sites:
+        return set()
+    asked = {"sites": sorted(growth.sites), "of_ticket": growth.before["ticket"], "but": growth.joined}
+    return set(work.connection.scalars(_AT_SITES, asked))
 
 
 def storm_rises(work: DeskWork, ticket: Row, about: Row) -> None:
