@@ -8,10 +8,11 @@ import hashlib
 import io
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, select
 
 from alerts.case_tables import photo
 from alerts.lifecycle import LIVE
+from alerts.one_writer import insert_or
 from alerts.refusals import PhotoRefused
 from alerts.rows import first_row, one_row, rows
 from alerts.tickets import TicketUnknown, read_ticket
@@ -62,7 +63,10 @@ def keep(
         "sha256": digest,
         "content": content,
     }
-    kept = one_row(connection, insert(photo).returning(*_LISTED), row)
+    added = insert_or(connection, photo).on_conflict_do_nothing(index_elements=["ticket", "sha256"])
+    kept = first_row(connection, added.returning(*_LISTED), row)
+    if kept is None:  # somebody who sent it at the same moment was faster
+        return one_row(connection, select(*_LISTED).where(same))
     log_note(connection, about, now, "photo", "photo_kept", photo=kept["id"], sha256=digest, by=who)
     return kept
 

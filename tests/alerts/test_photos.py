@@ -3,6 +3,7 @@
 import hashlib
 import io
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 from PIL import Image
@@ -49,6 +50,17 @@ def test_a_photo_is_kept_as_it_came(accepted: Scene, kind: str, media_type: str)
         assert photos_of(connection, 1) == [row]
     said = accepted.rows(tables.ticket_log)[-1]
     assert (said["action"], said["details"]["sha256"]) == ("photo", row["sha256"])
+
+
+def test_the_same_picture_twice_at_once_is_one(accepted: Scene) -> None:
+    now = accepted.clock.now()
+    with ThreadPoolExecutor(1) as pool:
+        with writing(accepted.engine) as connection:
+            first = keep(connection, 1, "G17-01", picture(), now, LNG, LAT, "阀门", now)
+            second = pool.submit(kept, accepted, picture())
+            wait([second], 0.3)
+        assert second.result(10)["id"] == first["id"]
+    assert accepted.log.count("photo") == 1
 
 
 def test_the_same_picture_sent_again_is_the_one_that_is_there(accepted: Scene) -> None:
