@@ -34,7 +34,9 @@ ABOUT_RULES = ("/rules/", "/rule-sheets", "/rule-versions", "/backtests", "/prop
 DUTY_PAGES = {
     "/quiets": "quiets",
     "/roster": "roster",
+    "/drills": "drills",
     "/channels": "channels",
+    "/categories": "categories",
 }
 """The desk's affairs: each page's address and name."""
 
