@@ -1,4 +1,4 @@
-"""All that changes rules, backtests, proposals, quiets, drills, categories, or comes from a phone: from our own pages only, signed in, and by whom it may be."""
+"""All that changes something: from our own pages only, signed in, and by whom it may be."""
 
 import re
 
