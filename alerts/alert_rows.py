@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, literal_column, select, tuple_, update
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from alerts.rows import first_row, one_row, rows
 from alerts.tables import alert
@@ -25,7 +26,11 @@ _TICKET_BEFORE = (
 )
 _EPISODE = select(alert).where(*_SAME, alert.c.onset == bindparam("begun"))
 _OF_ID = select(alert).where(alert.c.id == bindparam("number"))
-_INSERT = insert(alert).returning(*alert.c)
+_INSERT = insert(alert).returning(alert.c.id)
+_BLANK: Row = {
+    column.name: column.default.arg if isinstance(column.default, ScalarElementColumnDefault) else None
+    for column in alert.c
+}
 _UPDATE = update(alert).where(alert.c.id == bindparam("number")).returning(*alert.c)
 _PLACED = update(alert).where(alert.c.id == bindparam("number"))
 _ANY_OPEN = select(alert.c.id).where(alert.c.ticket == bindparam("of_ticket"), IS_OPEN)
@@ -97,8 +102,9 @@ def ticket_before(connection: Connection, row: Row) -> tuple[int, ...]:
 
 
 def insert_alert(connection: Connection, **values: Any) -> Row:
-    """Write a new alert and read it back; the unique constraints refuse a second one of its episode."""
-    return one_row(connection, _INSERT, values)
+    """Write a new alert, which is then as given; the unique constraints refuse a second one of its episode."""
+    number = connection.execute(_INSERT, values).scalar_one()
+    return {**_BLANK, "evidence": {}, **values, "id": number}
 
 
 def update_alert(connection: Connection, number: int, **values: Any) -> Row:
