@@ -43,9 +43,10 @@ check: install ## format, lint, types, floors, the repository's own rules
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_repository.py
 
-bench: install ## messages a second through the whole way with each readings store, one JSON line each
+bench: install ## messages a second through the whole way with each readings store, then dispatch, one JSON line each
 	@$(BIN)/python -m benchmarks.throughput --store duckdb
 	@$(BIN)/python -m benchmarks.throughput --store influx
+	@$(BIN)/python -m benchmarks.dispatch
 
 soak: install ## the long fault runs
 	@$(BIN)/python -m pytest -q -m soak --timeout 3600
