@@ -280,7 +280,7 @@ link = Table(
     Column("code_hash", String(64), primary_key=True),  # SHA-256 of the short code
     Column("person", ForeignKey("person.code"), nullable=False),
     Column("ticket", ForeignKey("ticket.id"), nullable=False),
-    Column("expires_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
 )
 """Personal links: one person, one ticket, 24 h."""
 

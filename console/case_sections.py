@@ -286,13 +286,11 @@ def _entry(about: _Case, row: Row) -> list[str]:
 
 def _request(about: _Case, row: Row) -> str:
     kind = action_name(about.language, "ask_extension" if row["kind"] == "extension" else "ask_suspension")
-    asked = (
-        f"{moment(row['asked_at'])} {about.case.name('person', row['asked_by'])} {kind}：{about.text(row['reason'])}"
-    )
+    asked = f"{moment(row['asked_at'])} {about.case.name('person', row['asked_by'])} {kind}：{row['reason']}"
     if row["decided_at"] is None:
         return asked
     answer = f"{moment(row['decided_at'])} {about.case.name('person', row['decided_by'])} {row['state']}"
-    return f"{asked} → {answer} {about.text(row['opinion'])}"
+    return f"{asked} → {answer} {row['opinion']}"
 
 
 def _cut(about: _Case, grid: Grid, whole: int) -> list[Pairs | Grid | str]:

@@ -13,6 +13,7 @@ from alerts.refusals import MoveRefused
 from alerts.responders import LivePosition
 from alerts.tables import notice, ticket_log
 from alerts.tickets import read_ticket
+from alerts.words import Row
 from console import dossier
 from console.access import NotFound
 from console.accounts import Account
@@ -56,7 +57,7 @@ def hand_of_link(services: Services, code: str) -> Hand:
         return Hand(held[0], role_of_person(connection, held[0]), held[1], f"/t/{code}", linked=True)
 
 
-def check_theirs(connection: Connection, services: Services, hand: Hand, row: dossier.Row) -> None:
+def check_theirs(connection: Connection, services: Services, hand: Hand, row: Row) -> None:
     """Whether a ticket is theirs: sent to them, told to them, accepted or reported by them. Raises MoveRefused."""
     if hand.linked:
         return

@@ -82,8 +82,15 @@ def make_report(
     )
     try:
         with writing(services.engine) as connection:
-            now, by = services.clock.now(), ("patrol", person.code)
-            made = manual_tickets.report(connection, services.town(), report, now, *by, settings=services.desk)
+            made = manual_tickets.report(
+                connection,
+                services.town(),
+                report,
+                services.clock.now(),
+                "patrol",
+                person.code,
+                settings=services.desk,
+            )
             keep_spot(connection, services, person.code, where)
     except ReportRefused as refused:
         return _form(request, services, account, form, 409, refused)
@@ -118,7 +125,8 @@ def _form(
         raise NotFound("error.no_person")
     town = services.town()
     person = town.people.get(account.person)
-    grid = town.teams[person.team].grid if person and person.team in town.teams else None
+    team = town.teams.get(person.team or "") if person else None
+    grid = team.grid if team else None
     with reading(services.engine) as connection:
         context: dict[str, Any] = {"categories": categories(connection), "classes": class_codes(connection)}
     context.update(

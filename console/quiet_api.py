@@ -63,7 +63,9 @@ def quiets(services: Given, _: Keeper) -> Response:
         now = services.clock.now()
         found = quiets_now(connection, now)
     live = [{**each.row, "held": each.held, "holds_until": each.until} for each in found.live]
-    return answer({"now": now, "quiets": live, "held": found.held, "held_count": found.count, "storms": found.storms})
+    return answer(
+        {"now": now, "quiets": live, "held": found.held, "held_count": found.held_count, "storms": found.storms}
+    )
 
 
 @router.post("/quiets")

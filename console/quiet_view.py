@@ -31,7 +31,7 @@ class Standing(NamedTuple):
     live: list[Quieted]
     ended: list[Row]
     held: list[dict[str, Any]]
-    count: int
+    held_count: int
     by: dict[int, dict[str, Any]]
     storms: list[dict[str, Any]]
 

@@ -15,11 +15,6 @@ _QUEUE = [
     *("accept_by", "arrive_by", "done_by"),
 ]
 
-_QUEUE = [
-    *("status", "priority", "source", "severity", "grid", "hazard", "team", "station"),
-    *("accept_by", "arrive_by", "done_by"),
-]
-
 
 def upgrade() -> None:
     _ticket()
@@ -33,6 +28,7 @@ def upgrade() -> None:
     _person()
     _notice()
     _delivery()
+    op.create_index(op.f("ix_link_expires_at"), "link", ["expires_at"])
 
 
 def _ticket() -> None:
@@ -59,8 +55,6 @@ def _ticket() -> None:
         batch.add_column(sa.Column("supervised_by", sa.String(length=40), nullable=True))
         batch.add_column(sa.Column("reply_by", sa.BigInteger(), nullable=True))
         batch.add_column(sa.Column("replied_at", sa.BigInteger(), nullable=True))
-        batch.drop_index("ix_ticket_queue")
-        batch.create_index("ix_ticket_queue", _QUEUE)
         batch.drop_index("ix_ticket_queue")
         batch.create_index("ix_ticket_queue", _QUEUE)
         batch.create_index(
