@@ -71,6 +71,7 @@ def test_the_case_file_says_what_happened(town: Town, tmp_path: Path, lel: int) 
     said = text_of(pack(town, tmp_path / "a", number, lel))
     for each in ("案件卷宗", number, "可燃气体", "紧急", "示例点位 01", "示例村", "物联感知", "张三", "已处置", "接单"):
         assert each in said
+    assert "申请延期：等配件" in said
     for each in ("62.5", "%LEL", "gas.leak", "规则版本 1", "GB", "网格员 G01-01", "138****5678", "SHA-256"):
         assert each in said
     assert "[U+1F525]" in said
