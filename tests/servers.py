@@ -5,6 +5,7 @@ Nothing here listens beyond 127.0.0.1, nothing needs root, and a server dies wit
 
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -57,11 +58,20 @@ def files_folder() -> Path:
     return Path(tempfile.gettempdir())
 
 
+_PORTS = range(10_000, 32_000)
+"""Below those that a system gives to outgoing connections: one of these can't take a port while its server restarts."""
+
+
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on 127.0.0.1 that nobody listens on now, nor is given out by the system."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = _START_S) -> None:

@@ -123,7 +123,7 @@
   function start(around) {
     let sent = 0;
     const address = around.dataset.share;
-    const shown = around.querySelector("[role=status]");
+    const shown = around.querySelector("[data-said]");
     watching = navigator.geolocation.watchPosition(
       (position) => {
         last = rounded(taken(position));
@@ -140,7 +140,7 @@
   function stop(around) {
     if (watching !== null) navigator.geolocation.clearWatch(watching);
     watching = last = null;
-    around.querySelector("[role=status]").textContent = text("share.about");
+    around.querySelector("[data-said]").textContent = text("share.about");
     fetch(`${around.dataset.share}/forget`, { method: "POST" }).catch(() => {});
   }
 
@@ -180,7 +180,7 @@
   if (here && navigator.geolocation) {
     here.hidden = false;
     here.querySelector("button").addEventListener("click", () => {
-      const shown = here.querySelector("[role=status]");
+      const shown = here.querySelector("[data-said]");
       navigator.geolocation.getCurrentPosition(
         (position) => {
           const found = rounded(taken(position));
