@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from sqlalchemy import Engine, func, select
 
 from alerts.categories import ensure_categories
-from console.app import create_app
 from console.services import Services, no_figures
 from core.clock import DAY, HOUR, SECOND, Clock
 from core.database import open_engine, reading, writing
@@ -252,6 +251,8 @@ class _Wiring:
 
     def serve_console(self, live: bool) -> None:
         """`live`: readings are counted in this process, so that the console can tell their rate."""
+        from console.app import create_app  # noqa: PLC0415 - half of the time that any other command takes to start
+
         p = self.platform
         services = Services(
             engine=p.engine,

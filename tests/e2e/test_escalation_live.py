@@ -175,17 +175,6 @@ def two_processes(town: Town, kills: int) -> None:
         first.stop()
 
 
-@pytest.mark.timeout(300)
-def test_two_processes_on_one_postgresql_run_each_step_once(
-    postgres_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    town = Town(tmp_path, postgres_database, monkeypatch)
-    try:
-        two_processes(town, 2)
-    finally:
-        town.records.close()
-
-
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 def test_two_processes_one_killed_sixty_times(
