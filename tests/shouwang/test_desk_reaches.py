@@ -9,7 +9,6 @@ from console import app as console_app
 from console.acting import Wish, act
 from console.services import Services
 from core.clock import MINUTE, SECOND
-from shouwang import wiring
 from shouwang.desk_settings import DeskSection
 from tests.servers import wait_until
 from tests.shouwang.small_platform import found_town, gateway, measure, rows, running, small_settings, workday
@@ -35,7 +34,7 @@ def test_a_towns_own_desk_reaches_detection_moves_and_the_desk_clock(
         given.append(services)
         return create(services)
 
-    monkeypatch.setattr(wiring, "create_app", remembering)
+    monkeypatch.setattr(console_app, "create_app", remembering)
     clock = workday(10)
     settings = small_settings(tmp_path, desk=DeskSection.model_validate(DESK))
     passwords = found_town(settings, clock)
