@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -17,6 +17,7 @@ from ingest.influx_address import SCHEMES, InfluxAddress
 from ingest.mqtt import BrokerAddress
 from shouwang.channel_settings import ChannelSettings, OutsideSettings, SystemName
 from shouwang.desk_settings import DeskSection
+from shouwang.secret_files import SUFFIX, from_environment, from_table, opened
 
 _PREFIX = "SHOUWANG_"
 _OUTSIDE = (f"{_PREFIX}CONFIG", f"{_PREFIX}TEST_")
@@ -113,6 +114,17 @@ class HeartbeatSettings(_Section):
         return value
 
 
+class BackupSettings(_Section):
+    """Where `shouwang backup` writes (empty: `backups` in the state folder), and how many it keeps."""
+
+    folder: str = ""
+    keep: int = Field(default=14, ge=1)
+
+    def folder_in(self, state: Path) -> Path:
+        """The folder of backups of a platform with this state folder."""
+        return Path(self.folder) if self.folder else state / "backups"
+
+
 class RoutingSettings(_Section):
     """An OSRM-compatible routing service that tells real ways ahead; without its URL distances are straight lines.
 
@@ -138,7 +150,15 @@ ROLES: tuple[Role, ...] = ("ingest", "store", "detect", "dispatch", "console")
 
 
 class _Environment(EnvSettingsSource):
-    """What is no JSON where JSON is expected stays a text, so that it is told with all other faults."""
+    """What is no JSON where JSON is expected stays a text, so that it is told with all other faults.
+
+    What a file holds that a variable …_FILE names is as if it stood in the variable without that ending.
+    """
+
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        super().__init__(settings_cls)
+        plain = {name: value for name, value in self.env_vars.items() if not name.endswith(SUFFIX)}
+        self.env_vars = {**plain, **from_environment(os.environ, _PREFIX, problems=[])}
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
         try:
@@ -152,6 +172,7 @@ class Settings(BaseSettings):
 
     `state` is the folder of all files; URLs choose the adapters; readings stay `keep_days`, their roll-ups of 5 minutes
     and of an hour longer. Every `canary_s` seconds (0: never) the platform sends a reading of its own the whole way.
+    A password or token may stand apart from its URL. Any setting may be a file's content: write its name with _file.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid")
@@ -160,6 +181,9 @@ class Settings(BaseSettings):
     database: str = Field(default="", repr=False)
     broker: SecretStr = SecretStr("embedded://127.0.0.1:1883")
     store: SecretStr = SecretStr("")
+    database_password: SecretStr = SecretStr("")
+    broker_password: SecretStr = SecretStr("")
+    store_token: SecretStr = SecretStr("")
     keep_days: int = Field(default=730, gt=0)
     keep_5m_days: int = Field(default=1826, gt=0)
     keep_1h_days: int = Field(default=3652, gt=0)
@@ -172,11 +196,17 @@ class Settings(BaseSettings):
     desk: DeskSection = DeskSection()
     heartbeat: HeartbeatSettings = HeartbeatSettings()
     routing: RoutingSettings = RoutingSettings()
+    backup: BackupSettings = BackupSettings()
     channels: dict[str, ChannelSettings] = {"phone": ChannelSettings(kind="phone")}
     outside: dict[SystemName, OutsideSettings] = {}
     language: Literal["zh", "en"] = "zh"
     canary_s: float = Field(default=10, ge=0)
     demo: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _opened(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return opened(given)
 
     @field_validator("broker")
     @classmethod
@@ -253,6 +283,7 @@ def load_settings(file: Path | None) -> Settings:
     Relative paths in the file are relative to the file.
     """
     problems = _unknown_variables()
+    from_environment(os.environ, _PREFIX, problems)
     content = _read(file, problems) if file else {}
     try:
         settings = Settings(**content)
@@ -270,8 +301,9 @@ def _origin(key: tuple[int | str, ...], file: Path | None) -> str:
     variables = {name.upper(): name for name in os.environ}
     for length in range(len(parts), 0, -1):
         name = f"{_PREFIX}{'__'.join(parts[:length])}".upper()
-        if name in variables:
-            return f"environment: {variables[name]}"
+        for written in (name, f"{name}{SUFFIX}".upper()):
+            if written in variables:
+                return f"environment: {variables[written]}"
     return f"{file or 'settings'}: {'.'.join(parts)}"
 
 
@@ -284,11 +316,15 @@ def _read(file: Path, problems: list[str]) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         problems.append(f"{file}: not TOML: {error}")
         return {}
+    content = from_table(content, file, problems)
     if isinstance(content.get("state"), str):
         content["state"] = file.parent / content["state"]
     for key in ("device_types", "rules"):
         if isinstance(content.get(key), list):
             content[key] = [file.parent / str(entry) for entry in content[key]]
+    kept = content.get("backup")
+    if isinstance(kept, dict) and isinstance(kept.get("folder"), str) and kept["folder"]:
+        kept["folder"] = str(file.parent / kept["folder"])
     for key in ("database", "store"):
         if isinstance(content.get(key), str):
             content[key] = _beside(file, content[key])
@@ -310,7 +346,7 @@ def _unknown_variables() -> list[str]:
         for name in os.environ
         if name.upper().startswith(_PREFIX)
         and not name.upper().startswith(_OUTSIDE)
-        and name.upper().split("__")[0] not in known
+        and name.upper().split("__")[0].removesuffix(SUFFIX.upper()) not in known
     ]
 
 
