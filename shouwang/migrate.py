@@ -18,6 +18,7 @@ import detectors.tables
 import devices.tables
 import ingest.tables
 from core.database import metadata, reading, writing
+from grafana.views import drop_views, ensure_views
 
 TABLE_MODULES = (
     *(devices.tables, ingest.tables, detectors.tables, alerts.tables, console.tables),
@@ -56,6 +57,15 @@ class SchemaRefused(Exception):
 
 
 _REFUSALS = {
+    Standing.EMPTY: (
+        "数据库是空的：请先运行 shouwang init，或用 --config 指明设置文件。\n"
+        "The database is empty: run `shouwang init` first, or name the settings file with --config."
+    ),
+    Standing.OLDER: (
+        "数据库的结构版本是 {revision}，比本程序的 {wanted} 旧：请停下平台，运行 shouwang upgrade（它先备份）。\n"
+        "The database's schema is {revision}, older than this program's {wanted}: "
+        "stop the platform and run `shouwang upgrade`, which makes a backup first."
+    ),
     Standing.NEWER: (
         "数据库的结构版本是 {revision}，比本程序的 {wanted} 新：请升级程序，或恢复升级之前的备份。\n"
         "The database's schema is {revision}, newer than this program's {wanted}: "
@@ -71,7 +81,7 @@ _REFUSALS = {
 def schema_state(engine: Engine) -> Schema:
     """The schema's state; changes nothing."""
     with reading(engine) as connection:
-        return _schema(connection)
+        return schema_of(connection)
 
 
 def migrate(engine: Engine) -> Schema:
@@ -82,12 +92,27 @@ def migrate(engine: Engine) -> Schema:
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-        before = _schema(connection)
-        if before.standing in _REFUSALS:
+        before = schema_of(connection)
+        if before.standing in (Standing.NEWER, Standing.UNVERSIONED):
             raise SchemaRefused(before)
         if before.standing is not Standing.CURRENT:
+            drop_views(connection)
             command.upgrade(alembic_config(connection), "head")
+        ensure_views(connection)
     return before
+
+
+def ensure_schema(engine: Engine) -> None:
+    """Make the schema in an empty database; any other must have this program's.
+
+    An older one raises SchemaRefused too: a program of this version that only looks, or starts, must not change what an
+    older one may still be working on; `shouwang upgrade` does, behind a backup.
+    """
+    if schema_state(engine).standing is Standing.EMPTY:
+        migrate(engine)
+    schema = schema_state(engine)
+    if schema.standing is not Standing.CURRENT:
+        raise SchemaRefused(schema)
 
 
 def alembic_config(connection: Connection) -> Config:
@@ -98,7 +123,8 @@ def alembic_config(connection: Connection) -> Config:
     return config
 
 
-def _schema(connection: Connection) -> Schema:
+def schema_of(connection: Connection) -> Schema:
+    """The schema's state, read in the caller's transaction."""
     scripts = ScriptDirectory.from_config(alembic_config(connection))
     known = [script.revision for script in scripts.walk_revisions()]
     revision = MigrationContext.configure(connection).get_current_revision()

@@ -18,6 +18,7 @@ from devices.canary import reserve_canary
 from devices.device_types import load_device_types
 from devices.registry import load_registry
 from devices.tables import village
+from grafana.views import drop_views
 from ingest.gateway_figures import list_gateway_reports
 from shouwang.migrate import Schema, SchemaRefused, Standing, alembic_config, migrate, schema_state
 
@@ -58,6 +59,7 @@ def test_the_migrated_schema_is_the_declared_one(empty: Engine) -> None:
     migrate(empty)
     migrated = _described(empty)
     with writing(empty) as connection:
+        drop_views(connection)
         metadata.drop_all(connection)
         metadata.create_all(connection)
     declared = _described(empty)
