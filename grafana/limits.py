@@ -1,0 +1,36 @@
+"""The limits that panels draw: read from the rule packs, never typed here."""
+
+from functools import cache
+
+from grafana_foundation_sdk.models.dashboard import Threshold
+
+from detectors.rule import Rule
+from detectors.rules import load_packs
+from devices.device_types import DeviceType, load_device_types
+from grafana.panels import steps_of
+
+
+@cache
+def device_types() -> dict[str, DeviceType]:
+    """The catalogue's device types."""
+    return load_device_types()
+
+
+@cache
+def _rules() -> dict[str, Rule]:
+    return load_packs(types=device_types()).rules
+
+
+def rule(code: str) -> Rule:
+    """A rule of the packs. Raises KeyError for one that isn't there: a dashboard must not outlive it."""
+    return _rules()[code]
+
+
+def rule_steps(code: str) -> list[Threshold]:
+    """A rule's limits as thresholds.
+
+    >>> [step.value for step in rule_steps("flood.road")]
+    [None, 5.0, 15.0, 25.0]
+    """
+    its = rule(code)
+    return steps_of(its.limits, its.direction)
