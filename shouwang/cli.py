@@ -11,6 +11,7 @@ import typer
 from rich.panel import Panel
 
 from core.clock import SystemClock
+from core.supervisor import notify
 from shouwang import (
     cli_account,
     cli_backtest,
@@ -68,7 +69,7 @@ def run(
         raise fail(f"unknown role {', '.join(unknown) or '(none)'}: choose from {', '.join(ROLES)}")
     sys.setswitchinterval(_SWITCH)
     platform = build(settings_from(config), SystemClock(), _roles(wanted))
-    platform.lifecycle.run()
+    platform.lifecycle.run(lambda: notify("READY=1"))
 
 
 def _roles(wanted: list[str]) -> tuple[Role, ...]:

@@ -16,7 +16,7 @@ from alerts.settings import DeskSettings
 from alerts.timers import mark_overdue
 from alerts.town_view import TownView
 from core.clock import HOUR, SECOND, Clock
-from core.journal import Journal, Offset
+from core.journal import Journal
 from core.metrics import Metrics
 from detectors.rules import RuleSet
 from ingest.store import ReadingStore
@@ -25,6 +25,7 @@ from shouwang.heartbeat import Heartbeat, Pulses, Vitals
 from shouwang.osrm import Osrm
 from shouwang.picture_work import picturing
 from shouwang.present import rules_of, town_of
+from shouwang.pulse import newest_time
 from shouwang.routing import Routing
 from shouwang.senders import make_channel, refusing, sending
 from shouwang.settings import Settings
@@ -117,13 +118,11 @@ class DispatchRole:
         return work
 
     def _vitals(self, now: int) -> Vitals:
-        return Vitals(self.desk_clock.unsure(), _newest_record(self._journal), self._pulses.late(now))
+        return Vitals(self.desk_clock.unsure(), newest_time(self._journal), self.stuck_senders(now))
 
-
-def _newest_record(journal: Journal) -> int:
-    """The time of the newest record, whichever process wrote it; 0 when there is none."""
-    found = journal.read(Offset(0, journal.head().n - 1), 1)
-    return found[-1].time if found else journal.last_time()
+    def stuck_senders(self, now: int) -> list[str]:
+        """The senders that have not finished a turn for minutes."""
+        return self._pulses.late(now)
 
 
 class _Pulsing:

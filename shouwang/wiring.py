@@ -46,6 +46,17 @@ from shouwang.housekeeping import Housekeeping
 from shouwang.learning import Learning
 from shouwang.migrate import migrate
 from shouwang.present import registry_version, rules_of, town_of
+from shouwang.pulse import (
+    Pulse,
+    Sign,
+    console_why,
+    detection_why,
+    dispatch_why,
+    ingest_why,
+    newest_time,
+    store_why,
+    time_behind,
+)
 from shouwang.role_lock import RoleLocks
 from shouwang.rules_at_start import Refused, rules_at_start
 from shouwang.settings import ROLES, Role, Settings
@@ -149,6 +160,7 @@ def build(settings: Settings, clock: Clock, roles: Collection[Role] = ROLES, gat
         wire.serve_console(live="ingest" in roles)
     if "ingest" in roles:
         wire.ingest(registry)
+    wire.feel(roles)
     return platform
 
 
@@ -209,7 +221,7 @@ class _Wiring:
     def dispatch(self) -> None:
         p = self.platform
         role = DispatchRole(p.settings, p.engine, p.journal, p.clock, p.metrics, p.store)
-        p.desk_clock = role.desk_clock
+        p.desk_clock, self.stuck_senders = role.desk_clock, role.stuck_senders
         for name, work in role.works():
             self._work(name, work)
 
@@ -248,6 +260,26 @@ class _Wiring:
 
     def _beats(self) -> Standing | None:
         return self.platform.canary.standing() if self.platform.canary else None
+
+    def feel(self, roles: Collection[Role]) -> None:
+        """The signs of the roles that this process has."""
+        signs: dict[str, Sign] = {role: self._sign(role) for role in ROLES if role in roles}
+        self._work("pulse", Pulse(self.platform.settings.state, self.platform.clock, signs, self.platform.engine).run)
+
+    def _sign(self, role: Role) -> Sign:
+        p = self.platform
+        journal, session, web = p.journal, p.session, p.web
+        match role:
+            case "ingest":
+                return lambda now: ingest_why(session is not None and session.connected, journal.last_time(), now)
+            case "detect":
+                return lambda _: detection_why(self._detected(), newest_time(journal))
+            case "store":
+                return lambda now: store_why(time_behind(journal, journal.acknowledged(StoreWriter.consumer)), now)
+            case "dispatch":
+                return lambda now: dispatch_why(self._unsure(), self.stuck_senders(now))
+            case "console":
+                return lambda _: console_why(web.port if web else 0)
 
     def serve_console(self, live: bool) -> None:
         """`live`: readings are counted in this process, so that the console can tell their rate."""
