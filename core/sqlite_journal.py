@@ -13,7 +13,7 @@ from typing import TypeVar
 from core.clock import HOUR, SECOND
 from core.journal import Entry, JournalError, JournalFull, Offset, Record, RecordKind, RegistryMismatch
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS record (
     n INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, kind INTEGER NOT NULL,
@@ -93,7 +93,7 @@ class SqliteJournal:
 
     def _open(self, registry_id: str, consumers: Sequence[str]) -> None:
         self._connection = self._connect()
-        self._connection.executescript(_SCHEMA)
+        self._connection.executescript(SCHEMA)
         self._claim(registry_id)
         for consumer in consumers:
             self._connection.execute("INSERT OR IGNORE INTO consumer (name, n) VALUES (?, 0)", (consumer,))

@@ -15,6 +15,7 @@ from core.supervisor import notify
 from shouwang import (
     cli_account,
     cli_backtest,
+    cli_backup,
     cli_broker,
     cli_drill,
     cli_formats,
@@ -53,6 +54,7 @@ app.add_typer(cli_drill.app, name="drill")
 app.add_typer(cli_formats.app, name="formats")
 cli_operate.add_to(app)
 cli_backtest.add_to(app)
+cli_backup.add_to(app)
 
 
 @app.command()

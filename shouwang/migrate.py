@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 import alerts.case_tables
 import alerts.escalation_tables
+import alerts.event_tables
 import alerts.quiet_tables
 import alerts.tables
 import console.tables
@@ -22,7 +23,7 @@ from grafana.views import drop_views, ensure_views
 
 TABLE_MODULES = (
     *(devices.tables, ingest.tables, detectors.tables, alerts.tables, console.tables),
-    *(alerts.case_tables, alerts.escalation_tables, alerts.quiet_tables),
+    *(alerts.case_tables, alerts.escalation_tables, alerts.event_tables, alerts.quiet_tables),
 )
 """Imported so that `core.database.metadata` knows every table."""
 
@@ -125,10 +126,16 @@ def alembic_config(connection: Connection) -> Config:
 
 def schema_of(connection: Connection) -> Schema:
     """The schema's state, read in the caller's transaction."""
-    scripts = ScriptDirectory.from_config(alembic_config(connection))
-    known = [script.revision for script in scripts.walk_revisions()]
+    known = known_revisions()
     revision = MigrationContext.configure(connection).get_current_revision()
     return Schema(_standing(connection, revision, known), revision, known[0])
+
+
+def known_revisions() -> list[str]:
+    """The schema revisions of this program, newest first."""
+    config = Config()
+    config.set_main_option("script_location", "shouwang:migrations")
+    return [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
 
 
 def _standing(connection: Connection, revision: str | None, known: list[str]) -> Standing:

@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import structlog
@@ -10,6 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.desk import applied_offset, apply_detections
+from alerts.hushing import notices_off
 from alerts.settings import DEFAULTS, DeskSettings
 from alerts.town_view import TownView, load_town_view
 from core import snapshot
@@ -36,7 +38,8 @@ class SafetyWatch:
 
     After a restart the detector goes on from its snapshot and the journal behind it; detections that the database
     already knows are dropped by their offset, so that none is lost and none counts twice. `reached` is the time (µs)
-    of the last record that went through.
+    of the last record that went through. Nobody is told of what records up to the offset `quiet_upto` bring: they are
+    from before the platform was restored.
     """
 
     consumer = "safety"
@@ -50,11 +53,13 @@ class SafetyWatch:
         state: Path,
         load_registry: Callable[[], Registry],
         desk: DeskSettings = DEFAULTS,
+        quiet_upto: int = 0,
     ) -> None:
         self._journal, self._engine, self._clock, self._metrics = journal, engine, clock, metrics
         self._state = state
         self._read_registry = load_registry
         self._desk = desk
+        self._quiet_upto = Offset(0, quiet_upto)
         self._town: TownView | None = None
         self._registry: Registry | None = None
         self._failures: Counter[Offset] = Counter()
@@ -136,6 +141,11 @@ class SafetyWatch:
             for record in records
             for detection in self._judged(detector, record)
         ]
+        if records[0].offset <= self._quiet_upto < records[-1].offset:  # the batch is half and half
+            early = [each for each in found if each.offset <= self._quiet_upto]
+            for part, upto in _parts(early, self._quiet_upto):
+                self._apply(part, upto)
+            found = found[len(early) :]
         for part, upto in _parts(found, records[-1].offset):
             self._apply(part, upto)
 
@@ -143,7 +153,8 @@ class SafetyWatch:
         town = self.town()
         with writing(self._engine) as connection:
             now = self._clock.now()
-            apply_detections(connection, town, self.rules, self.consumer, found, upto, now, self._desk)
+            with notices_off(connection, now) if upto <= self._quiet_upto else nullcontext():
+                apply_detections(connection, town, self.rules, self.consumer, found, upto, now, self._desk)
         committed = self._clock.now()
         for item in found:
             self._metrics.detections.labels(item.detection.change.name.lower()).inc()
