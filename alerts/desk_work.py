@@ -1,5 +1,6 @@
 """One transaction of the desk: what it works with and what it has done so far."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -55,12 +56,19 @@ class DeskWork:
     def alert_changed(self, alert: Row, action: str) -> None:
         """Tell pages what an alert is now."""
         kept = ("state", "severity", "level", "life_safety", "paged", "hazard", "site", "ticket", "held")
-        self.happened.append(Happened("alert", alert["id"], {"action": action, **{name: alert[name] for name in kept}}))
+        told = {"action": action, **{name: alert[name] for name in kept}}
+        told |= {
+            name: alert[name] for name in ("value", "limit") if alert[name] is not None and math.isfinite(alert[name])
+        }
+        self.happened.append(Happened("alert", alert["id"], told))
 
     def ticket_changed(self, ticket: Row, action: str) -> None:
         """Tell pages what a ticket is now; every change comes by here, so that its next step is scheduled."""
         self.changed.add(ticket["id"])
-        kept = ("number", "status", "severity", "life_safety", "hazard", "site", "team", "station")
+        kept = (
+            *("number", "status", "severity", "life_safety", "hazard", "site", "team", "station"),
+            *("category", "grid", "done_by"),
+        )
         self.happened.append(
             Happened("ticket", ticket["id"], {"action": action, **{name: ticket[name] for name in kept}})
         )

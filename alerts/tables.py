@@ -271,6 +271,7 @@ ticket_log = Table(
     Column("reason", Text, nullable=False),  # the named reason of the decision
     Column("opinion", Text, nullable=False, default=""),
     Column("details", JSON, nullable=False, default=dict),
+    Index(None, "at"),
 )
 """Append-only: one row a move, in the move's own transaction."""
 

@@ -93,8 +93,8 @@ def prefix(labelled: Labelled) -> str:
     'gas,device=GAS\\ 1,grid=G01,kind=road,site=RD\\,1 '
     """
     tags = [("device", labelled.code), *zip(PLACE, labelled.place, strict=True)]
-    told = "".join(f",{name}={_escaped(value)}" for name, value in tags if value)
-    return f"{_escaped(labelled.type)}{told} "
+    told = "".join(f",{name}={escaped(value)}" for name, value in tags if value)
+    return f"{escaped(labelled.type)}{told} "
 
 
 def tag(text: str) -> str:
@@ -106,7 +106,8 @@ def tag(text: str) -> str:
     return " ".join(text.splitlines()).rstrip("\\")
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """The text of a measurement or tag within a line."""
     return text.replace(",", r"\,").replace("=", r"\=").replace(" ", r"\ ")
 
 

@@ -1,14 +1,19 @@
 """Which readings store the settings choose, how it is made ready, and whether it can be used."""
 
 import hashlib
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
 from core.clock import DAY
 from ingest.duckdb_store import DuckDbStore
+from ingest.influx_address import InfluxAddress
 from ingest.influx_labels import labels_of
 from ingest.store import FIVE_MINUTES, ONE_HOUR, ReadingStore
 from shouwang.settings import Settings
+
+if TYPE_CHECKING:
+    from ingest.points import InfluxPoints
 
 
 def open_readings(settings: Settings, engine: Engine, written_here: bool = True) -> ReadingStore:
@@ -25,6 +30,14 @@ def open_readings(settings: Settings, engine: Engine, written_here: bool = True)
     place = hashlib.sha256("\n".join((address.base, address.org, address.bucket)).encode()).hexdigest()[:12]
     ledger = settings.state / f"influx-{place}.ledger"
     return InfluxStore(InfluxWire(address), ledger, labels_of(engine), written_here=written_here)
+
+
+def open_points(address: InfluxAddress) -> "InfluxPoints":
+    """Where events become points for charts: beside the readings; nothing is sent before the first of them."""
+    from ingest.influx_wire import InfluxWire  # noqa: PLC0415
+    from ingest.points import InfluxPoints  # noqa: PLC0415
+
+    return InfluxPoints(InfluxWire(address))
 
 
 def kept_for(settings: Settings) -> dict[int, int]:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Engine, func, select
 
 from alerts.categories import ensure_categories
+from alerts.event_writer import EventWriter
 from console.services import Services, no_figures
 from core.clock import DAY, HOUR, SECOND, Clock
 from core.database import open_engine, reading, writing
@@ -44,7 +45,7 @@ from shouwang.embedded import EmbeddedBrokerPart
 from shouwang.escalating import DeskClock
 from shouwang.housekeeping import Housekeeping
 from shouwang.learning import Learning
-from shouwang.migrate import migrate
+from shouwang.migrate import ensure_schema
 from shouwang.present import registry_version, rules_of, town_of
 from shouwang.pulse import (
     Pulse,
@@ -57,10 +58,11 @@ from shouwang.pulse import (
     store_why,
     time_behind,
 )
+from shouwang.restored import last_restore, refuse_half_restored
 from shouwang.role_lock import RoleLocks
 from shouwang.rules_at_start import Refused, rules_at_start
 from shouwang.settings import ROLES, Role, Settings
-from shouwang.stores import kept_for, open_readings
+from shouwang.stores import kept_for, open_points, open_readings
 from shouwang.unannounced import Unannounced
 from shouwang.watch import SafetyWatch
 from shouwang.web import WebServer
@@ -101,10 +103,10 @@ class Platform:
 
 
 def open_database(settings: Settings) -> Engine:
-    """The database, brought to this program's schema, with its registry. Raises SchemaRefused."""
+    """The database, made if it is empty, with its registry. Raises SchemaRefused for another schema than this one."""
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = open_engine(settings.database_url)
-    migrate(engine)
+    ensure_schema(engine)
     with writing(engine) as connection:
         ensure_registry(connection)
         ensure_categories(connection)
@@ -132,6 +134,7 @@ def build(settings: Settings, clock: Clock, roles: Collection[Role] = ROLES, gat
     at the embedded broker instead of the registered ones.
     """
     types = load_device_types(settings.device_types)
+    refuse_half_restored(settings.state)
     engine = open_database(settings)
     locks = RoleLocks(settings.state)
     locks.take(roles)
@@ -204,6 +207,7 @@ class _Wiring:
             p.settings.state / "safety.snapshot",
             self.registry,
             p.settings.desk.policies(),
+            restored.quiet_upto if (restored := last_restore(p.settings.state)) else 0,
         )
         self._work("safety", p.watch.run)
         self._work("unannounced rules", Unannounced(p.engine, p.control, self._followed).run)
@@ -217,6 +221,10 @@ class _Wiring:
             self._work("roll-ups", RollUps(p.journal, p.store, p.clock, kept_for(p.settings)).run)
             self._work("backtests", Backtests(p.engine, p.store, p.settings, p.clock).run)
             self._work("learning", Learning(p.engine, p.store, p.clock, p.settings.learning.limits).run)
+        if p.settings.influx:
+            points = open_points(p.settings.influx)
+            self.parts.append(Cleanup("event points", points.close))
+            self._work("event points", EventWriter(p.engine, points, p.clock).run)
 
     def dispatch(self) -> None:
         p = self.platform
