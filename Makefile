@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 export PIP_USER := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench soak format lock clean
+.PHONY: help install demo up test check bench soak format lock clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ $(STAMP): pyproject.toml requirements.lock
 
 demo: install ## the whole way in one process, with a synthetic town: prints the address to open
 	@$(BIN)/shouwang demo
+
+up: ## the platform with its servers as containers; needs Docker with Compose
+	@deploy/secrets.sh secrets
+	@docker compose up --detach --build --wait
 
 test: export PYTHONDONTWRITEBYTECODE := # tests start Python very often: what is compiled is kept, whatever is set
 test: install ## all tests but the soak tests
