@@ -34,7 +34,7 @@ demo: install ## the whole way in one process, with a synthetic town: prints the
 
 up: ## the platform with its servers as containers; needs Docker with Compose
 	@deploy/secrets.sh secrets
-	@docker compose up --detach --build --wait
+	@docker compose up --detach --build
 
 test: export PYTHONDONTWRITEBYTECODE := # tests start Python very often: what is compiled is kept, whatever is set
 test: install ## all tests but the soak tests
