@@ -8,9 +8,13 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.kit import Kit, Places
 from grafana.roads import roads_dashboard
+from grafana.site import site_dashboard
+from grafana.town import town_dashboard
 from grafana.words import LANGUAGES, Language, Words
 
 DASHBOARDS: Mapping[str, Callable[[Kit], Dashboard]] = {
+    "town": town_dashboard,
+    "site": site_dashboard,
     "roads": roads_dashboard,
 }
 """Each dashboard's code by its name, which is its file's and the middle of its uid."""

@@ -1,10 +1,10 @@
 """Panels in the look that all dashboards share: single values, curves, tables, timelines and bars."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from grafana_foundation_sdk.builders import bargauge, common, dashboard, stat, statetimeline, table, timeseries
+from grafana_foundation_sdk.builders import bargauge, common, dashboard, geomap, stat, statetimeline, table, timeseries
 from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.common import (
     BarGaugeDisplayMode,
@@ -43,7 +43,7 @@ COLORS = {
 """The colour of each severity: the palette's own names, which suit a dark and a light background."""
 
 Steps = Sequence[Threshold]
-P = TypeVar("P", stat.Panel, timeseries.Panel, table.Panel, statetimeline.Panel, bargauge.Panel)
+P = TypeVar("P", stat.Panel, timeseries.Panel, table.Panel, statetimeline.Panel, bargauge.Panel, geomap.Panel)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +114,13 @@ def severity_names(words: Words) -> list[ValueMapping]:
 
 
 def names_from(words: Words, family: str, codes: Sequence[str]) -> list[ValueMapping]:
-    """Codes of rows, such as a ticket's status, by their texts `{family}.{code}`; in no colour of their own."""
-    shown = {code: ValueMappingResult(text=words(f"{family}.{code}"), index=place) for place, code in enumerate(codes)}
+    """Codes of rows, such as a ticket's status, by their texts `{family}.{code}`."""
+    return texts({code: words(f"{family}.{code}") for code in codes})
+
+
+def texts(names: Mapping[str, str]) -> list[ValueMapping]:
+    """Values by the text that they are shown as, in no colour of their own."""
+    shown = {value: ValueMappingResult(text=text, index=place) for place, (value, text) in enumerate(names.items())}
     return [ValueMap(options=shown)]
 
 
@@ -130,7 +135,7 @@ def named_values(values: dict[str, tuple[str, str]]) -> list[ValueMapping]:
 
 def single(look: Look, *, calc: str = "lastNotNull", sparkline: bool = False, rows: bool = False) -> stat.Panel:
     """Single values, coloured by the thresholds; with `rows` one for each row or line, else one for each column."""
-    panel = _looking(stat.Panel(), look)
+    panel = looking(stat.Panel(), look)
     panel.reduce_options(common.ReduceDataOptions().calcs([calc]).values(rows))
     panel.color_mode(BigValueColorMode.VALUE)
     return panel.graph_mode(BigValueGraphMode.AREA if sparkline else BigValueGraphMode.NONE)
@@ -138,7 +143,7 @@ def single(look: Look, *, calc: str = "lastNotNull", sparkline: bool = False, ro
 
 def curves(look: Look, *, drawn: bool = False, legend: Sequence[str] = (), points: bool = False) -> timeseries.Panel:
     """Lines over time; `drawn` shows the thresholds as dashed lines, `legend` figures ("max", "mean") beside names."""
-    panel = _looking(timeseries.Panel(), look).fill_opacity(8).span_nulls(True)
+    panel = looking(timeseries.Panel(), look).fill_opacity(8).span_nulls(True)
     panel.show_points(VisibilityMode.ALWAYS if points else VisibilityMode.AUTO)
     shown = common.VizLegendOptions().show_legend(True).placement(LegendPlacement.BOTTOM).calcs(list(legend))
     panel.legend(shown.display_mode(LegendDisplayMode.TABLE if legend else LegendDisplayMode.LIST))
@@ -150,7 +155,7 @@ def curves(look: Look, *, drawn: bool = False, legend: Sequence[str] = (), point
 
 def rows_of(look: Look, columns: Sequence[Column]) -> table.Panel:
     """A table; columns of the query that are not told stay as they are."""
-    panel = _looking(table.Panel(), look).show_header(True).filterable(False)
+    panel = looking(table.Panel(), look).show_header(True).filterable(False)
     for column in columns:
         panel.override_by_name(column.name, _properties(column))
     return panel
@@ -158,7 +163,7 @@ def rows_of(look: Look, columns: Sequence[Column]) -> table.Panel:
 
 def timeline(look: Look, *, values: bool = False) -> statetimeline.Panel:
     """States over time as coloured bars, equal ones merged, named by the value names; `values` writes them in."""
-    panel = _looking(statetimeline.Panel(), look).merge_values(True).row_height(0.85).fill_opacity(80)
+    panel = looking(statetimeline.Panel(), look).merge_values(True).row_height(0.85).fill_opacity(80)
     panel.show_value(VisibilityMode.AUTO if values else VisibilityMode.NEVER).per_page(20)
     hidden = common.VizLegendOptions().show_legend(False).display_mode(LegendDisplayMode.LIST)
     return panel.legend(hidden.placement(LegendPlacement.BOTTOM))
@@ -166,12 +171,13 @@ def timeline(look: Look, *, values: bool = False) -> statetimeline.Panel:
 
 def bars(look: Look) -> bargauge.Panel:
     """Horizontal bars, one a row of the query."""
-    panel = _looking(bargauge.Panel(), look).display_mode(BarGaugeDisplayMode.GRADIENT)
+    panel = looking(bargauge.Panel(), look).display_mode(BarGaugeDisplayMode.GRADIENT)
     panel.orientation(VizOrientation.HORIZONTAL)
     return panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(True))
 
 
-def _looking(panel: P, look: Look) -> P:
+def looking(panel: P, look: Look) -> P:
+    """A panel of the SDK with its look."""
     panel.title(look.title).span(look.span).height(look.height).unit(look.unit).description(look.about)
     for number, query in enumerate(look.queries):
         panel.with_target(query.named(chr(ord("A") + number)))

@@ -17,7 +17,7 @@ READER = "shouwang_read"
 
 def views_text() -> str:
     """The statements that make the schema and its views."""
-    return (files("grafana") / "views.sql").read_text(encoding="utf-8")
+    return "\n".join((files("grafana") / name).read_text(encoding="utf-8") for name in ("views.sql", "limits.sql"))
 
 
 def views_stand(connection: Connection) -> bool:

@@ -1,0 +1,188 @@
+"""The whole town on one page: the map, the worklist, alerts, readings, and gateways that are not heard."""
+
+from collections.abc import Sequence
+
+from grafana_foundation_sdk.builders import common
+from grafana_foundation_sdk.models import units
+from grafana_foundation_sdk.models.common import GraphDrawStyle, StackingMode
+from grafana_foundation_sdk.models.dashboard import Dashboard, DataTransformerConfig, DynamicConfigValue, Threshold
+
+from detectors.words import Severity
+from grafana.choices import PLACES, places, tagged, told
+from grafana.kit import AnyPanel, Kit, Link, Row, new_dashboard
+from grafana.panels import (
+    COLORS,
+    Column,
+    Look,
+    curves,
+    names_from,
+    rows_of,
+    severity_names,
+    single,
+    steps_from,
+)
+from grafana.queries import SQL, InfluxQL
+from grafana.town_map import town_map
+
+GRADES = (Severity.CRITICAL, Severity.ALARM, Severity.WARNING, Severity.NOTICE)
+STATUSES = (
+    "reported",
+    "verified",
+    "registered",
+    "dispatched",
+    "accepted",
+    "on_scene",
+    "handled",
+    "checked",
+    "suspended",
+)
+_PER = "1m"
+
+
+def town_dashboard(kit: Kit) -> Dashboard:
+    """The dashboard."""
+    rows = (
+        Row(kit.words("town.now"), _now(kit)),
+        Row(kit.words("town.place"), [town_map(kit), _worklist(kit)]),
+        Row(kit.words("town.trend"), [_alerts_per_hour(kit), _readings_rate(kit), _dead_gateways(kit)]),
+    )
+    return new_dashboard(kit, "town", rows, places(kit), start="now-24h", annotations=["alert"])
+
+
+def _now(kit: Kit) -> Sequence[AnyPanel]:
+    words = kit.words
+    narrowed = told(*PLACES)
+    counted = [
+        (
+            words("town.open", severity=words(f"severity.{grade.name.lower()}")),
+            f"SELECT count(*) AS value FROM grafana.alert WHERE state = 'open' AND level = {int(grade)} AND {narrowed}",
+            COLORS[grade],
+        )
+        for grade in GRADES
+    ]
+    live = f"SELECT count(*) AS value FROM grafana.ticket WHERE live AND NOT drill AND {narrowed}"
+    counted += [
+        (words("town.tickets"), live, ""),
+        (words("town.overdue"), f"{live} AND unhandled AND left_s < 0", "red"),
+        (words("town.gateways"), _dead("count(*) AS value"), "red"),
+    ]
+    figures = [
+        single(
+            Look(
+                title=title,
+                queries=[SQL(sql)],
+                span=3,
+                height=4,
+                decimals=0,
+                steps=steps_from(1, color) if color else (),
+            )
+        )
+        for title, sql, color in counted
+    ]
+    return [*figures, _readings_now(kit)]
+
+
+def _dead(columns: str) -> str:
+    """SQL of gateways that were lost and not heard again; a gateway without a site is every place's."""
+    narrowed = " AND ".join(f"(g.{part} IS NULL OR {told(f'g.{part}')})" for part in PLACES)
+    return (
+        f"SELECT {columns} FROM grafana.gateway g JOIN grafana.alert a "
+        "ON a.subject_kind = 'gateway' AND a.subject_id = g.code AND a.rule = 'gateway.offline' AND a.state = 'open' "
+        f"WHERE {narrowed}"
+    )
+
+
+def _counted(every: str) -> InfluxQL:
+    """How many values each metric of each measurement had; `_q` are flags, what has no `kind` is no reading."""
+    return InfluxQL(
+        f'SELECT count(/([^q]|[^_]q)$/) FROM /.*/ WHERE $timeFilter AND "kind" =~ /./ AND {tagged(*PLACES)} '
+        f"GROUP BY time({every}) fill(none)",
+    )
+
+
+def _summed(name: str, seconds: int) -> list[DataTransformerConfig]:
+    """Of all columns one: their sum a second."""
+    add = {"mode": "reduceRow", "reduce": {"reducer": "sum"}, "alias": "sum", "replaceFields": True}
+    each = {"left": {"matcher": {"id": "byName", "options": "sum"}}, "operator": "/", "right": {"fixed": str(seconds)}}
+    per_second = {"mode": "binary", "binary": each, "alias": name, "replaceFields": True}
+    return [
+        DataTransformerConfig(id_val="joinByField", options={"byField": "Time", "mode": "outer"}),
+        DataTransformerConfig(id_val="calculateField", options=add),
+        DataTransformerConfig(id_val="calculateField", options=per_second),
+    ]
+
+
+def _readings_now(kit: Kit) -> AnyPanel:
+    title = kit.words("town.readings")
+    look = Look(title=title, queries=[_counted(_PER)], span=3, height=4, decimals=1)
+    panel = single(look, calc="mean", sparkline=True).time_from("10m").hide_time_override(True)
+    return panel.transformations(_summed(kit.words("town.per_second"), 60))
+
+
+def _readings_rate(kit: Kit) -> AnyPanel:
+    look = Look(title=kit.words("town.readings_rate"), queries=[_counted("5m")], span=8, decimals=1, minimum=0)
+    return curves(look).transformations(_summed(kit.words("town.per_second"), 300))
+
+
+def _worklist(kit: Kit) -> AnyPanel:
+    words = kit.words
+    title = "title" if kit.language == "zh" else "coalesce(nullif(title_en, ''), title)"
+    place = "site_name" if kit.language == "zh" else "coalesce(nullif(site_name_en, ''), site_name)"
+    sql = (
+        f"SELECT number, severity, {title} AS title, {place} AS place, status, left_s, site FROM grafana.ticket "
+        f"WHERE live AND NOT drill AND {told(*PLACES)} "
+        "ORDER BY supervised DESC, left_s ASC NULLS LAST, severity DESC, number LIMIT 200"
+    )
+    to_ticket = Link(words("town.open_ticket"), kit.to_console("/tickets/${__data.fields.number}"), new=True)
+    to_site = Link(words("town.open_site"), kit.to_dashboard("site", "var-site=${__data.fields.site}"))
+    columns = [
+        Column("number", words("column.number"), width=125, links=[to_ticket]),
+        Column("severity", words("column.severity"), width=65, cell="color-text", mappings=severity_names(words)),
+        Column("title", words("column.title"), links=[to_ticket]),
+        Column("place", words("column.site"), links=[to_site]),
+        Column("status", words("column.status"), width=90, mappings=names_from(words, "status", STATUSES)),
+        Column("left_s", words("column.left"), unit=units.Seconds, width=110, cell="color-background", steps=haste()),
+        Column("site", words("column.site"), hidden=True),
+    ]
+    return rows_of(Look(title=words("town.worklist"), queries=[SQL(sql)], span=10, height=20), columns)
+
+
+def haste() -> list[Threshold]:
+    """Red behind its time, orange in its last half hour, yellow in its last two hours."""
+    bounds = ((None, "red"), (0.0, "orange"), (1_800.0, "yellow"), (7_200.0, "green"))
+    return [Threshold(value=value, color=color) for value, color in bounds]
+
+
+def _alerts_per_hour(kit: Kit) -> AnyPanel:
+    words = kit.words
+    asked = (
+        'SELECT count("id") AS "alerts" FROM "alert" '
+        "WHERE $timeFilter AND (\"action\" = 'opened' OR \"action\" = 'reopened') "
+        f'AND {tagged(*PLACES)} GROUP BY time(1h), "severity" fill(none)'
+    )
+    look = Look(
+        title=words("town.alerts_per_hour"), queries=[InfluxQL(asked, "$tag_severity")], span=8, decimals=0, minimum=0
+    )
+    panel = curves(look, legend=["sum"]).draw_style(GraphDrawStyle.BARS).fill_opacity(80)
+    panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL).group("A"))
+    for grade in GRADES:
+        shown = {
+            "displayName": words(f"severity.{grade.name.lower()}"),
+            "color": {"mode": "fixed", "fixedColor": COLORS[grade]},
+        }
+        panel.override_by_name(str(int(grade)), [DynamicConfigValue(id_val=key, value=it) for key, it in shown.items()])
+    return panel
+
+
+def _dead_gateways(kit: Kit) -> AnyPanel:
+    words = kit.words
+    sql = _dead("g.code, a.onset, g.silent_s, g.grid") + " ORDER BY a.onset LIMIT 100"
+    to_console = Link(words("town.open_gateways"), kit.to_console("/gateways"), new=True)
+    columns = [
+        Column("code", words("town.gateway"), links=[to_console]),
+        Column("onset", words("column.since"), width=170),
+        Column("silent_s", words("town.silent"), unit=units.Seconds, width=120),
+        Column("grid", words("column.grid"), width=80),
+    ]
+    look = Look(title=words("town.dead"), queries=[SQL(sql)], span=8, empty=words("town.none_dead"))
+    return rows_of(look, columns)

@@ -1,0 +1,204 @@
+"""Every panel of every dashboard asks real servers that a town has lived in, and is answered what its type can show."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import Engine, create_engine, text
+
+from core.clock import MILLISECOND
+from core.database import writing
+from grafana.role import make_role
+from grafana.views import READER
+from tests.grafana.asking import Frame, Servers
+from tests.grafana.filling import Choice, Range, span_ms
+from tests.grafana.lived_town import LivedTown, lived_town
+from tests.grafana.shipped import SHIPPED, panels, shipped
+from tests.influx_server import InfluxOne
+from tests.servers import Postgres
+
+MAY_BE_EMPTY = frozenset[str]()
+"""Titles of panels that nothing of the two minutes needs to show."""
+_FIELD = re.compile(r"\$\{__data\.fields\.(\w+)")
+
+
+@pytest.fixture(scope="module")
+def lived(postgres: Postgres, influx_one: InfluxOne, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivedTown]:
+    """A town that lived for two minutes."""
+    name = postgres.create()
+    with lived_town(tmp_path_factory.mktemp("town"), postgres.url(name), influx_one.address("town")) as town:
+        yield town
+
+
+@pytest.fixture(scope="module")
+def servers(lived: LivedTown) -> Iterator[Servers]:
+    """Both data sources as Grafana has them: PostgreSQL signed in to as the reader."""
+    with writing(lived.engine) as connection:
+        assert not make_role(connection, "a password of the test")
+    reader = create_engine(lived.engine.url.set(username=READER))
+    with httpx.Client(timeout=20) as influx:
+        yield Servers(reader, lived.readings, influx)
+    reader.dispose()
+
+
+def test_every_panel_is_answered_what_it_can_show(lived: LivedTown, servers: Servers) -> None:
+    """In one test, since several would each live the two minutes where tests run side by side."""
+    busy = _busy_site(lived.engine)
+    wrong = []
+    for language, name in SHIPPED:
+        board = shipped(language, name)
+        everything = _chosen(servers, board, lived, {"site": busy})
+        few = {each: Choice(choice.values[:2], choice.multi) for each, choice in _listed(servers, board, lived).items()}
+        for panel in panels(board):
+            for target in panel.get("targets", []):
+                if target["datasource"]["type"] == "prometheus":
+                    continue
+                where = f"{language}/{name}, {panel['title']}, {target['refId']}"
+                try:
+                    for choices in _repeated(panel, everything):
+                        found = servers.ask(target, choices, _range(board, panel, lived), panel.get("interval", ""))
+                        wrong += [f"{where}: {problem}" for problem in _problems(panel, target, found)]
+                    for choices in _repeated(panel, few):
+                        servers.ask(target, choices, _range(board, panel, lived), panel.get("interval", ""))
+                except (ValueError, TypeError) as error:
+                    wrong.append(f"{where}: {error}")
+    assert not wrong, "\n".join(wrong)
+
+
+def _busy_site(engine: Engine) -> str:
+    """The enterprise where gas leaked."""
+    with engine.connect() as connection:
+        return str(connection.scalar(text("SELECT site FROM alert WHERE rule = 'gas.leak'")))
+
+
+def _listed(servers: Servers, board: Mapping[str, Any], lived: LivedTown) -> dict[str, Choice]:
+    """Each variable with all the values that its query lists, those before it narrowing it to all."""
+    return _filled(servers, board, lived, {})[1]
+
+
+def _chosen(servers: Servers, board: Mapping[str, Any], lived: LivedTown, single: dict[str, str]) -> dict[str, Choice]:
+    """Each variable with "all" chosen, or `single`'s value where only one can be."""
+    return _filled(servers, board, lived, single)[0]
+
+
+def _filled(
+    servers: Servers, board: Mapping[str, Any], lived: LivedTown, single: dict[str, str]
+) -> tuple[dict[str, Choice], dict[str, Choice]]:
+    chosen: dict[str, Choice] = {}
+    listed: dict[str, Choice] = {}
+    for variable in board["templating"]["list"] if "templating" in board else ():
+        name = variable["name"]
+        target = {"datasource": variable["datasource"], "rawSql": variable["query"]}
+        [frame] = servers.ask(target, chosen, Range(lived.start, lived.end))
+        assert list(frame.fields) == ["__value", "__text"], name
+        assert frame.rows, name
+        assert frame.named("string") == ["__value", "__text"], name
+        values = [str(value) for value in frame.fields["__value"]]
+        assert len(set(values)) == len(values), name
+        listed[name] = Choice(values, variable["multi"])
+        if not variable["multi"]:
+            chosen[name] = Choice([single.get(name, values[0])], multi=False)
+            listed[name] = chosen[name]
+        else:
+            chosen[name] = Choice(values, everything=variable.get("allValue") or None)
+    return chosen, listed
+
+
+def _repeated(panel: Mapping[str, Any], choices: Mapping[str, Choice]) -> Iterator[Mapping[str, Choice]]:
+    """The choices of each panel that a repeated one becomes."""
+    if "repeat" not in panel:
+        yield choices
+        return
+    name = panel["repeat"]
+    for value in choices[name].values:
+        yield {**choices, name: Choice([value], multi=False)}
+
+
+def _range(board: Mapping[str, Any], panel: Mapping[str, Any], lived: LivedTown) -> Range:
+    """The dashboard's own time range, or the panel's."""
+    back = panel.get("timeFrom") or board["time"]["from"].removeprefix("now-")
+    return Range(lived.end - span_ms(back) * MILLISECOND, lived.end)
+
+
+def _problems(panel: Mapping[str, Any], target: Mapping[str, Any], found: list[Frame]) -> Iterator[str]:
+    """What of an answer the panel can't show."""
+    if not any(frame.rows for frame in found):
+        if panel["title"] not in MAY_BE_EMPTY and not ("repeat" in panel and target["refId"] != "A"):
+            yield "no rows"
+        return
+    for frame in found:
+        yield from _SHOWN[panel["type"]](panel, frame)
+        if target.get("format") == "time_series":
+            moments = frame.fields["time"]
+            if list(moments) != sorted(moments):
+                yield "a long table that time does not order"
+    fields = {name for frame in found for name in (*frame.fields, *frame.labels)}
+    for asked in _linked(panel):
+        if asked not in fields:
+            yield f"a link needs the field {asked}"
+
+
+def _linked(panel: Mapping[str, Any]) -> set[str]:
+    """The fields that its data links need."""
+    overridden = [part for override in panel["fieldConfig"]["overrides"] for part in override["properties"]]
+    links = [link for part in overridden if part["id"] == "links" for link in part["value"]]
+    links += panel["fieldConfig"]["defaults"].get("links", [])
+    return {name for link in links for name in _FIELD.findall(link["url"])}
+
+
+def _lines(_panel: Mapping[str, Any], frame: Frame) -> Iterator[str]:
+    if len(frame.named("time")) != 1:
+        yield f"{frame.named('time')} are its times"
+    if not frame.named("number"):
+        yield "no numbers"
+
+
+def _figures(_panel: Mapping[str, Any], frame: Frame) -> Iterator[str]:
+    if not frame.named("number"):
+        yield "no numbers"
+
+
+def _spans(_panel: Mapping[str, Any], frame: Frame) -> Iterator[str]:
+    if len(frame.named("time")) != 1:
+        yield f"{frame.named('time')} are its times"
+    if not frame.named("number") and not frame.named("string"):
+        yield "no states"
+
+
+def _table(panel: Mapping[str, Any], frame: Frame) -> Iterator[str]:
+    for override in panel["fieldConfig"]["overrides"]:
+        if override["matcher"]["id"] == "byName" and override["matcher"]["options"] not in frame.fields:
+            yield f"there is no column {override['matcher']['options']}"
+
+
+def _map(panel: Mapping[str, Any], frame: Frame) -> Iterator[str]:
+    needed = []
+    for layer in panel["options"]["layers"]:
+        if layer["type"] == "markers":
+            needed += [layer["location"]["latitude"], layer["location"]["longitude"]]
+            needed.append(layer["config"]["style"]["color"]["field"])
+    for name in needed:
+        if name not in frame.named("number"):
+            yield f"no numbers {name}"
+    for name, low, high in (("latitude", 31.3, 31.6), ("longitude", 120.3, 120.6)):
+        if not all(low < float(value) < high for value in frame.fields[name]):
+            yield f"a {name} outside the town"
+
+
+_SHOWN = {
+    "timeseries": _lines,
+    "stat": _figures,
+    "gauge": _figures,
+    "bargauge": _figures,
+    "barchart": _figures,
+    "piechart": _figures,
+    "heatmap": _lines,
+    "statetimeline": _spans,
+    "state-timeline": _spans,
+    "status-history": _spans,
+    "table": _table,
+    "geomap": _map,
+}
