@@ -20,13 +20,15 @@ PERSONAL_TABLES = {
 }
 TEXTS = {
     "alert": "rule hazard category state held closed_how subject_kind subject_id site grid",
-    "device": "code type state gateway site",
+    "device": "code type state gateway site attributes",  # of these the limits that are numbers, see limits.sql
     "gateway": "code format site",
     "gateway_report": "gateway",
     "grid": "code name name_en village",
     "notice": "cause channel recipient_kind state",
     "reject_count": "gateway reason",
-    "site": "code kind name name_en grid",
+    "rules_version": "content",
+    "series": "device metric",
+    "site": "code kind name name_en grid attributes",
     "station": "code name name_en",
     "storm": "hazard",
     "team": "code name grid",
