@@ -31,6 +31,7 @@ from console import (
     health,
     hooks,
     listing,
+    outlines,
     outside,
     patroller,
     photo_routes,
@@ -102,6 +103,7 @@ def create_app(services: Services) -> FastAPI:
         api,
         health,
         hooks,
+        outlines,
         outside,
     ):
         app.include_router(part.router)

@@ -26,12 +26,6 @@ UNPROVEN = ("accepted", "uncertain", "failed", "expired")
 
 def town_shapes(connection: Connection) -> dict[str, Any]:
     """Grids as GeoJSON features, sites as `[code, kind, name, name_en, lng, lat, grid]`, stations; WGS84 degrees."""
-    grids = connection.execute(
-        select(grid.c.code, grid.c.name, grid.c.name_en, grid.c.polygon, village.c.name, village.c.name_en)
-        .join(village, grid.c.village == village.c.code)
-        .where(grid.c.retired == 0)
-        .order_by(grid.c.code)
-    )
     sites = connection.execute(
         select(site.c.code, site.c.kind, site.c.name, site.c.name_en, site.c.lng, site.c.lat, site.c.grid)
         .where(site.c.retired == 0)
@@ -43,10 +37,21 @@ def town_shapes(connection: Connection) -> dict[str, Any]:
         .order_by(station.c.code)
     )
     return {
-        "grids": [_feature(*row) for row in grids],
+        "grids": grid_shapes(connection),
         "sites": [list(row) for row in sites],
         "stations": [list(row) for row in stations],
     }
+
+
+def grid_shapes(connection: Connection) -> list[dict[str, Any]]:
+    """Grids as GeoJSON features with their code, name and village; WGS84 degrees."""
+    grids = connection.execute(
+        select(grid.c.code, grid.c.name, grid.c.name_en, grid.c.polygon, village.c.name, village.c.name_en)
+        .join(village, grid.c.village == village.c.code)
+        .where(grid.c.retired == 0)
+        .order_by(grid.c.code)
+    )
+    return [_feature(*row) for row in grids]
 
 
 def _feature(code: str, name: str, name_en: str, polygon: str, village_zh: str, village_en: str) -> dict[str, Any]:
