@@ -20,6 +20,7 @@ from shouwang import (
     cli_drill,
     cli_formats,
     cli_gateway,
+    cli_grafana,
     cli_operate,
     cli_rejects,
     cli_rules,
@@ -52,6 +53,7 @@ app.add_typer(cli_account.app, name="account")
 app.add_typer(cli_ticket.app, name="ticket")
 app.add_typer(cli_drill.app, name="drill")
 app.add_typer(cli_formats.app, name="formats")
+app.add_typer(cli_grafana.app, name="grafana")
 cli_operate.add_to(app)
 cli_backtest.add_to(app)
 cli_backup.add_to(app)

@@ -17,6 +17,7 @@ from ingest.influx_address import SCHEMES, InfluxAddress
 from ingest.mqtt import BrokerAddress
 from shouwang.channel_settings import ChannelSettings, OutsideSettings, SystemName
 from shouwang.desk_settings import DeskSection
+from shouwang.grafana_settings import GrafanaSettings
 from shouwang.secret_files import SUFFIX, from_environment, from_table, opened
 
 _PREFIX = "SHOUWANG_"
@@ -196,6 +197,7 @@ class Settings(BaseSettings):
     desk: DeskSection = DeskSection()
     heartbeat: HeartbeatSettings = HeartbeatSettings()
     routing: RoutingSettings = RoutingSettings()
+    grafana: GrafanaSettings = GrafanaSettings()
     backup: BackupSettings = BackupSettings()
     channels: dict[str, ChannelSettings] = {"phone": ChannelSettings(kind="phone")}
     outside: dict[SystemName, OutsideSettings] = {}

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from core.metrics import Metrics
-from grafana.platform import DATA_SOURCE, ROWS, write_dashboards
+from grafana.platform import ROWS, write_dashboards
 
 _PACKAGE = files("grafana")
 _METRIC = re.compile(r"shouwang_\w+")
@@ -91,12 +90,3 @@ def test_titles_are_in_both_languages() -> None:
         chinese, english = title.split(" · ")
         assert re.search(r"[\u4e00-\u9fff]", chinese)
         assert english.isascii()
-
-
-def test_provisioning_names_the_data_source_that_the_panels_ask_for() -> None:
-    sources = yaml.safe_load((_PACKAGE / "provisioning/datasources/shouwang.yaml").read_text(encoding="utf-8"))
-    assert [source["uid"] for source in sources["datasources"]] == [DATA_SOURCE]
-    asked = {target["datasource"]["uid"] for panel in _shipped()["panels"] for target in panel.get("targets", [])}
-    assert asked == {DATA_SOURCE}
-    providers = yaml.safe_load((_PACKAGE / "provisioning/dashboards/shouwang.yaml").read_text(encoding="utf-8"))
-    assert [provider["type"] for provider in providers["providers"]] == ["file"]
