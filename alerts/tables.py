@@ -156,6 +156,7 @@ alert = Table(
     Index(None, "site", "state"),
     Index(None, "ticket"),
     Index(None, "onset"),
+    Index(None, "opened_at"),
     Index(
         "ix_alert_held",
         "held",

@@ -1,4 +1,4 @@
-"""How far the events have been written to the readings store, and the moves of tickets by their time."""
+"""How far the events have been written to the readings store; alerts and the moves of tickets by their time."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,3 +18,5 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("ticket_log") as batch:
         batch.create_index(batch.f("ix_ticket_log_at"), ["at"])
+    with op.batch_alter_table("alert") as batch:
+        batch.create_index(batch.f("ix_alert_opened_at"), ["opened_at"])
