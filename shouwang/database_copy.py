@@ -195,7 +195,7 @@ def _set_sequences(connection: Connection, names: Sequence[str]) -> None:
         if its:
             greatest = f"(SELECT max({_quoted(column.name)}) FROM {_quoted(table.name)})"
             connection.execute(
-                text(f"SELECT setval(:its, coalesce({greatest}, 1), {greatest} IS NOT NULL)"), {"its": its}
+                text(f"SELECT setval(:its, greatest({greatest}, 1), {greatest} IS NOT NULL)"), {"its": its}
             )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from core.clock import SECOND
 from core.database import open_engine, writing
@@ -93,8 +94,10 @@ def _put(settings: Settings, manifest: Manifest, staged: Path, now: int, positio
     aside = state / f"replaced-{datetime.fromtimestamp(now / SECOND, UTC):%Y%m%dT%H%M%SZ}"
     saved = _save_postgresql(settings, now)
     (state / MARKER).touch(mode=0o600)
+    _load_postgresql(settings, staged / DATABASE)
     moved = _move_aside(settings, manifest.registry, aside, keep_journal=own)
-    _place_database(settings, staged / DATABASE)
+    if file := _sqlite_file(settings):
+        _move(staged / DATABASE, file)
     if not own and journal.is_file():
         journal.replace(state / JOURNAL_FILE)
     for source in sorted(each for each in (staged / STATE).rglob("*") if each.is_file()):
@@ -199,15 +202,17 @@ def _registry_of(settings: Settings) -> str:
     return str(row[0]) if row else ""
 
 
-def _place_database(settings: Settings, source: Path) -> None:
-    file = _sqlite_file(settings)
-    if file is not None:
-        _move(source, file)
+def _load_postgresql(settings: Settings, source: Path) -> None:
+    """Put the rows into a PostgreSQL database in one transaction; when it fails nothing was changed at all."""
+    if _sqlite_file(settings) is not None:
         return
     engine = open_engine(settings.database_url)
     try:
         with writing(engine) as connection:
             copy_in(source, connection)
+    except SQLAlchemyError:
+        (settings.state / MARKER).unlink()
+        raise
     finally:
         engine.dispose()
 

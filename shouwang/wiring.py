@@ -45,7 +45,7 @@ from shouwang.embedded import EmbeddedBrokerPart
 from shouwang.escalating import DeskClock
 from shouwang.housekeeping import Housekeeping
 from shouwang.learning import Learning
-from shouwang.migrate import ensure_schema
+from shouwang.migrate import SchemaRefused, ensure_schema
 from shouwang.present import registry_version, rules_of, town_of
 from shouwang.pulse import (
     Pulse,
@@ -106,7 +106,11 @@ def open_database(settings: Settings) -> Engine:
     """The database, made if it is empty, with its registry. Raises SchemaRefused for another schema than this one."""
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = open_engine(settings.database_url)
-    ensure_schema(engine)
+    try:
+        ensure_schema(engine)
+    except SchemaRefused:
+        engine.dispose()
+        raise
     with writing(engine) as connection:
         ensure_registry(connection)
         ensure_categories(connection)

@@ -8,8 +8,6 @@ import json
 import random
 import re
 import sqlite3
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -19,7 +17,6 @@ import pytest
 from core.clock import MILLISECOND
 from ingest.influx_address import InfluxAddress
 from tests.e2e.town_under_fire import (
-    ROOT,
     PlatformProcess,
     Publisher,
     Records,
@@ -29,22 +26,9 @@ from tests.e2e.town_under_fire import (
     url_of,
 )
 from tests.influx_server import make_buckets
-from tests.servers import accepts, free_port, wait_until
+from tests.servers import wait_until
 
 _NOTICE = re.compile(r"通知 (\d+)")
-
-
-@pytest.fixture
-def robot(tmp_path):
-    """The robot as a process of its own: it does not deduplicate, and it keeps a message before it answers, slowly."""
-    port, log = free_port(), tmp_path / "robot.jsonl"
-    fake = str(ROOT / "tests" / "fakes" / "wecom_robot.py")
-    command = [sys.executable, fake, "--port", str(port), "--log", str(log), "--limit", "1000", "--delay", "0.2"]
-    process = subprocess.Popen(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL)
-    wait_until(lambda: accepts(port), "the robot")
-    yield port, log
-    process.terminate()
-    process.wait(10)
 
 
 @pytest.mark.timeout(400)

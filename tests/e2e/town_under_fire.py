@@ -156,6 +156,11 @@ class Publisher:
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
+    @property
+    def publishing(self) -> bool:
+        """Whether it was started and not stopped."""
+        return hasattr(self, "_thread") and self._thread.is_alive()
+
     def stop(self) -> None:
         """Finish the leaks that are under way, then wait until the broker has answered for everything."""
         self._ending.set()
