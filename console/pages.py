@@ -18,7 +18,9 @@ from console.access import language_of, services_of
 from console.language import LANGUAGES, dated, grouped, named, number, span, text, texts, when
 from console.rule_view import scope_in
 from console.rule_words import rule_words
+from console.services import Restored
 from console.stages import badges_of
+from core.clock import DAY
 from detectors.words import Severity
 
 SEVERITIES = {int(level): level.name.lower() for level in Severity}
@@ -103,6 +105,7 @@ class Pages:
             "account": getattr(request.state, "account", None),
             "demo": services.demo,
             "now": services.clock.now(),
+            "restored": lately_restored(services.restored, services.clock.now()),
             "script_texts": script_texts(language),
             "t": partial(text, language),
             "named": partial(named, language),
@@ -111,6 +114,11 @@ class Pages:
             "rule_words": partial(rule_words, language),
         }
         return HTMLResponse(self._environment.get_template(template).render({**known, **context}), status)
+
+
+def lately_restored(restored: Restored | None, now: int) -> Restored | None:
+    """A restore of the last day: for so long every page of the desk tells of it."""
+    return restored if restored and now - restored.at < DAY else None
 
 
 def pages_of(request: Request) -> Pages:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
@@ -25,6 +26,17 @@ def no_figures() -> LiveFigures:
     return {}
 
 
+class Restored(NamedTuple):
+    """The platform was restored at `at` from a backup of `made_at` (µs UTC).
+
+    `replayed`: what was measured in between was judged again with notices off; else it was not judged.
+    """
+
+    at: int
+    made_at: int
+    replayed: bool
+
+
 @dataclass(frozen=True)
 class Services:
     """The console's surroundings.
@@ -34,7 +46,7 @@ class Services:
     record. `counters` gives `readings_per_s` and `lag_ms` (how far detection is behind the journal); a missing key is
     shown as unknown. `base_url` is the address that people open, such as `http://127.0.0.1:8080`. `keep` µs back the
     store has readings, further back only roll-ups. `desk` are the policies that moves go by; `doors` who
-    comes in from outside; `channels` those of the settings.
+    comes in from outside; `channels` those of the settings; `restored` the last restore.
     """
 
     engine: Engine
@@ -53,3 +65,4 @@ class Services:
     doors: Doors = field(default_factory=Doors)
     channels: Mapping[str, ChannelFacts] = field(default_factory=dict)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
+    restored: Restored | None = None

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, func, select
 
 from alerts.categories import ensure_categories
 from alerts.event_writer import EventWriter
-from console.services import Services, no_figures
+from console.services import Restored, Services, no_figures
 from core.clock import DAY, HOUR, SECOND, Clock
 from core.database import open_engine, reading, writing
 from core.journal import Entry, Offset, RecordKind
@@ -315,6 +315,9 @@ class _Wiring:
             doors=doors_of(p.settings),
             channels=channel_facts(p.settings, p.engine),
             metrics=p.metrics.registry,
+            restored=Restored(kept.at, kept.made_at, kept.journal == "replay")
+            if (kept := last_restore(p.settings.state))
+            else None,
         )
         p.web = WebServer(create_app(services), p.settings.console.host, p.settings.console.port)
         self.parts.append(p.web)

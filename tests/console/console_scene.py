@@ -20,7 +20,7 @@ from alerts.sender import Sender
 from alerts.town_view import load_town_view
 from console.app import create_app
 from console.channel_facts import ChannelFacts
-from console.services import Services
+from console.services import Restored, Services
 from console.tables import account
 from core.clock import SECOND, Clock
 from core.database import reading, writing
@@ -130,6 +130,7 @@ class Town:
         self.store = store
         self.controls: list[Control] = []
         self.channels: dict[str, ChannelFacts] = {}
+        self.restored: Restored | None = None
         self.offset = 0
         with writing(engine) as connection:
             fill_town(connection, clock.now())
@@ -153,6 +154,7 @@ class Town:
             demo=demo,
             base_url=base_url,
             channels=self.channels,
+            restored=self.restored,
         )
 
     def alert(
