@@ -1,7 +1,7 @@
 """What every dashboard is put together from: the frame around it, its variables, links and rows."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
@@ -18,6 +18,7 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 from grafana_foundation_sdk.models.dashboard import Panel as BuiltPanel
 
+from devices.device_types import DeviceType, load_device_types
 from grafana.queries import source
 from grafana.words import Language, Words
 
@@ -31,11 +32,12 @@ ALL = ".*"
 
 @dataclass(frozen=True)
 class Places:
-    """What lies outside Grafana: the console's address, and the tiles behind maps (WGS84, in the form of OSM's)."""
+    """What is the town's own: the console's address, the tiles behind maps (WGS84, in OSM's form), its device types."""
 
     console: str = "http://127.0.0.1:8000"
     tiles: str = "https://tile.openstreetmap.org/{z}/{x}/{y}.png"
     attribution: str = "© OpenStreetMap contributors"
+    types: Mapping[str, DeviceType] = field(default_factory=load_device_types)
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,17 @@ class Kit:
     """What a dashboard's code is given: its words, and where things lie."""
 
     words: Words
-    places: Places = Places()
+    places: Places = field(default_factory=Places)
 
     @property
     def language(self) -> Language:
         """The language that it speaks."""
         return self.words.language
+
+    @property
+    def types(self) -> Mapping[str, DeviceType]:
+        """The device types whose readings are shown."""
+        return self.places.types
 
     @property
     def suffix(self) -> str:

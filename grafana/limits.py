@@ -6,19 +6,12 @@ from grafana_foundation_sdk.models.dashboard import Threshold
 
 from detectors.rule import Rule
 from detectors.rules import load_packs
-from devices.device_types import DeviceType, load_device_types
 from grafana.panels import steps_of
 
 
 @cache
-def device_types() -> dict[str, DeviceType]:
-    """The catalogue's device types."""
-    return load_device_types()
-
-
-@cache
 def _rules() -> dict[str, Rule]:
-    return load_packs(types=device_types()).rules
+    return load_packs().rules
 
 
 def rule(code: str) -> Rule:

@@ -14,6 +14,7 @@ from grafana_foundation_sdk.models.common import (
     LegendDisplayMode,
     LegendPlacement,
     SortOrder,
+    StackingMode,
     TooltipDisplayMode,
     VisibilityMode,
     VizOrientation,
@@ -113,11 +114,6 @@ def severity_names(words: Words) -> list[ValueMapping]:
     return named_values({str(int(each)): (words(f"severity.{each.name.lower()}"), COLORS[each]) for each in Severity})
 
 
-def names_from(words: Words, family: str, codes: Sequence[str]) -> list[ValueMapping]:
-    """Codes of rows, such as a ticket's status, by their texts `{family}.{code}`."""
-    return texts({code: words(f"{family}.{code}") for code in codes})
-
-
 def texts(names: Mapping[str, str]) -> list[ValueMapping]:
     """Values by the text that they are shown as, in no colour of their own."""
     shown = {value: ValueMappingResult(text=text, index=place) for place, (value, text) in enumerate(names.items())}
@@ -151,6 +147,11 @@ def curves(look: Look, *, drawn: bool = False, legend: Sequence[str] = (), point
     if drawn:
         panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED))
     return panel
+
+
+def stacked(panel: timeseries.Panel) -> timeseries.Panel:
+    """Lines one upon the other."""
+    return panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL).group("A")).fill_opacity(40)
 
 
 def rows_of(look: Look, columns: Sequence[Column]) -> table.Panel:

@@ -7,11 +7,12 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.choices import PLACES, name_of, places, tagged, told
 from grafana.kit import AnyPanel, Kit, Link, Row, new_dashboard
-from grafana.limits import device_types, rule_steps
-from grafana.panels import Column, Look, curves, names_from, rows_of, severity_names, single, steps_from, timeline
+from grafana.limits import rule_steps
+from grafana.panels import Column, Look, curves, rows_of, severity_names, single, steps_from, texts, timeline
 from grafana.queries import SQL, InfluxQL
 
 CONGESTION, FLOOD = "traffic.congestion", "flood.road"
+_TODAY = "extract(epoch FROM date_trunc('day', now(), 'Asia/Shanghai'))::bigint * 1000000"
 HAZARDS = ("traffic", "flood", "overload")
 
 
@@ -29,7 +30,8 @@ def _now(kit: Kit) -> Sequence[AnyPanel]:
         f"WHERE kind = 'road' AND worst > 0 AND {told('village', 'grid')}",
         "congested": _open("traffic"),
         "flooded": _open("flood"),
-        "overloaded": _open("overload"),
+        "overloaded": f"SELECT count(*) AS value FROM grafana.alert WHERE hazard = 'overload' AND onset_us >= {_TODAY} "
+        f"AND {told(*PLACES)}",
     }
     spans = (4, 5, 5, 5, 5)
     figures = [
@@ -68,7 +70,7 @@ def _alerts(kit: Kit) -> AnyPanel:
     columns = [
         Column("level", words("column.severity"), width=90, cell="color-text", mappings=severity_names(words)),
         Column("section", words("column.site"), links=[to_site]),
-        Column("hazard", words("roads.what"), width=160, mappings=names_from(words, "hazard", HAZARDS)),
+        Column("hazard", words("roads.what"), width=160, mappings=texts(words.family("hazard"))),
         Column("value", words("column.value"), width=90),
         Column("limit_value", words("column.limit"), width=90),
         Column("onset", words("column.since"), width=170),
@@ -87,7 +89,7 @@ def _readings(what: str, measurement: str) -> InfluxQL:
 def _curves(kit: Kit) -> Sequence[AnyPanel]:
     words = kit.words
     to_site = Link(words("roads.open_site"), kit.to_dashboard("site", "var-site=${__field.labels.site}"))
-    pace = f"{device_types()['traffic'].interval_s}s"
+    pace = f"{kit.types['traffic'].interval_s}s"
 
     def look(name: str, queries: Sequence[InfluxQL], unit: str, rule: str = "", interval: str = pace) -> Look:
         return Look(
@@ -116,5 +118,5 @@ def _curves(kit: Kit) -> Sequence[AnyPanel]:
         curves(look("speed", speed, units.KilometersPerHour, CONGESTION), drawn=True, legend=["min", "mean"]),
         curves(look("flow", [_readings('mean("flow") AS "flow"', "traffic")], "suffix: veh/h"), legend=["max", "mean"]),
         curves(look("depth", depth, "suffix: cm", FLOOD), drawn=True, legend=["max"]),
-        curves(look("lorries", lorries, "suffix: veh/h", interval=f"{device_types()['weighing'].interval_s}s")),
+        curves(look("lorries", lorries, "suffix: veh/h", interval=f"{kit.types['weighing'].interval_s}s")),
     ]

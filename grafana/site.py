@@ -9,13 +9,12 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, DataTransformerCo
 from detectors.words import Severity
 from grafana.choices import grids, name_of, sites, tagged, told, villages
 from grafana.kit import AnyPanel, Kit, Link, Row, chosen, new_dashboard
-from grafana.limits import device_types, rule_steps
+from grafana.limits import rule_steps
 from grafana.panels import (
     COLORS,
     Column,
     Look,
     curves,
-    names_from,
     rows_of,
     severity_names,
     single,
@@ -25,11 +24,9 @@ from grafana.panels import (
     timeline,
 )
 from grafana.queries import SQL, InfluxQL
-from grafana.town import STATUSES, haste
+from grafana.town import haste
 
 BATTERY = "device.battery"
-DEVICE_STATES = ("commissioning", "in_service", "maintenance")
-ENDED = ("closed", "void", "false_alarm", "merged")
 _HERE = "site = ${site:sqlstring}"
 """The one site that is chosen."""
 _SINCE = "($__unixEpochNanoFrom() / 1000)"
@@ -58,7 +55,7 @@ def _metrics(kit: Kit) -> QueryVariable:
     """The metrics of the devices chosen, by their names and units in the catalogue."""
     names = {
         metric.code: " ".join((kit.words.either(metric.name_zh, metric.name_en), metric.unit)).strip()
-        for kind in device_types().values()
+        for kind in kit.types.values()
         for metric in kind.metrics.values()
     }
     known = ", ".join(f"('{code}', '{name}')" for code, name in sorted(names.items()))
@@ -150,7 +147,7 @@ def _tickets(kit: Kit) -> AnyPanel:
         Column("number", words("column.number"), width=125, links=[to_ticket]),
         Column("severity", words("column.severity"), width=65, cell="color-text", mappings=severity_names(words)),
         Column("title", words("column.title"), links=[to_ticket]),
-        Column("status", words("column.status"), width=90, mappings=names_from(words, "status", (*STATUSES, *ENDED))),
+        Column("status", words("column.status"), width=90, mappings=texts(words.family("status"))),
         Column("left_s", words("column.left"), unit=units.Seconds, width=110, cell="color-text", steps=haste()),
         Column("reported_at", words("site.reported"), width=160),
     ]
@@ -182,11 +179,11 @@ def _metric(kit: Kit) -> AnyPanel:
     panel = curves(look, legend=["lastNotNull", "max"]).repeat("metric").repeat_direction("h").max_per_row(2)
     for each in Severity:
         if each:
-            panel.override_by_regexp(f"^{words(f'severity.{each.name.lower()}')} ", _drawn(COLORS[each]))
+            panel.override_by_regexp(f"^{words(f'severity.{each.name.lower()}')} ", drawn_limit(COLORS[each]))
     return panel
 
 
-def _drawn(color: str) -> list[DynamicConfigValue]:
+def drawn_limit(color: str) -> list[DynamicConfigValue]:
     """How a limit looks: a dashed line in its severity's colour."""
     given: dict[str, object] = {
         "color": {"mode": "fixed", "fixedColor": color},
@@ -206,12 +203,12 @@ def _devices(kit: Kit) -> AnyPanel:
         "ORDER BY a.level DESC, a.onset LIMIT 1) h ON true LEFT JOIN grafana.rule r ON r.code = h.rule "
         f"WHERE d.{_HERE} ORDER BY h.onset NULLS LAST, d.code"
     )
-    kinds = {code: words.either(kind.name_zh, kind.name_en) for code, kind in device_types().items()}
+    kinds = {code: words.either(kind.name_zh, kind.name_en) for code, kind in kit.types.items()}
     to_device = Link(words("site.open_device"), kit.to_console("/devices/${__data.fields.code}"), new=True)
     columns = [
         Column("code", words("column.device"), links=[to_device]),
         Column("type", words("site.type"), mappings=texts(kinds)),
-        Column("state", words("column.state"), width=110, mappings=names_from(words, "device_state", DEVICE_STATES)),
+        Column("state", words("column.state"), width=110, mappings=texts(words.family("device_state"))),
         Column("problem", words("site.problem")),
         Column("onset", words("column.since"), width=160),
         Column("gateway", words("site.gateway"), width=110),

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from grafana_foundation_sdk.builders import common
 from grafana_foundation_sdk.models import units
-from grafana_foundation_sdk.models.common import GraphDrawStyle, StackingMode
+from grafana_foundation_sdk.models.common import GraphDrawStyle
 from grafana_foundation_sdk.models.dashboard import Dashboard, DataTransformerConfig, DynamicConfigValue, Threshold
 
 from detectors.words import Severity
@@ -15,28 +14,17 @@ from grafana.panels import (
     Column,
     Look,
     curves,
-    names_from,
     rows_of,
     severity_names,
     single,
+    stacked,
     steps_from,
+    texts,
 )
 from grafana.queries import SQL, InfluxQL
 from grafana.town_map import town_map
 
 GRADES = (Severity.CRITICAL, Severity.ALARM, Severity.WARNING, Severity.NOTICE)
-STATUSES = (
-    "reported",
-    "verified",
-    "registered",
-    "dispatched",
-    "accepted",
-    "on_scene",
-    "handled",
-    "checked",
-    "suspended",
-)
-_PER = "1m"
 
 
 def town_dashboard(kit: Kit) -> Dashboard:
@@ -92,36 +80,34 @@ def _dead(columns: str) -> str:
     )
 
 
-def _counted(every: str) -> InfluxQL:
-    """How many values each metric of each measurement had; `_q` are flags, what has no `kind` is no reading."""
-    return InfluxQL(
-        f'SELECT count(/([^q]|[^_]q)$/) FROM /.*/ WHERE $timeFilter AND "kind" =~ /./ AND {tagged(*PLACES)} '
-        f"GROUP BY time({every}) fill(none)",
-    )
-
-
-def _summed(name: str, seconds: int) -> list[DataTransformerConfig]:
-    """Of all columns one: their sum a second."""
-    add = {"mode": "reduceRow", "reduce": {"reducer": "sum"}, "alias": "sum", "replaceFields": True}
-    each = {"left": {"matcher": {"id": "byName", "options": "sum"}}, "operator": "/", "right": {"fixed": str(seconds)}}
-    per_second = {"mode": "binary", "binary": each, "alias": name, "replaceFields": True}
-    return [
-        DataTransformerConfig(id_val="joinByField", options={"byField": "Time", "mode": "outer"}),
-        DataTransformerConfig(id_val="calculateField", options=add),
-        DataTransformerConfig(id_val="calculateField", options=per_second),
-    ]
+def _counted(kit: Kit, minutes: int) -> InfluxQL:
+    """Readings a second, a line for each device type: its metrics' values are counted and added up."""
+    narrowed = f"WHERE $timeFilter AND {tagged(*PLACES)} GROUP BY time({minutes}m) fill(0)"
+    counted = {
+        code: " + ".join(f'count("{metric}")' for metric in kind.metrics) for code, kind in sorted(kit.types.items())
+    }
+    each = ", ".join(f'(SELECT {values} AS "n" FROM "{code}" {narrowed})' for code, values in counted.items())
+    per_second = f'SELECT sum("n") / {60 * minutes} AS "n" FROM {each}'
+    return InfluxQL(f"{per_second} WHERE $timeFilter GROUP BY time({minutes}m) fill(none)", "$measurement")
 
 
 def _readings_now(kit: Kit) -> AnyPanel:
-    title = kit.words("town.readings")
-    look = Look(title=title, queries=[_counted(_PER)], span=3, height=4, decimals=1)
+    """All types' lines added up."""
+    look = Look(title=kit.words("town.readings"), queries=[_counted(kit, 1)], span=3, height=4, decimals=1)
     panel = single(look, calc="mean", sparkline=True).time_from("10m").hide_time_override(True)
-    return panel.transformations(_summed(kit.words("town.per_second"), 60))
+    add = {"mode": "reduceRow", "reduce": {"reducer": "sum"}, "alias": look.title, "replaceFields": True}
+    join = {"byField": "Time", "mode": "outer"}
+    panel.with_transformation(DataTransformerConfig(id_val="joinByField", options=join))
+    return panel.with_transformation(DataTransformerConfig(id_val="calculateField", options=add))
 
 
 def _readings_rate(kit: Kit) -> AnyPanel:
-    look = Look(title=kit.words("town.readings_rate"), queries=[_counted("5m")], span=8, decimals=1, minimum=0)
-    return curves(look).transformations(_summed(kit.words("town.per_second"), 300))
+    look = Look(title=kit.words("town.readings_rate"), queries=[_counted(kit, 5)], span=8, decimals=1, minimum=0)
+    panel = stacked(curves(look))
+    for code, kind in kit.types.items():
+        name = kit.words.either(kind.name_zh, kind.name_en)
+        panel.override_by_name(code, [DynamicConfigValue(id_val="displayName", value=name)])
+    return panel
 
 
 def _worklist(kit: Kit) -> AnyPanel:
@@ -140,7 +126,7 @@ def _worklist(kit: Kit) -> AnyPanel:
         Column("severity", words("column.severity"), width=65, cell="color-text", mappings=severity_names(words)),
         Column("title", words("column.title"), links=[to_ticket]),
         Column("place", words("column.site"), links=[to_site]),
-        Column("status", words("column.status"), width=90, mappings=names_from(words, "status", STATUSES)),
+        Column("status", words("column.status"), width=90, mappings=texts(words.family("status"))),
         Column("left_s", words("column.left"), unit=units.Seconds, width=110, cell="color-background", steps=haste()),
         Column("site", words("column.site"), hidden=True),
     ]
@@ -163,8 +149,7 @@ def _alerts_per_hour(kit: Kit) -> AnyPanel:
     look = Look(
         title=words("town.alerts_per_hour"), queries=[InfluxQL(asked, "$tag_severity")], span=8, decimals=0, minimum=0
     )
-    panel = curves(look, legend=["sum"]).draw_style(GraphDrawStyle.BARS).fill_opacity(80)
-    panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL).group("A"))
+    panel = stacked(curves(look, legend=["sum"])).draw_style(GraphDrawStyle.BARS).fill_opacity(80)
     for grade in GRADES:
         shown = {
             "displayName": words(f"severity.{grade.name.lower()}"),

@@ -9,6 +9,7 @@ import typer
 from sqlalchemy import make_url
 
 from core.database import open_engine, writing
+from devices.device_types import load_device_types
 from grafana.kit import Places
 from grafana.role import RoleRefused, make_role
 from grafana.sources import Desk, Readings, Source, desk_source, folder_of, metrics_source, readings_source
@@ -161,7 +162,8 @@ def sources_of(settings: Settings) -> list[Source]:
 
 def _places(settings: Settings, console: str = "") -> Places:
     told = settings.grafana
-    return Places(console.rstrip("/") or settings.console.address, told.tiles, told.attribution)
+    types = load_device_types(settings.device_types)
+    return Places(console.rstrip("/") or settings.console.address, told.tiles, told.attribution, types)
 
 
 def _password(settings: Settings, file: Path | None) -> str:

@@ -51,6 +51,15 @@ class Words:
         said = table()[key][self._place]
         return said.format_map(values) if values else said
 
+    def family(self, name: str) -> dict[str, str]:
+        """All texts `{name}.{code}` by their codes, such as every status that a ticket can have.
+
+        >>> Words("en").family("device_state")["in_service"]
+        'In service'
+        """
+        codes = [key.removeprefix(f"{name}.") for key in table() if key.startswith(f"{name}.")]
+        return {code: self(f"{name}.{code}") for code in codes}
+
     def either(self, chinese: str, english: str) -> str:
         """Of two texts that come with what they name, such as a metric's, the one in this language."""
         return (chinese, english)[self._place]

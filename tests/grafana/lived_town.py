@@ -87,6 +87,10 @@ def lived_town(folder: Path, database_url: str, readings: InfluxAddress) -> Iter
     gateways = simulated_gateways(registry, script, 0)
     for gateway in gateways:  # also those that report every ten minutes are heard within two
         gateway.devices = [(each, min(interval, _LONGEST)) for each, interval in gateway.devices]
+        gateway.dies_at = 0
+    needed = {*script.incidents, *(f"ONE-{code}" for code in types)}
+    spare = next(each for each in gateways if not needed & {simulated.code for simulated, _ in each.devices})
+    spare.dies_at = start + 5 * SECOND
     passwords.update({gateway.code: gateway.password for gateway in gateways})
     published = Published()
     fleet = Fleet("127.0.0.1", broker, gateways, script.incidents, clock, published)
@@ -113,19 +117,21 @@ def _add_missing_types(settings: Settings, types: Mapping[str, DeviceType], now:
     permits = {limit.attribute: _PERMIT for rule in load_packs().rules.values() for limit in rule.limits_from.values()}
     with writing(engine) as connection:
         known = set(connection.execute(select(device.c.type)).scalars())
-        asked = select(site.c.kind, device.c.site, device.c.gateway).join(site, site.c.code == device.c.site)
-        places = {kind: (where, gateway) for kind, where, gateway in connection.execute(asked.order_by(device.c.code))}
-        enrol(
-            connection,
-            types,
-            [
-                NewDevice(
-                    f"ONE-{code}", code, gateway, where, state="in_service", in_service_at=now, attributes=permits
-                )
-                for code in sorted(set(types) - known)
-                for where, gateway in [places["road" if code in _ROAD else "enterprise"]]
-            ],
-        )
+        asked = select(site.c.kind, device.c.site, device.c.gateway).join(site, site.c.code == device.c.site).distinct()
+        places: dict[str, list[tuple[str, str]]] = {}
+        for kind, where, gateway in connection.execute(
+            asked.where(device.c.state == "in_service").order_by(device.c.site)
+        ):
+            places.setdefault(kind, []).append((where, gateway))
+        ones = []
+        for number, code in enumerate(sorted(set(types) - known)):
+            choice = places["road" if code in _ROAD else "enterprise"]
+            where, gateway = choice[number % len(choice)]
+            one = NewDevice(
+                f"ONE-{code}", code, gateway, where, state="in_service", in_service_at=now, attributes=permits
+            )
+            ones.append(one)
+        enrol(connection, types, ones)
         raise_version(connection)
     engine.dispose()
 

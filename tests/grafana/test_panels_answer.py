@@ -1,6 +1,5 @@
 """Every panel of every dashboard asks real servers that a town has lived in, and is answered what its type can show."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,16 +11,13 @@ from core.clock import MILLISECOND
 from core.database import writing
 from grafana.role import make_role
 from grafana.views import READER
-from tests.grafana.asking import Frame, Servers
+from tests.grafana.asking import Servers
 from tests.grafana.filling import Choice, Range, span_ms
 from tests.grafana.lived_town import LivedTown, lived_town
 from tests.grafana.shipped import SHIPPED, panels, shipped
+from tests.grafana.showing import problems
 from tests.influx_server import InfluxOne
 from tests.servers import Postgres
-
-MAY_BE_EMPTY = frozenset[str]()
-"""Titles of panels that nothing of the two minutes needs to show."""
-_FIELD = re.compile(r"\$\{__data\.fields\.(\w+)")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +55,7 @@ def test_every_panel_is_answered_what_it_can_show(lived: LivedTown, servers: Ser
                 try:
                     for choices in _repeated(panel, everything):
                         found = servers.ask(target, choices, _range(board, panel, lived), panel.get("interval", ""))
-                        wrong += [f"{where}: {problem}" for problem in _problems(panel, target, found)]
+                        wrong += [f"{where}: {problem}" for problem in problems(panel, target, found)]
                     for choices in _repeated(panel, few):
                         servers.ask(target, choices, _range(board, panel, lived), panel.get("interval", ""))
                 except (ValueError, TypeError) as error:
@@ -120,84 +116,3 @@ def _range(board: Mapping[str, Any], panel: Mapping[str, Any], lived: LivedTown)
     """The dashboard's own time range, or the panel's."""
     back = panel.get("timeFrom") or board["time"]["from"].removeprefix("now-")
     return Range(lived.end - span_ms(back) * MILLISECOND, lived.end)
-
-
-def _problems(panel: Mapping[str, Any], target: Mapping[str, Any], found: list[Frame]) -> Iterator[str]:
-    """What of an answer the panel can't show."""
-    if not any(frame.rows for frame in found):
-        if panel["title"] not in MAY_BE_EMPTY and not ("repeat" in panel and target["refId"] != "A"):
-            yield "no rows"
-        return
-    for frame in found:
-        yield from _SHOWN[panel["type"]](panel, frame)
-        if target.get("format") == "time_series":
-            moments = frame.fields["time"]
-            if list(moments) != sorted(moments):
-                yield "a long table that time does not order"
-    fields = {name for frame in found for name in (*frame.fields, *frame.labels)}
-    for asked in _linked(panel):
-        if asked not in fields:
-            yield f"a link needs the field {asked}"
-
-
-def _linked(panel: Mapping[str, Any]) -> set[str]:
-    """The fields that its data links need."""
-    overridden = [part for override in panel["fieldConfig"]["overrides"] for part in override["properties"]]
-    links = [link for part in overridden if part["id"] == "links" for link in part["value"]]
-    links += panel["fieldConfig"]["defaults"].get("links", [])
-    return {name for link in links for name in _FIELD.findall(link["url"])}
-
-
-def _lines(_panel: Mapping[str, Any], frame: Frame) -> Iterator[str]:
-    if len(frame.named("time")) != 1:
-        yield f"{frame.named('time')} are its times"
-    if not frame.named("number"):
-        yield "no numbers"
-
-
-def _figures(_panel: Mapping[str, Any], frame: Frame) -> Iterator[str]:
-    if not frame.named("number"):
-        yield "no numbers"
-
-
-def _spans(_panel: Mapping[str, Any], frame: Frame) -> Iterator[str]:
-    if len(frame.named("time")) != 1:
-        yield f"{frame.named('time')} are its times"
-    if not frame.named("number") and not frame.named("string"):
-        yield "no states"
-
-
-def _table(panel: Mapping[str, Any], frame: Frame) -> Iterator[str]:
-    for override in panel["fieldConfig"]["overrides"]:
-        if override["matcher"]["id"] == "byName" and override["matcher"]["options"] not in frame.fields:
-            yield f"there is no column {override['matcher']['options']}"
-
-
-def _map(panel: Mapping[str, Any], frame: Frame) -> Iterator[str]:
-    needed = []
-    for layer in panel["options"]["layers"]:
-        if layer["type"] == "markers":
-            needed += [layer["location"]["latitude"], layer["location"]["longitude"]]
-            needed.append(layer["config"]["style"]["color"]["field"])
-    for name in needed:
-        if name not in frame.named("number"):
-            yield f"no numbers {name}"
-    for name, low, high in (("latitude", 31.3, 31.6), ("longitude", 120.3, 120.6)):
-        if not all(low < float(value) < high for value in frame.fields[name]):
-            yield f"a {name} outside the town"
-
-
-_SHOWN = {
-    "timeseries": _lines,
-    "stat": _figures,
-    "gauge": _figures,
-    "bargauge": _figures,
-    "barchart": _figures,
-    "piechart": _figures,
-    "heatmap": _lines,
-    "statetimeline": _spans,
-    "state-timeline": _spans,
-    "status-history": _spans,
-    "table": _table,
-    "geomap": _map,
-}
