@@ -31,6 +31,7 @@ from shouwang.settings import ConsoleSettings, Settings
 from shouwang.simulation import Fleet, Published
 from shouwang.stores import prepare_store
 from shouwang.wiring import Platform, build, open_database
+from tests.grafana.desk_hours import LOUD, send_nonsense, work_off
 from tests.servers import free_port, wait_until
 
 PACE, SECONDS, DEVICES = 10, 120, 120
@@ -40,13 +41,18 @@ _PERMIT = 40.0
 
 
 class QuickClock:
-    """The machine's clock, moved, and `PACE` times as fast."""
+    """The machine's clock, moved, and `PACE` times as fast until it is calmed."""
 
     def __init__(self, start: int) -> None:
-        self.start, self._began = start, SystemClock().now()
+        self._run = start, SystemClock().now(), PACE
 
     def now(self) -> int:
-        return self.start + PACE * (SystemClock().now() - self._began)
+        start, began, pace = self._run
+        return start + pace * (SystemClock().now() - began)
+
+    def calm(self) -> None:
+        """Go on as fast as any clock: what is left to do may take as long as it always may."""
+        self._run = self.now(), SystemClock().now(), 1
 
 
 @dataclass(frozen=True)
@@ -64,13 +70,16 @@ def lived_town(folder: Path, database_url: str, readings: InfluxAddress) -> Iter
     """Let it live its two minutes, write down what happened, and end it."""
     broker, passwords = free_port(), dict[str, str]()
     clock = QuickClock(scripted_clock(TimeOfDay(10)).now())
+    loud = folder / "loud"
+    loud.mkdir()
+    (loud / "loud.yaml").write_text(LOUD, encoding="utf-8")
     with as_file(town_folder()) as town:
         settings = Settings(
             state=folder / "state",
             database=database_url,
             store=SecretStr(_store_url(readings)),
             broker=SecretStr(f"embedded://127.0.0.1:{broker}"),
-            rules=[town / "rules"],
+            rules=[town / "rules", loud],
             console=ConsoleSettings(port=0),
             channels={"phone": ChannelSettings(kind="phone"), "robot": ChannelSettings(kind="phone")},
             canary_s=0,
@@ -97,8 +106,11 @@ def lived_town(folder: Path, database_url: str, readings: InfluxAddress) -> Iter
     lifecycle = Lifecycle([Group("platform", platform.lifecycle), fleet], drain=20)
     lifecycle.start()
     try:
+        send_nonsense(broker, gateways[0].code, gateways[0].password)
         wait_until(lambda: clock.now() >= start + SECONDS * SECOND, "two minutes of life", 2 * SECONDS / PACE)
+        work_off(platform.engine, clock)
         fleet.stop(15)
+        clock.calm()
         assert drain(platform, published), "what was published was not all stored and told"
         wait_until(lambda: _all_told(platform), "the last event's point")
         yield LivedTown(platform.engine, readings, start, clock.now())
