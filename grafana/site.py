@@ -8,6 +8,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, DataTransformerCo
 
 from detectors.words import Severity
 from grafana.choices import grids, name_of, sites, tagged, told, villages
+from grafana.indicators import SINCE, UNTIL
 from grafana.kit import AnyPanel, Kit, Link, Row, chosen, new_dashboard
 from grafana.limits import rule_steps
 from grafana.panels import (
@@ -29,9 +30,6 @@ from grafana.town import haste
 BATTERY = "device.battery"
 _HERE = "site = ${site:sqlstring}"
 """The one site that is chosen."""
-_SINCE = "($__unixEpochNanoFrom() / 1000)"
-_UNTIL = "($__unixEpochNanoTo() / 1000)"
-"""The time range in µs, by which the alerts' index is found."""
 
 
 def site_dashboard(kit: Kit) -> Dashboard:
@@ -117,10 +115,10 @@ def _spans(kit: Kit) -> AnyPanel:
         f"WITH its AS (SELECT {name} AS name, "
         "a.severity, a.opened_at, a.closed_at, a.closed_at_us "
         "FROM grafana.alert a LEFT JOIN grafana.rule r ON r.code = a.rule "
-        f"WHERE a.{_HERE} AND a.opened_at_us <= {_UNTIL} AND coalesce(a.closed_at_us, {_UNTIL}) >= {_SINCE}) "
+        f"WHERE a.{_HERE} AND a.opened_at_us <= {UNTIL} AND coalesce(a.closed_at_us, {UNTIL}) >= {SINCE}) "
         "SELECT greatest(opened_at, $__timeFrom()::timestamptz) AS time, name, severity FROM its UNION ALL "
         "SELECT least(closed_at, $__timeTo()::timestamptz), name, "
-        f"CASE WHEN coalesce(closed_at_us, {_UNTIL} + 1) > {_UNTIL} THEN severity END FROM its ORDER BY name, time"
+        f"CASE WHEN coalesce(closed_at_us, {UNTIL} + 1) > {UNTIL} THEN severity END FROM its ORDER BY name, time"
     )
     look = Look(
         title=kit.words("site.spans"),
@@ -139,7 +137,7 @@ def _tickets(kit: Kit) -> AnyPanel:
     title = "title" if kit.language == "zh" else "coalesce(nullif(title_en, ''), title)"
     sql = (
         f"SELECT number, severity, {title} AS title, status, left_s, reported_at FROM grafana.ticket "
-        f"WHERE {_HERE} AND NOT drill AND (live OR reported_at_us BETWEEN {_SINCE} AND {_UNTIL}) "
+        f"WHERE {_HERE} AND NOT drill AND (live OR reported_at_us BETWEEN {SINCE} AND {UNTIL}) "
         "ORDER BY live DESC, left_s ASC NULLS LAST, reported_at DESC LIMIT 100"
     )
     to_ticket = Link(words("site.open_ticket"), kit.to_console("/tickets/${__data.fields.number}"), new=True)
