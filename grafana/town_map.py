@@ -38,9 +38,7 @@ def town_map(kit: Kit) -> AnyPanel:
         links=[to_site],
     )
     panel = looking(geomap.Panel(), look)
-    panel.view(
-        geomap.MapViewConfig().id(MapCenterID.FIT).all_layers(True).zoom(13).max_zoom(18).padding(5).shared(True)
-    )
+    panel.view(geomap.MapViewConfig().id(MapCenterID.FIT).all_layers(True).zoom(13).max_zoom(18).padding(5))
     panel.controls(
         geomap.ControlsOptions().show_zoom(True).mouse_wheel_zoom(True).show_attribution(True).show_scale(True)
     )
