@@ -109,6 +109,11 @@ def steps_from(limit: float, color: str) -> list[Threshold]:
     return [Threshold(value=None, color=COLORS[Severity.NONE]), Threshold(value=limit, color=color)]
 
 
+def threshold_steps(*steps: tuple[float | None, str]) -> list[Threshold]:
+    """Bounds in rising order, each with the colour from there on; the first is None."""
+    return [Threshold(value=bound, color=color) for bound, color in steps]
+
+
 def severity_names(words: Words) -> list[ValueMapping]:
     """The numbers 0 to 4 as severities with their colours."""
     return named_values({str(int(each)): (words(f"severity.{each.name.lower()}"), COLORS[each]) for each in Severity})
@@ -158,7 +163,7 @@ def rows_of(look: Look, columns: Sequence[Column]) -> table.Panel:
     """A table; columns of the query that are not told stay as they are."""
     panel = looking(table.Panel(), look).show_header(True).filterable(False)
     for column in columns:
-        panel.override_by_name(column.name, _properties(column))
+        panel.override_by_name(column.name, properties(column))
     return panel
 
 
@@ -212,7 +217,8 @@ def thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
     return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(shown)
 
 
-def _properties(column: Column) -> list[DynamicConfigValue]:
+def properties(column: Column) -> list[DynamicConfigValue]:
+    """A column as what overrides its look."""
     given: dict[str, object] = {"displayName": column.title}
     if column.unit:
         given["unit"] = column.unit

@@ -11,7 +11,7 @@ from grafana_foundation_sdk.models.geomap import MapCenterID, TooltipMode
 from detectors.words import Severity
 from grafana.choices import name_of, told
 from grafana.kit import AnyPanel, Kit, Link
-from grafana.panels import COLORS, Look, looking, severity_names, steps_of
+from grafana.panels import COLORS, Column, Look, looking, properties, severity_names, steps_of
 from grafana.queries import SQL
 
 OUTLINES = "/grids.geojson"
@@ -34,10 +34,16 @@ def town_map(kit: Kit) -> AnyPanel:
         span=14,
         height=20,
         steps=steps_of({each: float(each) for each in Severity if each}),
-        mappings=severity_names(words),
         links=[to_site],
     )
     panel = looking(geomap.Panel(), look)
+    for column in (
+        Column("worst", words("column.severity"), mappings=severity_names(words)),
+        Column("name", words("column.site")),
+        Column("open_alerts", words("site.open_alerts")),
+        Column("live_tickets", words("site.live_tickets")),
+    ):
+        panel.override_by_name(column.name, properties(column))
     panel.view(geomap.MapViewConfig().id(MapCenterID.FIT).all_layers(True).zoom(13).max_zoom(18).padding(5))
     panel.controls(
         geomap.ControlsOptions().show_zoom(True).mouse_wheel_zoom(True).show_attribution(True).show_scale(True)
