@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 from rich.table import Table
-from sqlalchemy import func, select
+from sqlalchemy import Engine, func, select
 
 from alerts.tables import alert, notice, ticket
 from console.accounts import create_account
@@ -26,12 +26,14 @@ from ingest.gateway_figures import list_gateway_reports
 from ingest.mqtt import BrokerAddress
 from shouwang.cli_broker import broker_address
 from shouwang.demo_town import DemoError, simulated_gateways
-from shouwang.diagnosis import Standing, database_is_missing, diagnose
+from shouwang.diagnosis import database_is_missing, diagnose
+from shouwang.findings import Standing
 from shouwang.incidents import Script
+from shouwang.production_findings import production_findings
 from shouwang.settings import Settings, masked
 from shouwang.short_session import dropped_messages
 from shouwang.simulation import Fleet, Published
-from shouwang.terminal import DEFAULT_FILE, ConfigOption, fail, out, settings_from, telling_errors
+from shouwang.terminal import DEFAULT_FILE, ConfigOption, fail, out, settings_file, settings_from, telling_errors
 from shouwang.wiring import CONSUMERS, open_database, open_journal
 
 ADMIN = "admin"
@@ -99,18 +101,28 @@ def init(config: ConfigOption = None) -> None:
         out.print(f"settings   {file}", highlight=False, soft_wrap=True)
     settings = settings_from(file)
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = open_database(settings)
-    with reading(engine) as connection:
-        known = connection.execute(select(account.c.username).where(account.c.role == ADMIN)).first()
     out.print(f"state      {settings.state}", highlight=False, soft_wrap=True)
+    engine = open_database(settings)
+    try:
+        known, password = _administrator(engine)
+    finally:
+        engine.dispose()
     if known:
-        out.print(f"administrator {known.username} is there already")
+        out.print(f"administrator {known} is there already")
         return
-    password = secrets.token_urlsafe(12)
-    with writing(engine) as connection:
-        create_account(connection, ADMIN, ADMIN, password, must_change=True, now=SystemClock().now())
     out.print(f"sign in    {ADMIN} / {password}   (once: it must be changed)", highlight=False, markup=False)
     out.print("next       shouwang town import FOLDER, shouwang account add NAME --role dispatcher, shouwang run")
+
+
+def _administrator(engine: Engine) -> tuple[str, str]:
+    """The name of one who is there already, or "" and the one-time password of the one that was made."""
+    with writing(engine) as connection:
+        known = connection.execute(select(account.c.username).where(account.c.role == ADMIN)).first()
+        if known:
+            return known.username, ""
+        password = secrets.token_urlsafe(12)
+        create_account(connection, ADMIN, ADMIN, password, must_change=True, now=SystemClock().now())
+    return "", password
 
 
 def config_show(config: ConfigOption = None) -> None:
@@ -182,13 +194,19 @@ def _listed(rows: object) -> str:
     return ", ".join(f"{name} {count}" for name, count in rows) or "none"  # type: ignore[attr-defined]
 
 
-def doctor(config: ConfigOption = None) -> None:
+def doctor(
+    config: ConfigOption = None,
+    language: Annotated[str, typer.Option(help="zh or en. Default: that of the settings.")] = "",
+) -> None:
     """Check what the platform needs, and say what to do about each fault. Status 1 when something is broken."""
-    findings = diagnose(settings_from(config), SystemClock())
+    settings = settings_from(config)
+    findings = diagnose(settings, SystemClock()) + production_findings(settings, settings_file(config), SystemClock())
     styles = {Standing.GOOD: "green", Standing.DOUBTFUL: "yellow", Standing.BROKEN: "red"}
+    english = (language or settings.language) == "en"
     for finding in findings:
-        out.print(f"{finding.standing.value:9}", style=styles[finding.standing], end="")
-        out.print(f"{finding.what}: {finding.text}", markup=False, highlight=False, soft_wrap=True)
+        standing, what, text = finding.said("en" if english else "zh")
+        out.print(f"{standing:9}" if english else f"{standing}  ", style=styles[finding.standing], end="")
+        out.print(f"{what}: {text}" if english else f"{what}：{text}", markup=False, highlight=False, soft_wrap=True)
     if any(finding.standing is Standing.BROKEN for finding in findings):
         raise typer.Exit(1)
 

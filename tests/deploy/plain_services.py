@@ -7,6 +7,7 @@ folder or file of the test's, a service's name is this machine, a port is a free
 import os
 import pwd
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -87,13 +88,25 @@ class PlainServices:
         for place in self.places("setup").values():
             if not place.exists():
                 place.mkdir(parents=True, mode=0o700)
-        lines = [self.local("setup", line) for line in told["command"]]
-        lines = [line.replace("broker export", f"broker export --user {USER}") for line in lines]
         done = subprocess.run(
-            [*told["entrypoint"], *lines], env=self.environment("setup"), capture_output=True, text=True, check=False
+            [*told["entrypoint"], self._setup_script()],
+            env=self.environment("setup"),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def _setup_script(self) -> str:
+        (script,) = (self.local("setup", line) for line in self.services["setup"]["command"])
+        return script.replace("broker export", f"broker export --user {USER}")
+
+    def setup_commands(self) -> list[list[str]]:
+        """The arguments of each of its calls of the program."""
+        lines = [shlex.split(line) for line in self._setup_script().replace("\\\n", " ").splitlines()]
+        assert {words[0] for words in lines} == {"shouwang"}
+        return [words[1:] for words in lines]
 
     def start_broker(self) -> None:
         """Mosquitto on the files that were exported for it, but on loopback alone."""

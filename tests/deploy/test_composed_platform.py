@@ -5,9 +5,11 @@ Commands, environments, order and health checks are read from docker-compose.yml
 
 import json
 import socket
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -79,7 +81,7 @@ def test_a_leak_goes_the_whole_way_through_services_of_their_own(
     nobody_else_comes_in(plain)
     record_property("memory_mb", fitting_memory(plain))
 
-    said = plain.set_up()
+    said = "".join(run(*command).output for command in plain.setup_commands())
     assert "is there already" in said
     assert "nothing: all was as it should be" in said
     assert plain.end(ROLES) == dict.fromkeys(ROLES, 0)
@@ -99,12 +101,35 @@ def found_town(folder: Path) -> str:
 
 
 def start_roles(plain: PlainServices, robot: WecomRobot) -> None:
-    """Every role, until its health check is content."""
+    """Every role, until its health check is content and its supervisor was told."""
     channels = json.dumps({"robot": {"kind": "wecom_robot", "url": robot.url}})
-    for role in ROLES:
-        plain.start(role, SHOUWANG_CHANNELS=channels)
-    for role in ROLES:
-        plain.wait_healthy(role, 90)
+    heard: Counter[str] = Counter()
+    with supervising(plain.folder / "notify", heard):
+        for role in ROLES:
+            plain.start(role, SHOUWANG_CHANNELS=channels, NOTIFY_SOCKET=str(plain.folder / "notify"))
+        for role in ROLES:
+            plain.wait_healthy(role, 90)
+        wait_until(lambda: heard["READY=1"] == len(ROLES) <= heard["WATCHDOG=1"], "what systemd waits for", 20)
+
+
+@contextmanager
+def supervising(place: Path, heard: Counter[str]) -> Iterator[None]:
+    """What a service manager would hear at this socket, counted; afterwards nobody listens there."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+        line.bind(str(place))
+
+        def listen() -> None:
+            while told := line.recv(1000).decode():
+                heard[told] += 1
+
+        listening = threading.Thread(target=listen)
+        listening.start()
+        try:
+            yield
+        finally:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+                end.sendto(b"", str(place))
+            listening.join()
 
 
 def publish_a_leak(plain: PlainServices, password: str) -> None:
