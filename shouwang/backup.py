@@ -148,7 +148,8 @@ def belongs(settings: Settings, file: Path) -> bool:
         return False
     if file.is_relative_to(settings.backup.folder_in(settings.state)) or file == settings.store_file:
         return False
-    return not (_WORKING.search(file.name) or (len(inner.parts) == 1 and file.name in _LEFT))
+    here = file.name in _LEFT or file.name.startswith("pulse-")
+    return not (_WORKING.search(file.name) or (len(inner.parts) == 1 and here))
 
 
 def _journal(settings: Settings, staged: Path, whole: bool) -> KeptJournal | None:

@@ -15,7 +15,16 @@ from shouwang.restore import RestoreRefused, restore
 from shouwang.restore_settings import settings_for_restore
 from shouwang.restored import Position
 from shouwang.settings import Settings
-from shouwang.terminal import DEFAULT_FILE, ConfigOption, errors, fail, out, settings_from, telling_errors
+from shouwang.terminal import (
+    DEFAULT_FILE,
+    ConfigOption,
+    errors,
+    fail,
+    out,
+    settings_file,
+    settings_from,
+    telling_errors,
+)
 from shouwang.upgrade import UpgradeFailed, upgrade
 
 _MEGABYTE = 2**20
@@ -42,7 +51,9 @@ def backup_command(
     folder = to or settings.backup.folder_in(settings.state)
     number = keep or settings.backup.keep
     try:
-        made = make_backup(settings, _file(config), folder, SystemClock().now(), keep=number, whole=whole_journal)
+        made = make_backup(
+            settings, settings_file(config), folder, SystemClock().now(), keep=number, whole=whole_journal
+        )
     except _EXPECTED as error:
         raise fail(str(error)) from error
     size = made.file.stat().st_size / _MEGABYTE
@@ -88,7 +99,7 @@ def upgrade_command(config: ConfigOption = None) -> None:
     """Bring the database to this program's version: backed up, tried on a copy, put back when it could not start."""
     settings = settings_from(config)
     try:
-        done = upgrade(settings, _file(config), SystemClock().now())
+        done = upgrade(settings, settings_file(config), SystemClock().now())
     except _EXPECTED as error:
         raise fail(str(error)) from error
     wanted, revision = done.before.wanted, done.before.revision
@@ -102,10 +113,6 @@ def upgrade_command(config: ConfigOption = None) -> None:
             f"数据库已从 {revision} 升级到 {wanted}。备份：{done.backup}",
             f"the database went from schema {revision} to {wanted}. The backup before: {done.backup}",
         )
-
-
-def _file(config: Path | None) -> Path | None:
-    return config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
 
 
 def _say(settings: Settings, zh: str, en: str) -> None:

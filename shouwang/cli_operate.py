@@ -66,6 +66,11 @@ kind = "phone"
 # [heartbeat]
 # url = "https://…"                      # better: SHOUWANG_HEARTBEAT__URL
 
+# `shouwang backup` each day, by a timer; copy them to another machine.
+# [backup]
+# folder = "/srv/backup/shouwang"
+# keep = 14
+
 # The desk's policies; what is not written stays as it is by default.
 # [desk.deadlines.critical]
 # accept = "5 min"

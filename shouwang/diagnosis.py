@@ -3,10 +3,8 @@
 import os
 import shutil
 from collections.abc import Iterator
-from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from sqlalchemy import make_url
@@ -26,6 +24,7 @@ from ingest.routes import Routes
 from ingest.store import StoreError
 from shouwang.channel_settings import TEMPLATED, ChannelSettings
 from shouwang.dispatch_findings import dispatch_findings
+from shouwang.findings import Finding, Standing
 from shouwang.heartbeat import last_beat
 from shouwang.migrate import Standing as Schema
 from shouwang.migrate import schema_state
@@ -37,22 +36,6 @@ from shouwang.wiring import open_journal
 _GIGABYTE = 2**30
 _EXTRAS = {"wecom_app": ("cryptography", "defusedxml"), "apprise": ("apprise",)}
 _HERE = ("127.0.0.1", "localhost", "::1")
-
-
-class Standing(Enum):
-    """How a finding stands."""
-
-    GOOD = "good"
-    DOUBTFUL = "doubtful"
-    BROKEN = "broken"
-
-
-class Finding(NamedTuple):
-    """One thing that was looked at."""
-
-    what: str
-    standing: Standing
-    text: str
 
 
 def diagnose(settings: Settings, clock: Clock) -> list[Finding]:
@@ -71,20 +54,31 @@ def diagnose(settings: Settings, clock: Clock) -> list[Finding]:
     findings.append(_heartbeat(settings, clock))
     if not can_make():
         text = "tickets take no photos and have no evidence pack: pip install 'shouwang[reports]'"
-        findings.append(Finding("reports", Standing.DOUBTFUL, text))
+        zh = "工单收不了照片，也出不了证据包：请 pip install 'shouwang[reports]'"
+        findings.append(Finding("reports", Standing.DOUBTFUL, text, zh))
     return findings
 
 
-def _good(what: str, text: str) -> Finding:
-    return Finding(what, Standing.GOOD, text)
+def _good(what: str, text: str, zh: str = "") -> Finding:
+    return Finding(what, Standing.GOOD, text, zh)
 
 
 def _state(settings: Settings) -> Finding:
     folder = settings.state
     if not folder.is_dir():
-        return Finding("state folder", Standing.BROKEN, f"{folder} is missing: run `shouwang init`")
+        return Finding(
+            "state folder",
+            Standing.BROKEN,
+            f"{folder} is missing: run `shouwang init`",
+            f"{folder} 不存在：请运行 shouwang init",
+        )
     if not os.access(folder, os.W_OK):
-        return Finding("state folder", Standing.BROKEN, f"{folder} is not writable for this user: mend its owner")
+        return Finding(
+            "state folder",
+            Standing.BROKEN,
+            f"{folder} is not writable for this user: mend its owner",
+            f"本用户不能写 {folder}：请改正属主",
+        )
     return _good("state folder", str(folder))
 
 
@@ -92,90 +86,109 @@ def _disk(settings: Settings) -> Finding:
     place = settings.state if settings.state.exists() else settings.state.absolute().parent
     free = shutil.disk_usage(place).free
     needed = settings.journal.quota_bytes + settings.journal.reserve_bytes
-    text = f"{free / _GIGABYTE:.1f} GB free"
+    text, zh = f"{free / _GIGABYTE:.1f} GB free", f"{place} 剩余 {free / _GIGABYTE:.1f} GB"
     if free < settings.journal.reserve_bytes:
-        return Finding("disk", Standing.BROKEN, f"{text}, less than journal.reserve_gb: free some")
+        return Finding(
+            "disk",
+            Standing.BROKEN,
+            f"{text}, less than journal.reserve_gb: free some",
+            f"{zh}，少于 journal.reserve_gb：请清理",
+        )
     if free < needed:
-        return Finding("disk", Standing.DOUBTFUL, f"{text}; the journal alone may grow to {needed / _GIGABYTE:.0f} GB")
-    return _good("disk", text)
+        most = f"{needed / _GIGABYTE:.0f} GB"
+        text, zh = f"{text}; the journal alone may grow to {most}", f"{zh}；仅日志就可能长到 {most}，请扩盘"
+        return Finding("disk", Standing.DOUBTFUL, text, zh)
+    return _good("disk", text, zh)
 
 
 def _broker(settings: Settings) -> Finding:
     url = settings.broker.get_secret_value()
     if urlsplit(url).scheme == "embedded":
-        return Finding("broker", Standing.DOUBTFUL, "embedded: for trying out; in service use Mosquitto or EMQX")
+        text = "embedded: for trying out; in service use Mosquitto or EMQX"
+        return Finding("broker", Standing.DOUBTFUL, text, "内置，只供试用：正式运行请用 Mosquitto 或 EMQX")
     try:
         address = BrokerAddress.parse(url)
         refusal = refusal_of(address)
     except ValueError as error:
         return Finding("broker", Standing.BROKEN, str(error))
     except OSError as error:
-        return Finding("broker", Standing.BROKEN, f"{address.host}:{address.port} does not answer: {error}")
+        place = f"{address.host}:{address.port}"
+        zh = f"{place} 没有应答（{error}）：它在运行吗？端口和防火墙对吗？"
+        return Finding("broker", Standing.BROKEN, f"{place} does not answer: {error}", zh)
     if refusal:
         text = f"{address.host}:{address.port} does not let {address.username or 'nobody'} in: {refusal}"
-        return Finding("broker", Standing.BROKEN, f"{text}; mend the user and password in `broker`")
+        zh = f"{address.host}:{address.port} 不让 {address.username or '匿名'} 连（{refusal}）：请改正 broker 的口令"
+        return Finding("broker", Standing.BROKEN, f"{text}; mend the user and password in `broker`", zh)
     if not address.tls and address.host not in _HERE:
-        return Finding("broker", Standing.DOUBTFUL, f"{address.host}: passwords cross the network in clear; use mqtts")
-    return _good("broker", f"{address.host}:{address.port} lets the platform in")
+        text = f"{address.host}: passwords cross the network in clear; use mqtts"
+        return Finding("broker", Standing.DOUBTFUL, text, f"{address.host}：口令在网上明文传输，请改用 mqtts")
+    place = f"{address.host}:{address.port}"
+    return _good("broker", f"{place} lets the platform in", f"{place} 允许平台连接")
 
 
 def _store(settings: Settings) -> Finding:
     try:
         text = look_at_store(settings)
     except StoreError as error:
-        return Finding("store", Standing.BROKEN, str(error))
+        return Finding("store", Standing.BROKEN, str(error), f"不能用：{error}")
     address = settings.influx
     if address and urlsplit(address.base).scheme == "http" and urlsplit(address.base).hostname not in _HERE:
-        return Finding("store", Standing.DOUBTFUL, f"{text}: the token crosses the network in clear; use influx+https")
+        zh = f"{text}：令牌在网上明文传输，请改用 influx+https"
+        text = f"{text}: the token crosses the network in clear; use influx+https"
+        return Finding("store", Standing.DOUBTFUL, text, zh)
     return _good("store", text)
 
 
 def _channels(settings: Settings) -> Iterator[Finding]:
     if not settings.channels:
-        yield Finding("channels", Standing.BROKEN, "none: nobody would be told; add one under [channels.NAME]")
+        text = "none: nobody would be told; add one under [channels.NAME]"
+        yield Finding("channels", Standing.BROKEN, text, "一个也没有，谁也通知不到：请在 [channels.名称] 下添加")
     for name, channel in settings.channels.items():
-        standing, text = _channel(channel, settings.demo)
-        yield Finding(f"channel {name}", standing, text)
+        yield Finding(f"channel {name}", *_channel(channel, settings.demo))
     if not can_draw() and any(channel.kind.startswith("wecom_") for channel in settings.channels.values()):
-        yield Finding("pictures", Standing.DOUBTFUL, "notices go without curves: pip install 'shouwang[reports]'")
+        text, zh = "notices go without curves: pip install", "通知不带曲线图：请 pip install"
+        yield Finding("pictures", Standing.DOUBTFUL, f"{text} 'shouwang[reports]'", f"{zh} 'shouwang[reports]'")
 
 
-def _channel(channel: ChannelSettings, demo: bool) -> tuple[Standing, str]:
+def _channel(channel: ChannelSettings, demo: bool) -> tuple[Standing, str, str]:
     wanted = () if channel.kind == "wecom_app" and not channel.calls_back else _EXTRAS.get(channel.kind, ())
     missing = [module for module in wanted if find_spec(module) is None]
     if missing:
-        return Standing.BROKEN, f"{channel.kind} lacks {', '.join(missing)}: pip install 'shouwang[notify]'"
+        lacks = ", ".join(missing)
+        text = f"{channel.kind} lacks {lacks}: pip install 'shouwang[notify]'"
+        return Standing.BROKEN, text, f"{channel.kind} 缺少 {lacks}：请 pip install 'shouwang[notify]'"
     match channel.kind:
         case "webhook" if not channel.secret.get_secret_value():
-            return Standing.BROKEN, "a webhook needs a secret to sign with"
+            return Standing.BROKEN, "a webhook needs a secret to sign with", "webhook 需要 secret 才能签名"
         case "wecom_app" if not channel.calls_back:
-            return Standing.DOUBTFUL, "its cards have no buttons until token and aes_key of its callback are set"
+            text = "its cards have no buttons until token and aes_key of its callback are set"
+            return Standing.DOUBTFUL, text, "未设置回调的 token 和 aes_key，卡片上没有按钮"
         case kind if kind in TEMPLATED and not channel.takes_receipts:
-            return (
-                Standing.DOUBTFUL,
-                f"{kind}: nothing proves arrival until token is set for its receipts",
-            )
+            text = f"{kind}: nothing proves arrival until token is set for its receipts"
+            return Standing.DOUBTFUL, text, f"{kind}：未设置回执的 token，无法证实送达"
         case "email" if channel.mail_server.security == "none":
-            return Standing.DOUBTFUL, "email: handed in without encryption; use smtps:// or smtp://"
+            text = "email: handed in without encryption; use smtps:// or smtp://"
+            return Standing.DOUBTFUL, text, "邮件未加密投递，请用 smtps:// 或 smtp://"
         case "phone" if not demo:
             text = "shows messages on a page of the console only: add wecom_robot or webhook for service"
-            return Standing.DOUBTFUL, text
-    return Standing.GOOD, channel.kind
+            return Standing.DOUBTFUL, text, "消息只显示在控制台的网页上：正式运行请添加 wecom_robot 或 webhook 等"
+    return Standing.GOOD, channel.kind, ""
 
 
 def _types(settings: Settings) -> tuple[dict[str, DeviceType], Finding]:
     try:
         types = load_device_types(settings.device_types)
     except CatalogueError as error:
-        return {}, Finding("device types", Standing.BROKEN, str(error))
+        return {}, Finding("device types", Standing.BROKEN, str(error), f"文件有误，请改正：{error}")
     return types, _good("device types", ", ".join(sorted(types)))
 
 
 def _rules(settings: Settings, types: dict[str, DeviceType]) -> Finding:
     try:
-        return _good("rules", f"{len(load_packs(settings.rules, types).rules)} rules")
+        count = len(load_packs(settings.rules, types).rules)
+        return _good("rules", f"{count} rules", f"{count} 条")
     except RuleErrors as error:
-        return Finding("rules", Standing.BROKEN, str(error))
+        return Finding("rules", Standing.BROKEN, str(error), f"文件有误，请改正后运行 shouwang rules check：{error}")
 
 
 def database_is_missing(settings: Settings) -> bool:
@@ -186,18 +199,25 @@ def database_is_missing(settings: Settings) -> bool:
 
 def _database(settings: Settings) -> Finding:
     if database_is_missing(settings):
-        return Finding("database", Standing.BROKEN, "there is none yet: run `shouwang init`")
+        return Finding(
+            "database", Standing.BROKEN, "there is none yet: run `shouwang init`", "还没有：请运行 shouwang init"
+        )
     engine = open_engine(settings.database_url)
     try:
         schema = schema_state(engine)
     except DatabaseError as error:
-        return Finding("database", Standing.BROKEN, f"does not answer: {error.orig}")
+        zh = f"没有应答（{error.orig}）：它在运行吗？地址、用户、口令对吗？"
+        return Finding("database", Standing.BROKEN, f"does not answer: {error.orig}", zh)
     finally:
         engine.dispose()
     if schema.standing is Schema.CURRENT:
-        return _good("database", f"{engine.dialect.name}, schema {schema.revision}")
+        name = engine.dialect.name
+        return _good("database", f"{name}, schema {schema.revision}", f"{name}，结构版本 {schema.revision}")
     text = f"schema {schema.revision} is {schema.standing.value}, this program's is {schema.wanted}"
-    return Finding("database", Standing.BROKEN, text)
+    zh, do = f"结构版本 {schema.revision}，本程序要 {schema.wanted}", "升级程序，或恢复升级前的备份"
+    if schema.standing in (Schema.OLDER, Schema.EMPTY):
+        text, do = f"{text}: stop the platform and run `shouwang upgrade`", "停下平台，运行 shouwang upgrade"
+    return Finding("database", Standing.BROKEN, text, f"{zh}：请{do}")
 
 
 def _registry(settings: Settings, types: dict[str, DeviceType]) -> tuple[Registry | None, Finding]:
@@ -205,24 +225,27 @@ def _registry(settings: Settings, types: dict[str, DeviceType]) -> tuple[Registr
     try:
         registry = load_registry(engine, types)
     except RegistryError as error:
-        return None, Finding("town", Standing.BROKEN, str(error))
+        return None, Finding("town", Standing.BROKEN, str(error), f"读不出来：{error}")
     finally:
         engine.dispose()
     gateways = registry.town_gateways
     text = f"{len(gateways)} gateways, {registry.town_devices} devices"
+    zh = f"网关 {len(gateways)} 台，设备 {registry.town_devices} 台"
     if not registry.town_devices:
-        return registry, Finding("town", Standing.DOUBTFUL, f"{text}: `shouwang town import FOLDER`")
+        zh = f"{zh}：请运行 shouwang town import 目录"
+        return registry, Finding("town", Standing.DOUBTFUL, f"{text}: `shouwang town import FOLDER`", zh)
     locked = sum(not gateway.password_hash for gateway in gateways)
     if locked:
         text += f"; {locked} gateways have no password and can't connect: `shouwang town password GATEWAY`"
-        return registry, Finding("town", Standing.DOUBTFUL, text)
-    return registry, _good("town", text)
+        zh += f"；{locked} 台网关没有口令，连不上：请运行 shouwang town password 网关"
+        return registry, Finding("town", Standing.DOUBTFUL, text, zh)
+    return registry, _good("town", text, zh)
 
 
 def _registrations(registry: Registry) -> Iterator[Finding]:
     """Gateways whose format, options or topics can't work: nothing but version 1 is heard of them."""
     for gateway, problem in Routes(registry).problems.items():
-        yield Finding(f"gateway {gateway}", Standing.BROKEN, problem)
+        yield Finding(f"gateway {gateway}", Standing.BROKEN, problem, f"登记有误，请改正：{problem}")
 
 
 def _escalation(settings: Settings, clock: Clock) -> Finding:
@@ -234,10 +257,12 @@ def _escalation(settings: Settings, clock: Clock) -> Finding:
     finally:
         engine.dispose()
     if not found.findings:
-        return _good("escalation", f"{found.tickets} live tickets, each with its next step")
+        zh = f"{found.tickets} 件在办工单，下一步都有着落"
+        return _good("escalation", f"{found.tickets} live tickets, each with its next step", zh)
     some = ", ".join(f"{each.number} ({each.why})" for each in found.findings[:5])
     text = f"{len(found.findings)} of {found.tickets} live tickets have no next step to be counted on: {some}"
-    return Finding("escalation", Standing.BROKEN, f"{text}; does a process with the role dispatch run?")
+    zh = f"{found.tickets} 件在办工单中有 {len(found.findings)} 件的下一步没有着落：{some}；dispatch 进程在运行吗？"
+    return Finding("escalation", Standing.BROKEN, f"{text}; does a process with the role dispatch run?", zh)
 
 
 def _dispatch(settings: Settings, clock: Clock) -> Iterator[Finding]:
@@ -247,31 +272,39 @@ def _dispatch(settings: Settings, clock: Clock) -> Iterator[Finding]:
             found = dispatch_findings(connection, settings, clock.now())
     finally:
         engine.dispose()
-    for what, good, text in found:
-        yield Finding(what, Standing.GOOD if good else Standing.DOUBTFUL, text)
+    for what, good, text, zh in found:
+        yield Finding(what, Standing.GOOD if good else Standing.DOUBTFUL, text, zh)
 
 
 def _heartbeat(settings: Settings, clock: Clock) -> Finding:
     heartbeat = settings.heartbeat
     if not heartbeat.url.get_secret_value():
         text = "none: nobody notices when the platform stands still; set heartbeat.url to an outside watch"
-        return Finding("heartbeat", Standing.DOUBTFUL, text)
+        zh = "未设置：平台停了没人知道。请把 heartbeat.url 设为一个外部监视地址"
+        return Finding("heartbeat", Standing.DOUBTFUL, text, zh)
     last = last_beat(settings.state)
     if last is None:
-        return Finding("heartbeat", Standing.DOUBTFUL, "not sent yet: the role dispatch sends it")
+        return Finding(
+            "heartbeat", Standing.DOUBTFUL, "not sent yet: the role dispatch sends it", "还没有发过：由 dispatch 发送"
+        )
     age = (clock.now() - last.taken_at) // MINUTE if last.taken_at else None
     taken = "never taken" if age is None else f"last taken {age} min ago"
+    zh = "从未送达" if age is None else f"{age} 分钟前送达"
     if last.why:
-        return Finding("heartbeat", Standing.BROKEN, f"{last.why}; {taken}")
+        return Finding("heartbeat", Standing.BROKEN, f"{last.why}; {taken}", f"{zh}；没有发出：{last.why}")
     late = clock.now() - last.at > 3 * heartbeat.every_s * SECOND
-    return Finding("heartbeat", Standing.BROKEN, f"{taken}: is it running?") if late else _good("heartbeat", taken)
+    if late:
+        return Finding("heartbeat", Standing.BROKEN, f"{taken}: is it running?", f"{zh}：dispatch 在运行吗？")
+    return _good("heartbeat", taken, zh)
 
 
 def _journal(settings: Settings, registry: Registry, clock: Clock) -> Iterator[Finding]:
     try:
         journal = open_journal(settings, registry.id)
     except JournalError as error:
-        yield Finding("journal", Standing.BROKEN, str(error))
+        yield Finding(
+            "journal", Standing.BROKEN, str(error), f"打不开，请从同一备份恢复日志和数据库，或把日志移开：{error}"
+        )
         return
     yield from _looked_at(journal, clock)
     journal.close()
@@ -280,13 +313,15 @@ def _journal(settings: Settings, registry: Registry, clock: Clock) -> Iterator[F
 def _looked_at(journal: SqliteJournal, clock: Clock) -> Iterator[Finding]:
     use, last, now = journal.use(), journal.last_time(), clock.now()
     standing = Standing.DOUBTFUL if use.share >= 0.8 else Standing.GOOD
-    yield Finding("journal", standing, f"{use.share:.0%} of its quota")
+    yield Finding("journal", standing, f"{use.share:.0%} of its quota", f"占配额 {use.share:.0%}")
     if last > now + MINUTE:
-        yield Finding("clock", Standing.BROKEN, "the journal was written later than now: the machine's clock went back")
+        text = "the journal was written later than now: the machine's clock went back"
+        yield Finding("clock", Standing.BROKEN, text, "日志里的时间比现在晚：本机时钟被拨回，请查时间同步")
     elif last and now - last > MINUTE:
-        yield Finding(
-            "platform", Standing.DOUBTFUL, f"nothing was journalled for {(now - last) // MINUTE} min: is it running?"
-        )
+        minutes = (now - last) // MINUTE
+        text = f"nothing was journalled for {minutes} min: is it running?"
+        yield Finding("platform", Standing.DOUBTFUL, text, f"{minutes} 分钟没有写日志：它在运行吗？")
     dropped = {name: count for name, count in use.dropped_readings.items() if count}
     if dropped:
-        yield Finding("journal", Standing.DOUBTFUL, f"readings dropped at the quota: {dropped}")
+        zh = f"到配额后丢弃了读数：{dropped}；请恢复读数库，或加大 journal.quota_gb"
+        yield Finding("journal", Standing.DOUBTFUL, f"readings dropped at the quota: {dropped}", zh)

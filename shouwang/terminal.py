@@ -69,7 +69,12 @@ def telling_errors(command: Callable[_Arguments, _Answer]) -> Callable[_Argument
 
 def settings_from(config: Path | None) -> Settings:
     """The settings of this file, of ./shouwang.toml, or the defaults."""
-    return load_settings(config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None))
+    return load_settings(settings_file(config))
+
+
+def settings_file(config: Path | None) -> Path | None:
+    """The settings file that is named, or ./shouwang.toml, or none."""
+    return config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
 
 
 def log_to_stderr(level: str = "info") -> None:

@@ -157,7 +157,7 @@ def findings(result: Result) -> dict[str, tuple[str, str]]:
 def test_doctor_finds_a_fresh_platform_usable(town: Path) -> None:
     run("town", "import", town)
     run("town", "password", "GW-1")
-    found = findings(run("doctor"))
+    found = findings(run("doctor", "--language", "en"))
     assert {what for what, (standing, _) in found.items() if standing == "broken"} == set()
     assert found["town"] == ("good", "1 gateways, 2 devices")
     assert found["database"][0] == found["rules"][0] == found["state folder"][0] == "good"
@@ -165,7 +165,7 @@ def test_doctor_finds_a_fresh_platform_usable(town: Path) -> None:
 
 
 def test_doctor_says_what_to_do_about_a_missing_state() -> None:
-    found = findings(run("doctor", fails=1))
+    found = findings(run("doctor", "--language", "en", fails=1))
     assert found["state folder"] == ("broken", "state is missing: run `shouwang init`")
     assert found["database"] == ("broken", "there is none yet: run `shouwang init`")
     assert not Path("state").exists()
@@ -179,7 +179,7 @@ def test_doctor_finds_what_is_broken(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("SHOUWANG_RULES", f'["{rules}"]')
     monkeypatch.setenv("SHOUWANG_BROKER", f"mqtt://127.0.0.1:{free_port()}")
     monkeypatch.setenv("SHOUWANG_CHANNELS__DISTRICT", '{"kind": "webhook"}')
-    found = findings(run("doctor", fails=1))
+    found = findings(run("doctor", "--language", "en", fails=1))
     broken = {what: text for what, (standing, text) in found.items() if standing == "broken"}
     assert set(broken) == {"rules", "broker", "channel district"}
     assert "own.yaml" in broken["rules"]
@@ -201,7 +201,10 @@ def test_a_database_file_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     run("init")
     Path("town.db").write_bytes(b"no database at all" * 100)
     monkeypatch.setenv("SHOUWANG_DATABASE", "sqlite:///town.db")
-    assert findings(run("doctor", fails=1))["database"] == ("broken", "does not answer: file is not a database")
+    assert findings(run("doctor", "--language", "en", fails=1))["database"] == (
+        "broken",
+        "does not answer: file is not a database",
+    )
 
 
 def test_a_journal_of_another_registry_is_told() -> None:
@@ -209,7 +212,7 @@ def test_a_journal_of_another_registry_is_told() -> None:
     run("status")
     Path("state/shouwang.db").unlink()
     run("init")
-    standing, words = findings(run("doctor", fails=1))["journal"]
+    standing, words = findings(run("doctor", "--language", "en", fails=1))["journal"]
     assert standing == "broken"
     assert "restore both from the same backup" in words
     assert "restore both from the same backup" in run("status", fails=1).stderr

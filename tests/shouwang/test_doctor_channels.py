@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from shouwang import diagnosis
-from shouwang.diagnosis import Finding, Standing, _channels
+from shouwang.diagnosis import _channels
+from shouwang.findings import Finding, Standing
 from shouwang.settings import Settings
 
 APP = {"kind": "wecom_app", "corp_id": "ww1", "agent_id": 7, "secret": "s3cret"}

@@ -14,7 +14,7 @@ from tests.shouwang.command_line import run
 
 
 def said(**options: int) -> str:
-    return " ".join(run("doctor", **options).stdout.split())
+    return " ".join(run("doctor", "--language", "en", **options).stdout.split())
 
 
 def beat(why: str, age: int = 0) -> None:

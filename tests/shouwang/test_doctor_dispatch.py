@@ -14,7 +14,7 @@ PEOPLE = "code,name,role,team,shift\nP1,甲,patroller,T1,{shift}\nP2,乙,patroll
 
 
 def said() -> str:
-    return " ".join(run("doctor").stdout.split())
+    return " ".join(run("doctor", "--language", "en").stdout.split())
 
 
 def responders(folder: Path, shift: str) -> None:

@@ -14,5 +14,5 @@ def test_doctor_names_each_gateway_whose_registration_cannot_work(town: Path) ->
     with writing(engine) as connection:
         connection.execute(text("UPDATE gateway SET format = 'morse' WHERE code = 'GW-1'"))
     engine.dispose()
-    said = run("doctor", fails=1).stdout
+    said = run("doctor", "--language", "en", fails=1).stdout
     assert "gateway GW-1: there is no format morse: choose from" in " ".join(said.split())

@@ -74,13 +74,13 @@ def test_the_embedded_store_needs_nothing() -> None:
     said = run("store", "init").output
     assert said == "state/readings.duckdb: a file that is made at the first start; nothing needs doing\n"
     run("init")
-    assert re.search(r"good +store: state/readings.duckdb", run("doctor").output)
+    assert re.search(r"good +store: state/readings.duckdb", run("doctor", "--language", "en").output)
 
 
 def check_init_and_doctor(monkeypatch: pytest.MonkeyPatch, url: str, bucket: str) -> None:
     monkeypatch.setenv("SHOUWANG_STORE", url)
     run("init")
-    said = run("doctor", fails=1).output
+    said = run("doctor", "--language", "en", fails=1).output
     assert re.search(rf"broken +store: \S+ has no bucket {bucket} \(.*\): run `shouwang store init`", said), said
     made = run("store", "init").output.splitlines()
     assert [line for line in made if "days" in line] == [
@@ -91,7 +91,7 @@ def check_init_and_doctor(monkeypatch: pytest.MonkeyPatch, url: str, bucket: str
     ]
     again = run("store", "init").output.splitlines()
     assert all("stands" in line for line in again)
-    said = run("doctor").output
+    said = run("doctor", "--language", "en").output
     assert re.search(rf"good +store: InfluxDB \S* at http://127.0.0.1:\d+, bucket {bucket}", said), said
 
 
@@ -107,7 +107,7 @@ def test_a_2x_server_is_made_ready_and_refuses_a_wrong_token(monkeypatch: pytest
         url = f"influx+{address.base.replace('://', f'://{address.token}@')}/{address.org}/{bucket}"
         check_init_and_doctor(monkeypatch, url, bucket)
         monkeypatch.setenv("SHOUWANG_STORE", url.replace(f"{address.token}@", "wrong@"))
-        said = run("doctor", fails=1).output
+        said = run("doctor", "--language", "en", fails=1).output
         assert "refuses the token" in said
         assert "give `store` one that reads and writes" in said
         assert "may not make buckets" in run("store", "init", fails=1).stderr
@@ -117,7 +117,9 @@ def test_a_2x_server_is_made_ready_and_refuses_a_wrong_token(monkeypatch: pytest
 def test_a_server_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOUWANG_STORE", "influx+http://t@127.0.0.1:1/town/readings")
     run("init")
-    assert re.search(r"broken +store: http://127.0.0.1:1 can't be re", run("doctor", fails=1).output)
+    assert re.search(
+        r"broken +store: http://127.0.0.1:1 can't be re", run("doctor", "--language", "en", fails=1).output
+    )
     assert "can't be reached" in run("store", "init", fails=1).stderr
 
 
