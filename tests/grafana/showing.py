@@ -64,6 +64,7 @@ def _table(panel: Panel, frame: Frame) -> Iterator[str]:
 
 
 def _map(panel: Panel, frame: Frame) -> Iterator[str]:
+    yield from _table(panel, frame)
     needed = []
     for layer in panel["options"]["layers"]:
         if layer["type"] == "markers":
