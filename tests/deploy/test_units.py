@@ -72,7 +72,7 @@ def test_its_settings_load_and_name_the_servers_of_one_machine(tmp_path: Path) -
     text = (UNITS / "shouwang.toml").read_text(encoding="utf-8").replace("/etc/shouwang/secrets", str(secrets))
     file.write_text(text)
     settings = load_settings(file)
-    assert settings.broker.get_secret_value().startswith("mqtts://platform:word@localhost:8884")
+    assert settings.broker.get_secret_value() == "mqtt://platform:word@127.0.0.1:8884"
     assert settings.influx
     assert (settings.influx.token, settings.influx.bucket) == ("word", "readings")
     state = f"Environment=SHOUWANG_STATE={settings.state} "
