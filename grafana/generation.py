@@ -6,7 +6,10 @@ from pathlib import Path
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from grafana.dispatch import dispatch_dashboard
+from grafana.environment import environment_dashboard
 from grafana.kit import Kit, Places
+from grafana.platform import platform_dashboard
 from grafana.roads import roads_dashboard
 from grafana.site import site_dashboard
 from grafana.town import town_dashboard
@@ -16,6 +19,9 @@ DASHBOARDS: Mapping[str, Callable[[Kit], Dashboard]] = {
     "town": town_dashboard,
     "site": site_dashboard,
     "roads": roads_dashboard,
+    "environment": environment_dashboard,
+    "dispatch": dispatch_dashboard,
+    "platform": platform_dashboard,
 }
 """Each dashboard's code by its name, which is its file's and the middle of its uid."""
 

@@ -62,3 +62,15 @@ CROSS JOIN LATERAL (
     ORDER BY severity, rank DESC, place DESC
 ) AS e
 WHERE r.kind = 'threshold' AND r.judged = '';
+
+-- Sound level meters with the class of their area (GB 3096) and the limits that hold for each by day and by night.
+CREATE VIEW grafana.noise_meter AS
+SELECT d.code AS device, d.site, s.grid, g.village,
+       coalesce((s.attributes::jsonb || d.attributes::jsonb) ->> 'noise_class', '?') AS class, l.by_day, l.by_night
+FROM device d JOIN site s ON s.code = d.site LEFT JOIN grid g ON g.code = s.grid
+LEFT JOIN (
+    SELECT device, min("limit") FILTER (WHERE rule = 'noise.level') AS by_day,
+           min("limit") FILTER (WHERE rule = 'noise.level_night') AS by_night
+    FROM grafana.device_limit WHERE rule IN ('noise.level', 'noise.level_night') GROUP BY device
+) AS l ON l.device = d.code
+WHERE d.type = 'noise' AND d.state IN ('in_service', 'maintenance');

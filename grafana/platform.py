@@ -1,230 +1,185 @@
-"""The platform's own dashboard: what it takes in, how far behind it is, and what it sends, from its /metrics."""
+"""The platform itself: what it takes in, how far behind it is, what it refuses and sends, how its canary fares.
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import count
-from pathlib import Path
+Most of it is what a Prometheus scrapes from /metrics; what is refused, the channels and the gateways are told by the
+desk and the readings store too, so that a town without a Prometheus sees them.
+"""
 
-from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, timeseries
-from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from collections.abc import Sequence
+
 from grafana_foundation_sdk.models import units
-from grafana_foundation_sdk.models.common import LegendDisplayMode, LegendPlacement, TooltipDisplayMode
-from grafana_foundation_sdk.models.dashboard import (
-    Dashboard,
-    DashboardCursorSync,
-    DataSourceRef,
-    Threshold,
-    ThresholdsMode,
-)
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
-DATA_SOURCE = "shouwang-prometheus"
-"""The uid that `provisioning/datasources` gives the Prometheus data source."""
+from grafana.indicators import within
+from grafana.kit import AnyPanel, Kit, Link, Row, new_dashboard
+from grafana.panels import Column, Look, Steps, curves, rows_of, single, steps_from, threshold_steps
+from grafana.queries import SQL, InfluxQL, PromQL, Query
 
-_SOURCE = DataSourceRef(type_val="prometheus", uid=DATA_SOURCE)
+_RATE = "$__rate_interval"
 
 
-@dataclass(frozen=True)
-class Query:
-    """One PromQL expression and the legend of its lines."""
-
-    expression: str
-    legend: str = ""
-
-
-@dataclass(frozen=True)
-class Chart:
-    """One panel. `warn` and `alarm` colour its value from there on; `maximum` fixes the axis."""
-
-    title: str
-    queries: tuple[Query, ...]
-    unit: str = units.Short
-    span: int = 12
-    warn: float | None = None
-    alarm: float | None = None
-    maximum: float | None = None
-
-
-@dataclass(frozen=True)
-class Row:
-    """A titled row of single values (`stats`) or curves."""
-
-    title: str
-    charts: tuple[Chart, ...]
-    stats: bool = False
-
-
-def _hop(share: float) -> str:
-    return f"histogram_quantile({share}, sum by (le, hop) (rate(shouwang_hop_seconds_bucket[$__rate_interval])))"
-
-
-ROWS = (
-    Row(
-        "现在 · Now",
-        (
-            Chart("已连上消息代理 · Broker connected", (Query("min(shouwang_broker_connected)"),), units.BoolYesNo, 4),
-            Chart(
-                "读数/秒 · Readings/s", (Query("sum(rate(shouwang_readings_total[$__rate_interval]))"),), units.Short, 4
-            ),
-            Chart("未恢复的报警 · Open alerts", (Query("sum(shouwang_open_alerts)"),), units.Short, 4),
-            Chart(
-                "日志配额已用 · Journal quota used",
-                (Query("max(shouwang_journal_share)"),),
-                units.PercentUnit,
-                4,
-                warn=0.6,
-                alarm=0.8,
-            ),
-            Chart(
-                "24 小时任务失败 · Task failures, 24 h",
-                (Query("sum(increase(shouwang_task_failures_total[24h]))"),),
-                units.Short,
-                4,
-                alarm=1,
-            ),
-            Chart(
-                "因配额丢弃的读数 · Readings dropped by quota",
-                (Query("sum(shouwang_journal_dropped_readings)"),),
-                units.Short,
-                4,
-                alarm=1,
-            ),
-        ),
-        stats=True,
-    ),
-    Row(
-        "接入 · Ingest",
-        (
-            Chart(
-                "每秒流量 · Rates",
-                (
-                    Query("sum(rate(shouwang_readings_total[$__rate_interval]))", "读数 readings"),
-                    Query("sum(rate(shouwang_stored_total[$__rate_interval]))", "已入库 stored"),
-                    Query("sum(rate(shouwang_messages_total[$__rate_interval]))", "消息 messages"),
-                    Query("sum(rate(shouwang_events_total[$__rate_interval]))", "事件 events"),
-                ),
-                units.CountsPerSecond,
-            ),
-            Chart(
-                "每分钟拒收，按原因 · Rejects a minute by reason",
-                (Query("60 * sum by (reason) (rate(shouwang_rejects_total[$__rate_interval]))", "{{reason}}"),),
-                units.CountsPerMinute,
-            ),
-        ),
-    ),
-    Row(
-        "日志与进度 · Journal and consumers",
-        (
-            Chart("日志大小 · Journal size", (Query("sum(shouwang_journal_bytes)", "字节 bytes"),), units.BytesIEC, 8),
-            Chart(
-                "占配额 · Share of the quota",
-                (Query("max(shouwang_journal_share)", "占比 share"),),
-                units.PercentUnit,
-                8,
-                warn=0.6,
-                alarm=0.8,
-                maximum=1,
-            ),
-            Chart(
-                "尚未读取的记录 · Records not yet read",
-                (Query("max by (consumer) (shouwang_consumer_lag_records)", "{{consumer}}"),),
-                units.Short,
-                8,
-            ),
-        ),
-    ),
-    Row(
-        "自发布起的时延 · Latency from publication",
-        (
-            Chart("中位数 · p50", (Query(_hop(0.5), "{{hop}}"),), units.Seconds),
-            Chart("第 99 百分位 · p99", (Query(_hop(0.99), "{{hop}}"),), units.Seconds),
-        ),
-    ),
-    Row(
-        "报警与通知 · Alerts and notices",
-        (
-            Chart("未恢复的报警 · Open alerts", (Query("sum(shouwang_open_alerts)", "报警 alerts"),), units.Short, 8),
-            Chart(
-                "每分钟检测结果 · Detections a minute",
-                (Query("60 * sum by (change) (rate(shouwang_detections_total[$__rate_interval]))", "{{change}}"),),
-                units.CountsPerMinute,
-                8,
-            ),
-            Chart(
-                "近一天的通知，按状态 · Notices of the last day by state",
-                (Query("sum by (state) (shouwang_notices)", "{{state}}"),),
-                units.Short,
-                8,
-            ),
-        ),
-    ),
-)
-
-
-def platform_dashboard() -> Dashboard:
-    """The dashboard; times are shown in Asia/Shanghai, the last hour by default."""
-    built = (
-        dashboard.Dashboard("守望平台 · Shouwang platform")
-        .uid("shouwang-platform")
-        .tags(["shouwang"])
-        .timezone("Asia/Shanghai")
-        .refresh("10s")
-        .time("now-1h", "now")
-        .tooltip(DashboardCursorSync.CROSSHAIR)
-        .readonly()
+def platform_dashboard(kit: Kit) -> Dashboard:
+    """The dashboard."""
+    words = kit.words
+    rows = (
+        Row(words("platform.now"), _now(kit)),
+        Row(words("platform.ingest"), [*_ingest(kit), _rejects(kit), _gateways(kit)]),
+        Row(words("platform.journal"), _journal(kit)),
+        Row(words("platform.latency"), _latency(kit)),
+        Row(words("platform.sending"), [_channels(kit), _requests(kit), *_sending(kit)]),
     )
-    numbers = count(1)
-    for row in ROWS:
-        built.with_row(dashboard.Row(row.title).id(next(numbers)))
-        draw: Callable[[Chart], stat.Panel | timeseries.Panel] = _stat if row.stats else _curve
-        for chart in row.charts:
-            built.with_panel(draw(chart).id(next(numbers)))
-    return built.build()
+    return new_dashboard(kit, "platform", rows, start="now-1h", refresh="10s")
 
 
-def _stat(chart: Chart) -> stat.Panel:
-    panel = stat.Panel().title(chart.title).unit(chart.unit).span(chart.span).height(4).datasource(_SOURCE)
-    for query in chart.queries:
-        panel.with_target(_target(query).instant())
-    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-    return panel.thresholds(_thresholds(chart))
+def _now(kit: Kit) -> Sequence[AnyPanel]:
+    asked: dict[str, tuple[str, str, Steps]] = {
+        "connected": ("min(shouwang_broker_connected)", units.BoolYesNo, threshold_steps((None, "red"), (1, "green"))),
+        "readings": (f"sum(rate(shouwang_readings_total[{_RATE}]))", units.Short, ()),
+        "canary": ("max(shouwang_canary_age_seconds)", units.Seconds, _two(30, 90)),
+        "quota": ("max(shouwang_journal_share)", units.PercentUnit, _two(0.6, 0.8)),
+        "failures": ("sum(increase(shouwang_task_failures_total[24h]))", units.Short, steps_from(1, "red")),
+        "dropped": ("sum(shouwang_journal_dropped_readings)", units.Short, steps_from(1, "red")),
+        "unscheduled": ("max(shouwang_escalation_findings)", units.Short, steps_from(1, "red")),
+        "open_alerts": ("max(shouwang_open_alerts)", units.Short, ()),
+    }
+    return [
+        single(
+            Look(
+                title=kit.words(f"platform.{name}"),
+                queries=[PromQL(expression, instant=True)],
+                span=3,
+                height=4,
+                unit=unit,
+                steps=steps,
+                empty="–",
+            )
+        )
+        for name, (expression, unit, steps) in asked.items()
+    ]
 
 
-def _curve(chart: Chart) -> timeseries.Panel:
-    panel = timeseries.Panel().title(chart.title).unit(chart.unit).span(chart.span).height(8).datasource(_SOURCE)
-    panel.min(0).fill_opacity(8).thresholds(_thresholds(chart))
-    panel.legend(
-        common.VizLegendOptions()
-        .display_mode(LegendDisplayMode.LIST)
-        .placement(LegendPlacement.BOTTOM)
-        .show_legend(True)
+def _two(warn: float, alarm: float) -> Steps:
+    return threshold_steps((None, "green"), (warn, "orange"), (alarm, "red"))
+
+
+def _curve(kit: Kit, name: str, queries: Sequence[Query], unit: str, span: int = 12, steps: Steps = ()) -> AnyPanel:
+    return curves(
+        Look(title=kit.words(f"platform.{name}"), queries=queries, unit=unit, span=span, minimum=0, steps=steps)
     )
-    panel.tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI))
-    if chart.maximum is not None:
-        panel.max(chart.maximum)
-    for number, query in enumerate(chart.queries):
-        panel.with_target(_target(query).ref_id(chr(ord("A") + number)).range())
-    return panel
 
 
-def _target(query: Query) -> prometheus.Dataquery:
-    return prometheus.Dataquery().expr(query.expression).legend_format(query.legend).datasource(_SOURCE)
+def _ingest(kit: Kit) -> Sequence[AnyPanel]:
+    rates = {"readings": "readings", "stored": "stored", "messages": "messages", "events": "events"}
+    flows = [
+        PromQL(f"sum(rate(shouwang_{metric}_total[{_RATE}]))", kit.words(f"platform.of_{name}"))
+        for name, metric in rates.items()
+    ]
+    refused = [PromQL(f"60 * sum by (reason) (rate(shouwang_rejects_total[{_RATE}]))", "{{reason}}")]
+    return [
+        _curve(kit, "rates", flows, units.CountsPerSecond),
+        _curve(kit, "rejects", refused, units.CountsPerMinute),
+    ]
 
 
-def _thresholds(chart: Chart) -> dashboard.ThresholdsConfig:
-    steps = [Threshold(value=None, color="green")]
-    for value, color in ((chart.warn, "orange"), (chart.alarm, "red")):
-        if value is not None:
-            steps.append(Threshold(value=value, color=color))
-    return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)
+def _rejects(kit: Kit) -> AnyPanel:
+    """What the gate refused, as the desk keeps count of it by the hour."""
+    words = kit.words
+    sql = (
+        "SELECT gateway, reason, sum(messages) AS messages, sum(readings) AS readings, max(hour) AS last "
+        "FROM grafana.reject WHERE hour_us >= $__unixEpochNanoFrom() / 1000 - 3600000000 "
+        "AND hour_us < $__unixEpochNanoTo() / 1000 GROUP BY gateway, reason ORDER BY messages DESC, gateway LIMIT 50"
+    )
+    to_letters = Link(words("platform.open_rejects"), kit.to_console("/rejects"), new=True)
+    columns = [
+        Column("gateway", words("platform.gateway"), links=[to_letters]),
+        Column("reason", words("platform.reason")),
+        Column("messages", words("platform.of_messages"), width=100),
+        Column("readings", words("platform.of_readings"), width=100),
+        Column("last", words("platform.hour"), width=170),
+    ]
+    look = Look(title=words("platform.reject_table"), queries=[SQL(sql)], empty=words("platform.none_refused"))
+    return rows_of(look, columns)
 
 
-def dashboard_text(built: Dashboard) -> str:
-    """The dashboard as the JSON text that Grafana reads from a file."""
-    return JSONEncoder(sort_keys=True, indent=2, ensure_ascii=False).encode(built) + "\n"
+def _gateways(kit: Kit) -> AnyPanel:
+    words = kit.words
+    sql = (
+        "SELECT code, online, silent_s, clock_off_s, rejected_messages, shed_messages FROM grafana.gateway "
+        "WHERE NOT disabled ORDER BY online NULLS FIRST, silent_s DESC NULLS LAST, code LIMIT 100"
+    )
+    columns = [
+        Column("code", words("platform.gateway")),
+        Column("online", words("platform.online"), unit=units.BoolYesNo, width=80),
+        Column("silent_s", words("platform.silent"), unit=units.Seconds, width=110),
+        Column(
+            "clock_off_s",
+            words("platform.clock"),
+            unit=units.Seconds,
+            width=110,
+            cell="color-text",
+            steps=_two(60, 300),
+        ),
+        Column("rejected_messages", words("platform.refused"), width=100),
+        Column("shed_messages", words("platform.shed"), width=100),
+    ]
+    return rows_of(Look(title=words("platform.gateways"), queries=[SQL(sql)]), columns)
 
 
-def write_dashboards(folder: Path) -> list[Path]:
-    """Write every dashboard to `folder`, which must exist; the files written."""
-    path = folder / "platform.json"
-    path.write_text(dashboard_text(platform_dashboard()), encoding="utf-8")
-    return [path]
+def _journal(kit: Kit) -> Sequence[AnyPanel]:
+    size = [PromQL("max(shouwang_journal_bytes)", kit.words("platform.bytes"))]
+    share = [PromQL("max(shouwang_journal_share)", kit.words("platform.quota"))]
+    lag = [PromQL("max by (consumer) (shouwang_consumer_lag_records)", "{{consumer}}")]
+    return [
+        _curve(kit, "journal_size", size, units.BytesIEC, 8),
+        _curve(kit, "quota", share, units.PercentUnit, 8, _two(0.6, 0.8)),
+        _curve(kit, "lag", lag, units.Short, 8),
+    ]
+
+
+def _latency(kit: Kit) -> Sequence[AnyPanel]:
+    def hop(share: float) -> list[Query]:
+        buckets = f"sum by (le, hop) (rate(shouwang_hop_seconds_bucket[{_RATE}]))"
+        return [PromQL(f"histogram_quantile({share}, {buckets})", "{{hop}}")]
+
+    canary = [PromQL("max(shouwang_canary_age_seconds)", kit.words("platform.canary"))]
+    return [
+        _curve(kit, "p50", hop(0.5), units.Seconds, 8),
+        _curve(kit, "p99", hop(0.99), units.Seconds, 8),
+        _curve(kit, "canary_age", canary, units.Seconds, 8, _two(30, 90)),
+    ]
+
+
+def _channels(kit: Kit) -> AnyPanel:
+    """Each channel's notices of the time range: what became of them, and how long until they were requested."""
+    words = kit.words
+    states = ("queued", "sending", "accepted", "delivered", "acknowledged", "uncertain", "failed", "expired")
+    counted = ", ".join(f"count(*) FILTER (WHERE state = '{state}') AS {state}" for state in states)
+    sql = (
+        f"SELECT channel, {counted}, "
+        "percentile_cont(0.99) WITHIN GROUP (ORDER BY request_s) AS request_p99 FROM grafana.notice "
+        f"WHERE {within('created_at_us')} GROUP BY channel ORDER BY channel"
+    )
+    columns = [
+        Column("channel", words("platform.channel")),
+        *(Column(state, words(f"platform.state_{state}"), width=85) for state in states),
+        Column("request_p99", words("platform.request_p99"), unit=units.Seconds, width=130),
+    ]
+    return rows_of(Look(title=words("platform.channels"), queries=[SQL(sql)], span=24, height=7), columns)
+
+
+def _requests(kit: Kit) -> AnyPanel:
+    asked = (
+        'SELECT count("id") AS "notices" FROM "notice" WHERE $timeFilter '
+        'GROUP BY time($__interval), "channel", "outcome" fill(none)'
+    )
+    return _curve(kit, "outcomes", [InfluxQL(asked, "$tag_channel $tag_outcome")], units.Short, 24)
+
+
+def _sending(kit: Kit) -> Sequence[AnyPanel]:
+    alerts = [PromQL("max(shouwang_open_alerts)", kit.words("platform.open_alerts"))]
+    found = [PromQL(f"60 * sum by (change) (rate(shouwang_detections_total[{_RATE}]))", "{{change}}")]
+    notices = [PromQL("max by (state) (shouwang_notices)", "{{state}}")]
+    return [
+        _curve(kit, "open_over_time", alerts, units.Short, 8),
+        _curve(kit, "detections", found, units.CountsPerMinute, 8),
+        _curve(kit, "notices", notices, units.Short, 8),
+    ]

@@ -84,7 +84,7 @@ def _filled(
 ) -> tuple[dict[str, Choice], dict[str, Choice]]:
     chosen: dict[str, Choice] = {}
     listed: dict[str, Choice] = {}
-    for variable in board["templating"]["list"] if "templating" in board else ():
+    for variable in board.get("templating", {}).get("list", ()):
         name = variable["name"]
         target = {"datasource": variable["datasource"], "rawSql": variable["query"]}
         [frame] = servers.ask(target, chosen, Range(lived.start, lived.end))
