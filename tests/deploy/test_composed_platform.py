@@ -81,6 +81,7 @@ def test_a_leak_goes_the_whole_way_through_services_of_their_own(
     nobody_else_comes_in(plain)
     record_property("memory_mb", fitting_memory(plain))
 
+    run("doctor")  # ends with 1 when anything is broken
     said = "".join(run(*command).output for command in plain.setup_commands())
     assert "is there already" in said
     assert "nothing: all was as it should be" in said
