@@ -32,7 +32,7 @@ def environment_dashboard(kit: Kit) -> Dashboard:
         Row(words("environment.emission"), [_emission(kit)]),
     )
     variables = [*places(kit), _classes(kit), _meters(kit), _pollutants(kit)]
-    return new_dashboard(kit, "environment", rows, variables, start="now-24h", refresh="1m", annotations=["alert"])
+    return new_dashboard(kit, "environment", rows, variables, start="now-24h", refresh="1m")
 
 
 def _classes(kit: Kit) -> QueryVariable:

@@ -11,7 +11,6 @@ from grafana_foundation_sdk.models.dashboard import (
     Dashboard,
     DashboardCursorSync,
     DashboardLinkType,
-    DataSourceRef,
     VariableHide,
     VariableOption,
     VariableRefresh,
@@ -111,11 +110,11 @@ def new_dashboard(
     *,
     start: str = "now-1h",
     refresh: str = "30s",
-    annotations: Sequence[str] = (),
+    annotations: Sequence[Builder[Any]] = (),
 ) -> Dashboard:
     """A whole dashboard, titled `{name}.title` in the words, in Asia/Shanghai's time.
 
-    `start` is where its time range begins; `annotations` are kinds ("alert", "ticket") that the platform pushed.
+    `start` is where its time range begins; `annotations` are those of grafana.annotations.
     """
     words = kit.words
     built = dashboard.Dashboard(words(f"{name}.title")).uid(kit.uid(name)).description(words(f"{name}.about"))
@@ -132,8 +131,8 @@ def new_dashboard(
         .url(kit.to_console("/"))
         .target_blank(True)
     )
-    for kind in annotations:
-        built.annotation(_annotation(kit, kind))
+    for annotation in annotations:
+        built.annotation(annotation)
     _fill(built, rows)
     return built.build()
 
@@ -141,18 +140,6 @@ def new_dashboard(
 def _others(kit: Kit) -> dashboard.DashboardLink:
     others = dashboard.DashboardLink(kit.words("dashboards")).type(DashboardLinkType.DASHBOARDS)
     return others.tags([f"{TAG}-{kit.language}"]).as_dropdown(True).include_vars(True).keep_time(True)
-
-
-def _annotation(kit: Kit, kind: str) -> dashboard.AnnotationQuery:
-    target = dashboard.AnnotationTarget().type("tags").tags([TAG, kind]).match_any(False).limit(100)
-    return (
-        dashboard.AnnotationQuery()
-        .name(kit.words(f"annotation.{kind}"))
-        .datasource(DataSourceRef(type_val="grafana", uid="-- Grafana --"))
-        .enable(True)
-        .icon_color({"alert": "red", "ticket": "blue"}[kind])
-        .target(target)
-    )
 
 
 def _fill(built: dashboard.Dashboard, rows: Iterable[Row]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from grafana.annotations import annotation
 from grafana.choices import PLACES, name_of, places, tagged, told
 from grafana.kit import AnyPanel, Kit, Link, Row, new_dashboard
 from grafana.limits import rule_steps
@@ -19,7 +20,9 @@ HAZARDS = ("traffic", "flood", "overload")
 def roads_dashboard(kit: Kit) -> Dashboard:
     """The dashboard."""
     rows = (Row(kit.words("roads.now"), _now(kit)), Row(kit.words("roads.curves"), _curves(kit)))
-    return new_dashboard(kit, "roads", rows, places(kit, ["road"]), start="now-6h", annotations=["alert"])
+    return new_dashboard(
+        kit, "roads", rows, places(kit, ["road"]), start="now-6h", annotations=[annotation(kit, "alert", PLACES)]
+    )
 
 
 def _now(kit: Kit) -> Sequence[AnyPanel]:

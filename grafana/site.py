@@ -7,6 +7,7 @@ from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.dashboard import Dashboard, DataTransformerConfig, DynamicConfigValue
 
 from detectors.words import Severity
+from grafana.annotations import annotation
 from grafana.choices import grids, name_of, sites, tagged, told, villages
 from grafana.indicators import SINCE, UNTIL
 from grafana.kit import AnyPanel, Kit, Link, Row, chosen, new_dashboard
@@ -42,7 +43,14 @@ def site_dashboard(kit: Kit) -> Dashboard:
         Row(words("site.health"), [_devices(kit), _batteries(kit)]),
     )
     variables = [villages(kit), grids(kit), sites(kit, multi=False), _device(kit), _metrics(kit)]
-    return new_dashboard(kit, "site", rows, variables, start="now-6h", annotations=["alert", "ticket"])
+    return new_dashboard(
+        kit,
+        "site",
+        rows,
+        variables,
+        start="now-6h",
+        annotations=[annotation(kit, "alert", ["site"]), annotation(kit, "ticket", ["site"])],
+    )
 
 
 def _device(kit: Kit) -> QueryVariable:

@@ -7,6 +7,7 @@ from grafana_foundation_sdk.models.common import GraphDrawStyle
 from grafana_foundation_sdk.models.dashboard import Dashboard, DataTransformerConfig, DynamicConfigValue, Threshold
 
 from detectors.words import Severity
+from grafana.annotations import annotation
 from grafana.choices import PLACES, places, tagged, told
 from grafana.kit import AnyPanel, Kit, Link, Row, new_dashboard
 from grafana.panels import (
@@ -34,7 +35,9 @@ def town_dashboard(kit: Kit) -> Dashboard:
         Row(kit.words("town.place"), [town_map(kit), _worklist(kit)]),
         Row(kit.words("town.trend"), [_alerts_per_hour(kit), _readings_rate(kit), _dead_gateways(kit)]),
     )
-    return new_dashboard(kit, "town", rows, places(kit), start="now-24h", annotations=["alert"])
+    return new_dashboard(
+        kit, "town", rows, places(kit), start="now-24h", annotations=[annotation(kit, "alert", PLACES)]
+    )
 
 
 def _now(kit: Kit) -> Sequence[AnyPanel]:

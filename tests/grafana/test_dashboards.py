@@ -11,8 +11,8 @@ import pytest
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.cog.runtime import Runtime
-from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from grafana.annotations import read_back
 from grafana.generation import DASHBOARDS, dashboards, write_dashboards
 from grafana.kit import Kit, Places
 from grafana.queries import SOURCES, register_queries
@@ -44,7 +44,7 @@ def test_the_shipped_files_are_what_the_code_makes(tmp_path: Path) -> None:
 def test_the_sdk_reads_it_back_without_loss(language: str, name: str) -> None:
     register_default_plugins()
     register_queries()
-    read = Dashboard.from_json(shipped(language, name))
+    read = read_back(shipped(language, name))
     assert json.loads(JSONEncoder().encode(read)) == shipped(language, name)
 
 
@@ -109,6 +109,16 @@ def test_every_variable_asked_for_is_there(language: str, name: str) -> None:
             assert asked <= set(own), panel["title"]
     for place, variable in enumerate(board.get("templating", {}).get("list", [])):
         assert variables_in(str(variable.get("query", ""))) <= set(own[:place]), variable["name"]
+
+
+@every_dashboard
+def test_annotations_ask_the_desk_with_variables_that_are_there(language: str, name: str) -> None:
+    board = shipped(language, name)
+    own = {variable["name"] for variable in board.get("templating", {}).get("list", [])}
+    for asked in board.get("annotations", {}).get("list", []):
+        assert asked["datasource"] == asked["target"]["datasource"]
+        assert asked["datasource"]["uid"] in SOURCES.values()
+        assert {one for one in variables_in(query_text(asked["target"])) if not _OWN.fullmatch(one)} <= own
 
 
 @every_dashboard

@@ -60,7 +60,20 @@ def test_every_panel_is_answered_what_it_can_show(lived: LivedTown, servers: Ser
                         servers.ask(target, choices, _range(board, panel, lived), panel.get("interval", ""))
                 except (ValueError, TypeError) as error:
                     wrong.append(f"{where}: {error}")
+        wrong += [f"{language}/{name}, {problem}" for problem in _unannotated(servers, board, everything, lived)]
     assert not wrong, "\n".join(wrong)
+
+
+def _unannotated(
+    servers: Servers, board: Mapping[str, Any], choices: Mapping[str, Choice], lived: LivedTown
+) -> Iterator[str]:
+    """What of the annotations can't be drawn: Grafana finds time, timeend, text and tags by these names."""
+    for asked in board.get("annotations", {}).get("list", ()):
+        [frame] = servers.ask(asked["target"], choices, _range(board, {}, lived))
+        kinds = {name: frame.kind(name) for name in frame.fields}
+        wanted = {"time": "time", "timeend": "time", "text": "string", "tags": "string"}
+        if not frame.rows or kinds != {name: wanted[name] for name in kinds} or not {"time", "text"} <= kinds.keys():
+            yield f"{asked['name']}: {frame.rows} rows of {kinds}"
 
 
 def _busy_site(engine: Engine) -> str:
