@@ -3,9 +3,9 @@
 from sqlalchemy import select
 
 from alerts.drills import define, run_due, runs_of, start
-from alerts.links import make_link
 from alerts.tables import phone_message
 from core.database import reading, writing
+from tests.alerts.notices.notice_rows import make_link
 from tests.console.console_scene import Town, Visit
 
 

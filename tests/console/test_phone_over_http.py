@@ -9,12 +9,12 @@ from alerts import drills
 from alerts.case_tables import photo, ticket_request
 from alerts.categories import ensure_categories
 from alerts.escalation_tables import drill_call, position
-from alerts.links import make_link
 from alerts.moves import move
 from alerts.photos import MOST_BYTES
 from alerts.tables import ticket, ticket_log
 from core.clock import DAY, SECOND, local
 from core.database import reading, writing
+from tests.alerts.notices.notice_rows import make_link
 from tests.console.console_scene import LAT, LNG, SIDE, Town, Visit
 from tests.console.pictures import jpeg
 
