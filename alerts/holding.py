@@ -58,6 +58,10 @@ class Holding:
         asked = not grave and may_be_target(self._inhibitors, labels)
         return decide_hold(labels, grave, self.quiets, self.sources if asked else _NO_SOURCES, self._now, about["id"])
 
+    def may_hold_others(self, about: Row) -> bool:
+        """Whether an alert, once it is open, could be what holds another one."""
+        return may_be_source(self._inhibitors, labels_of(about, self._town, self._rules))
+
     def lingering(self, about: Row) -> Hold | None:
         """The hold of an alert that was inhibited, for a while after what inhibited it has ended."""
         if about["held"] != "inhibited" or about["life_safety"] or not about["paged"]:
