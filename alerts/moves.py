@@ -28,6 +28,7 @@ from alerts.tables import ticket as ticket_table
 from alerts.tickets import TicketUnknown, last_said, last_step, read_ticket
 from alerts.timers import end_stage
 from alerts.town_view import TownView
+from alerts.wording import one_line, prose
 from alerts.words import PLATFORM, Row
 from detectors.rules import Rule, UnknownRules, load_version
 from ingest.words import Rearm
@@ -72,6 +73,7 @@ def move(
     suspension or is by when a supervision wants its answer; `into` is the ticket to merge into. Doing the same again is
     no error and changes nothing. Raises MoveRefused.
     """
+    opinion, cause = prose(opinion), one_line(cause)
     hold_desk(connection)
     try:
         before = read_ticket(connection, ticket)

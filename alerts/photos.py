@@ -17,6 +17,7 @@ from alerts.refusals import PhotoRefused
 from alerts.rows import first_row, one_row, rows
 from alerts.tickets import TicketUnknown, read_ticket
 from alerts.tickets import note as log_note
+from alerts.wording import one_line
 from alerts.words import Row
 
 MOST_BYTES = 4 * 1024 * 1024
@@ -58,7 +59,7 @@ def keep(
         "received_at": now,
         "lng": lng,
         "lat": lat,
-        "note": note,
+        "note": one_line(note),
         "media_type": media_type,
         "sha256": digest,
         "content": content,

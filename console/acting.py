@@ -74,15 +74,16 @@ NO_WISH = Wish()
 
 
 def moment_entered(entered: str) -> int | None:
-    """What a person entered as a local time, `2026-09-21T22:13`, in µs UTC; None for nothing or what is no time.
+    """What a person entered as a local time, `2026-09-21T22:13`, in µs UTC; None for nothing or what is no local time.
 
     >>> moment_entered("2026-09-21T22:13"), moment_entered("soon")
     (1789999980000000, None)
     """
     try:
-        return moment_of(datetime.fromisoformat(entered).replace(tzinfo=SHANGHAI))
+        wall = datetime.fromisoformat(entered)
     except ValueError:
         return None
+    return None if wall.tzinfo else moment_of(wall.replace(tzinfo=SHANGHAI))
 
 
 def act(services: Services, ticket_id: int, action: str, who: str, role: Role, wish: Wish = NO_WISH) -> str:

@@ -1,7 +1,7 @@
 """Shelves, silences, windows and storms as JSON. Times are µs UTC."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -42,8 +42,18 @@ class ConditionIn(BaseModel):
     value: str | list[str]
 
 
+class HoursIn(BaseModel):
+    """The hours of a window: days of the week (1 is Monday) on which they begin, local times such as "22:00"."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    days: list[int] = Field(max_length=7)
+    from_: str = Field(alias="from", max_length=5)
+    to: str = Field(max_length=5)
+
+
 class QuietIn(BaseModel):
-    """A silence or a window; without `starts_at` from now. `schedule`: {"days": [1…7], "from": "22:00", "to": …}."""
+    """A silence or a window; without `starts_at` from now. A window has a `schedule`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -53,7 +63,7 @@ class QuietIn(BaseModel):
     reason: str = Field(max_length=500)
     starts_at: int | None = Field(default=None, ge=0, le=2**62)
     life_safety: bool = False
-    schedule: dict[str, Any] = Field(default_factory=dict)
+    schedule: HoursIn | None = None
 
 
 @router.get("/quiets")
@@ -76,9 +86,8 @@ def put_quiet(services: Given, keeper: Keeper, wanted: QuietIn) -> Response:
     def do(connection: Connection) -> Row:
         matchers = read_matchers([each.model_dump() for each in wanted.matchers])
         starts = now if wanted.starts_at is None else wanted.starts_at
-        asked = Asked(
-            wanted.kind, matchers, starts, wanted.ends_at, wanted.reason, wanted.life_safety, schedule=wanted.schedule
-        )
+        hours = wanted.schedule.model_dump(by_alias=True) if wanted.schedule else {}
+        asked = Asked(wanted.kind, matchers, starts, wanted.ends_at, wanted.reason, wanted.life_safety, schedule=hours)
         return set_quiet(connection, asked, keeper.account.actor, keeper.role, now)
 
     return _done(services, do)

@@ -64,7 +64,7 @@ def asked_for(form: Entered, now: int) -> Asked:
         return Asked("silence", matchers, now, now + form.minutes * MINUTE, form.reason, form.life_safety)
     starts, ends = moment_entered(form.starts) if form.starts else now, moment_entered(form.ends)
     if starts is None or ends is None:
-        raise QuietRefused("ends_before_it_starts")
+        raise QuietRefused("bad_moment")
     hours = {"days": list(form.days), "from": form.from_, "to": form.to}
     return Asked("window", matchers, starts, ends, form.reason, form.life_safety, schedule=hours)
 
