@@ -55,7 +55,7 @@ def ticket_move(
 ) -> Response:
     """Move a ticket; a refusal is shown on its page with what was entered."""
     if action not in BUTTONS:
-        raise NotFound("error.not_found")
+        raise NotFound("error.no_move")
     target = into_number.strip() or into
     with reading(services.engine) as connection:
         found = dossier.ticket_by_number(connection, number)
