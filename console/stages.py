@@ -1,9 +1,9 @@
 """Where a ticket stands: which clock runs, until when, and what comes next."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, case, func
+from sqlalchemy import ColumnElement
 
 from alerts.lifecycle import LIVE, UNACCEPTED, WORKED_OFF
 from alerts.tables import ticket
@@ -65,11 +65,8 @@ def badges_of(row: Mapping[str, Any], now: int) -> list[str]:
     return [name for name, true in found.items() if true]
 
 
-def due_column() -> ColumnElement[int]:
-    """`due(row).by` in SQL."""
-    t = ticket.c
-    return case(
-        (t.status.in_(UNACCEPTED), func.coalesce(t.accept_by, t.arrive_by, t.done_by)),
-        (t.status == "accepted", func.coalesce(t.arrive_by, t.done_by)),
-        (t.status == "on_scene", t.done_by),
-    )
+def in_queue(statuses: Collection[str]) -> list[ColumnElement[bool]]:
+    """That an open ticket is in one of these; the other statuses are ruled out, so that the order's index serves."""
+    others = [status for status in OPEN if status not in statuses]
+    wanted: list[ColumnElement[bool]] = [ticket.c.queue_by.is_not(None)]
+    return [*wanted, ticket.c.status.not_in(others)] if others else wanted
