@@ -8,6 +8,7 @@ from alerts.assignment import Assignment, AssignmentFacts, StationFacts, TeamFac
 from alerts.deadlines import Deadlines, deadlines
 from alerts.desk_work import DeskWork
 from alerts.lifecycle import WITH_THE_DESK, Status
+from alerts.passing_on import tell_former
 from alerts.responders import Responder, duty_state
 from alerts.routes import routes_to
 from alerts.tickets import note, update_ticket, write_log
@@ -112,6 +113,8 @@ def send(
     else:
         note(work.connection, sent, work.now, "await_dispatcher", plan.reason)
     tell(work, sent, alert, plan, "dispatched" if placed else "unassigned")
+    if placed:
+        tell_former(work, ticket, sent, alert, plan, who)
     work.ticket_changed(sent, action)
     return sent
 

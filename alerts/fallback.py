@@ -7,6 +7,7 @@ from sqlalchemy import Connection, select
 
 from alerts.lifecycle import ENDED
 from alerts.notices import insert_notices, next_step, notice_times, recipients_of
+from alerts.passing_on import PASSED_ON
 from alerts.tables import contact, notice, ticket
 from alerts.words import Recipient, Row
 
@@ -18,7 +19,7 @@ def fall_back(connection: Connection, row: Row, now: int) -> int:
     """Tell the recipient on the next channel that was not tried yet, else the next step; how many notices were new.
 
     A channel on which the same news waits or went out already needs no other. Nobody is told instead once the ticket is
-    over or was sent anew.
+    over or was sent anew, nor that somebody else need not go.
     """
     if _overtaken(connection, row):
         return 0
@@ -30,12 +31,16 @@ def fall_back(connection: Connection, row: Row, now: int) -> int:
             return _queue(connection, row, [to], about, row["cause"], row["body"], now)
         if state not in _GONE:
             return 0
+    if row["cause"] == PASSED_ON:
+        return 0
     return _tell_next_step(connection, row, now, but=(row["recipient_kind"], row["recipient"]))
 
 
 def escalate_unproven(connection: Connection, row: Row, now: int) -> int:
     """Tell the recipients of the ticket's next step what a lost notice should have said; how many were new."""
-    return 0 if _overtaken(connection, row) else _tell_next_step(connection, row, now)
+    if row["cause"] == PASSED_ON or _overtaken(connection, row):
+        return 0
+    return _tell_next_step(connection, row, now)
 
 
 def _overtaken(connection: Connection, row: Row) -> bool:

@@ -16,6 +16,7 @@ from alerts.move_decisions import Actor, Asked, Standing, decide_move, party_of
 from alerts.move_steps import Step, take
 from alerts.notices import acknowledge
 from alerts.one_writer import hold_desk
+from alerts.passing_on import PASSED_ON
 from alerts.recovery import close_alert
 from alerts.refusals import MoveRefused
 from alerts.request_rows import waiting_requests
@@ -175,7 +176,10 @@ def was_told(connection: Connection, before: Row, actor: Actor) -> bool:
     kind, code = notice.c.recipient_kind, notice.c.recipient
     them = or_(*(and_(kind == name, code == theirs) for name, theirs in named if theirs))
     since = (notice.c.ticket == before["id"]) & (notice.c.created_at >= (before["dispatched_at"] or 0))
-    return connection.execute(select(notice.c.id).where(since, them).limit(1)).first() is not None
+    return (
+        connection.execute(select(notice.c.id).where(since, notice.c.cause != PASSED_ON, them).limit(1)).first()
+        is not None
+    )
 
 
 def _acceptances(connection: Connection, before: Row) -> list[Row]:

@@ -66,6 +66,7 @@ CAUSES = {
     "not_replied": Words("督办超时未回复", "Supervision not answered in time"),
     "supervised": Words("督办，请回复", "Supervised: an answer is wanted"),
     "reassigned": Words("改派", "Reassigned"),
+    "passed_on": Words("已转交他人办理，您不用再去", "Passed on to others: you need not go"),
     "merged": Words("已并入", "Merged into this ticket"),
     "suspended": Words("已挂账，暂停办理", "Suspended: work stops"),
     "extended": Words("已批准延期", "Extended"),

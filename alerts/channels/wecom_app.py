@@ -33,7 +33,7 @@ ACTIONS = ("accept", "arrive")
 
 _BUTTONS: dict[Language, tuple[str, ...]] = {"zh": ("接单", "到场"), "en": ("Accept", "On scene")}
 _OPEN: dict[Language, str] = {"zh": "打开工单", "en": "Open"}
-_NOTHING_TO_DO = frozenset({"recovered", "unassigned", "storm", "not_assigned", "merged"})
+_NOTHING_TO_DO = frozenset({"recovered", "unassigned", "storm", "not_assigned", "merged", "passed_on"})
 _TOKEN_REFUSED = frozenset({40014, 41001, 42001})
 _BUSY = {45033: "too many requests at once", -1: "the provider is busy"}
 _RATE = 45009
