@@ -1,11 +1,12 @@
 """New alerts: each is written and finds its ticket by itself; those that a storm takes are written in one go."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from alerts.alert_rows import insert_alert, insert_alerts, measured
 from alerts.chattering import ChatterDecision
 from alerts.desk_work import DeskWork
+from alerts.dispatching import read_ahead
 from alerts.episodes import Key, key_of
 from alerts.openings import judge_opening, note_chattering
 from alerts.placing import place_or_hold
@@ -32,6 +33,12 @@ class Births:
     def __init__(self, work: DeskWork, known: set[Key]) -> None:
         self._work, self._known = work, known
         self._waiting: list[Birth] = []
+
+    def expect(self, detections: Iterable[Detection]) -> None:
+        """Read ahead for what will most likely get a ticket of its own: new danger to life."""
+        grave = [each for each in detections if each.page and not self.heard(each) and is_life_safety(self._work, each)]
+        if len(grave) > 1:
+            read_ahead(self._work, (self._work.town.place(each.subject) for each in grave))
 
     def heard(self, detection: Detection) -> bool:
         """Whether its subject and rule have an alert, open or closed, of this transaction too."""

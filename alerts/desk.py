@@ -64,7 +64,9 @@ def apply_detections(
     hold_desk(connection)
     reached = applied_offset(connection, consumer)
     work = DeskWork(connection, town, now, settings, rules.rules)
-    births = Births(work, known_keys(connection, (each.detection for each in found if each.offset > reached)))
+    fresh = [each.detection for each in found if each.offset > reached]
+    births = Births(work, known_keys(connection, fresh))
+    births.expect(fresh)
     for each in found:
         if each.offset <= reached:
             work.done["replayed"] += 1

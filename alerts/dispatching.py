@@ -12,7 +12,7 @@ from alerts.passing_on import tell_former
 from alerts.responders import Responder, duty_state
 from alerts.routes import routes_to
 from alerts.tickets import note, update_ticket, write_log
-from alerts.town_view import Person, Station, Team, TownView
+from alerts.town_view import Person, Place, Station, Team, TownView
 from alerts.words import PLATFORM, Recipient, Row
 from detectors.words import Severity
 
@@ -52,6 +52,16 @@ def plan_assignment(work: DeskWork, ticket: Row, team: str | None = None, statio
         site_station=place.station if place else None,
     )
     return assign(facts, work.now)
+
+
+def read_ahead(work: DeskWork, places: Iterable[Place]) -> None:
+    """Read in one go what is known of all who come into question for tickets at these places."""
+    people: dict[str, Person] = {}
+    for place in places:
+        site = work.town.sites.get(place.site or "")
+        teams = _teams(work, place.grid, site.team if site else None)
+        people |= {person.code: person for person in _everybody(work.town, teams)}
+    work.rosters.read(people.values())
 
 
 def _everybody(town: TownView, teams: Iterable[Team]) -> Iterator[Person]:

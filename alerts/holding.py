@@ -45,6 +45,8 @@ class Holding:
     def sources(self) -> Sources:
         """The open alerts that may inhibit others; what was only recorded inhibits nothing."""
         rules = [code for code, rule in self._rules.items() if may_be_source(self._inhibitors, _of_rule(rule))]
+        if not rules:
+            return Sources(self._inhibitors)
         columns = [alert.c[name] for name in (*_NEEDED, "held", "held_by")]
         opened = select(*columns).where(alert.c.state == "open", alert.c.paged, alert.c.rule.in_(rules))
         return Sources(self._inhibitors, [self._source(row) for row in rows(self._connection, opened)])

@@ -190,13 +190,14 @@ def _insert(connection: Connection, queued: list[dict[str, Any]]) -> int:
     """Queue what is not queued yet; how many were new."""
     if not queued:
         return 0
-    return len(connection.execute(_added(connection.dialect.name), queued).all())
+    return connection.execute(_added(connection.dialect.name), queued).rowcount
 
 
 @cache
 def _added(dialect: str) -> Any:
     """Built once, as every ticket queues some."""
-    return insert_or(dialect, notice).on_conflict_do_nothing(index_elements=["key"]).returning(notice.c.id)
+    statement = insert_or(dialect, notice).on_conflict_do_nothing(index_elements=["key"])
+    return statement.execution_options(preserve_rowcount=True)
 
 
 def _quiet_hours(connection: Connection, recipients: Sequence[Recipient], towns: str) -> dict[str, str]:
