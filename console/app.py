@@ -10,6 +10,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from alerts.changes import last_change
 from console import (
     api,
+    archive,
     backtest_pages,
     category_pages,
     channel_pages,
@@ -69,6 +70,7 @@ def create_app(services: Services) -> FastAPI:
         signing,
         hall,
         evidence_routes,
+        archive,
         ticket_pages,
         photo_routes,
         report_pages,

@@ -102,7 +102,7 @@ def ticket_answer(
         entered=entered or {"action": ""},
         reasons=RETURN_REASONS,
         causes=FALSE_CAUSES,
-        teams=[each for each in town.teams.values() if each.grid == row["grid"]],
+        teams=sorted(town.teams.values(), key=lambda each: (each.grid != row["grid"], each.code)),
         stations=list(town.stations.values()),
     )
     return pages_of(request).render(request, "ticket.html", status, **context)
