@@ -55,6 +55,7 @@ CAUSES = {
     "returned": Words("已退回", "Returned"),
     "rework": Words("返工", "Rework"),
     "sent_back": Words("处置后再次报警", "Alert after it was handled"),
+    "reported_again": Words("处置后又有上报", "Reported again after it was handled"),
     "storm": Words("多点同时报警，请统一处置", "Many sites at once: one incident stands for all"),
     "unassigned": Words("无人可派，请调度", "Nobody to send: dispatcher to decide"),
     "not_assigned": Words("超时未派遣", "Not dispatched in time"),
