@@ -79,7 +79,7 @@ def state(request: Request, services: Given, _: Dispatcher) -> Response:
 def tickets(
     services: Given,
     _: Dispatcher,
-    tab: Annotated[str, Query(pattern="^(all|waiting|working|to_check|suspended)$")] = "all",
+    tab: Annotated[str, Query(pattern="^(all|to_assign|waiting|working|to_check|suspended)$")] = "all",
     severity: Annotated[int, Query(ge=0, le=4)] = 0,
     grid: Annotated[str, Query(max_length=20)] = "",
     hazard: Annotated[str, Query(max_length=24)] = "",

@@ -1,15 +1,17 @@
 """The queue of open tickets, sorted by time left, and a patroller's part of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
+from alerts.case_tables import ticket_timer
 from alerts.tables import person, ticket
 from alerts.tables import station as station_table
 from alerts.tables import team as team_table
 from console.board import names_of
-from console.stages import OPEN, TABS, clock_shown, in_queue
+from console.stages import OPEN, TABS, Due, clock_shown, desk_clocks, in_queue
 from devices.tables import grid as grid_table
 from devices.tables import site as site_table
 
@@ -53,7 +55,7 @@ class Filter(NamedTuple):
 def queue(connection: Connection, wanted: Filter, limit: int = PAGE, offset: int = 0) -> list[dict[str, Any]]:
     """Open tickets: those that somebody presses for first, then least time left, what waits for the dispatcher last.
 
-    The more severe first in a tie.
+    The more severe first in a tie. What waits for the dispatcher shows the desk's own clock.
     """
     ids = (
         select(ticket.c.id)
@@ -62,17 +64,29 @@ def queue(connection: Connection, wanted: Filter, limit: int = PAGE, offset: int
         .limit(limit)
         .offset(offset)
     )
-    return with_places(connection, [int(row.id) for row in connection.execute(ids)])
+    found = [int(row.id) for row in connection.execute(ids)]
+    return with_places(connection, found, _desk_clocks(connection, found))
 
 
-def with_places(connection: Connection, ids: Sequence[int]) -> list[dict[str, Any]]:
-    """The tickets in the order of `ids`, each with the names of its place and people and its running clock."""
+def _desk_clocks(connection: Connection, ids: Sequence[int]) -> dict[int, Due]:
+    its = (ticket_timer.c.ticket.in_(ids), ticket_timer.c.ended_at.is_(None))
+    return desk_clocks([each._asdict() for each in connection.execute(select(ticket_timer).where(*its))])
+
+
+def with_places(
+    connection: Connection, ids: Sequence[int], desk: Mapping[int, Due] = MappingProxyType({})
+) -> list[dict[str, Any]]:
+    """The tickets in the order of `ids`, each with the names of its place and people and its running clock.
+
+    `desk` are clocks of what the desk owes them, by id.
+    """
     rows = {row["id"]: dict(row) for row in connection.execute(select(*_COLUMNS).where(_in_ids(ids))).mappings()}
     found = [rows[n] for n in ids if n in rows]
     sites = names_of(connection, site_table, [row["site"] for row in found])
     grids = names_of(connection, grid_table, [row["grid"] for row in found])
     people = names_of(connection, person, [row["accepted_by"] for row in found])
     for row in found:
+        row["desk"] = desk.get(row["id"])
         clock = clock_shown(row)
         row["place"] = sites.get(row["site"] or "")
         row["grid_name"] = grids.get(row["grid"] or "")

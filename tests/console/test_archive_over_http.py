@@ -63,6 +63,17 @@ def test_a_number_goes_to_its_ticket(visit: Visit, tickets: list[str]) -> None:
     assert visit("g01").get("/tickets").status_code == 403
 
 
+def test_what_waits_for_the_desk_shows_by_when(town: Town, visit: Visit, tickets: list[str]) -> None:
+    desk = visit("disp")
+    listed = desk.get("/api/v1/tickets?tab=to_assign").json()
+    (row,) = listed["tickets"]
+    timer = desk.get(f"/api/v1/tickets/{tickets[1]}").json()["timers"][0]
+    assert (listed["counts"]["to_assign"], listed["counts"]["waiting"]) == (1, 0)
+    assert (row["due_stage"], row["due_by"]) == ("verify", timer["due_at"])
+    assert "受理时限" in desk.get("/queue?tab=to_assign").text
+    assert "受理时限" in desk.get(f"/tickets/{tickets[1]}").text
+
+
 def test_an_alert_leads_to_its_ticket(visit: Visit, tickets: list[str]) -> None:
     pages = [visit("disp").get(f"/alerts?state={state}").text for state in ("open", "closed")]
     assert f'href="/tickets/{tickets[0]}"' in "".join(pages)
