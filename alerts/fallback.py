@@ -6,10 +6,12 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from alerts.lifecycle import ENDED
-from alerts.notices import insert_notices, next_step, notice_times, recipients_of
+from alerts.notices import insert_notices, next_step, notice_times, quiet_hours_of, recipients_of
 from alerts.passing_on import PASSED_ON
+from alerts.quiet_hours import quiet_until
 from alerts.tables import contact, notice, ticket
 from alerts.words import Recipient, Row
+from detectors.words import Severity
 
 _GONE = frozenset({"failed", "expired"})
 _TOLD = ("ticket", "alert", "life_safety", "severity")
@@ -71,7 +73,14 @@ def _further_channels(connection: Connection, row: Row) -> list[Recipient]:
 
 
 def _queue(connection: Connection, row: Row, to: Sequence[Recipient], key: str, cause: str, body: Any, now: int) -> int:
-    told = {name: row[name] for name in _TOLD}
-    times = notice_times(row["severity"], max(now, row["created_at"]), now)
-    common = {**told, "cause": cause, "body": body, "instead_of": row["id"], **times}
-    return insert_notices(connection, common, to, key)
+    """What is neither critical nor life-safety waits for the end of a person's quiet hours, as the first notice did."""
+    urgent = row["life_safety"] or row["severity"] >= Severity.CRITICAL
+    quiet = {} if urgent else quiet_hours_of(connection, to, row["body"].get("quiet_hours", ""))
+    common = {name: row[name] for name in _TOLD} | {"cause": cause, "body": body, "instead_of": row["id"]}
+    made_at = max(now, row["created_at"])
+
+    def times(each: Recipient) -> dict[str, int]:
+        hours = quiet.get(each.code, "") if each.kind == "person" else ""
+        return notice_times(row["severity"], made_at, quiet_until(hours, now))
+
+    return sum(insert_notices(connection, common | times(each), [each], key) for each in to)
