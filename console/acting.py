@@ -12,6 +12,7 @@ from alerts.moves import move
 from alerts.request_rows import waiting_requests
 from alerts.tables import person
 from console.accounts import Account
+from console.language import LANGUAGES, text
 from console.services import Services
 from core.clock import SHANGHAI, moment_of
 from core.database import writing
@@ -29,6 +30,7 @@ FIELD_BUTTONS = (
 """What a phone offers."""
 RETURN_REASONS = ("not_ours", "off_shift", "no_way", "specialist")
 FALSE_CAUSES = ("device_fault", "test", "works", "weather", "other")
+_CAUSES = {text(language, f"cause_of.{cause}"): cause for language in LANGUAGES for cause in FALSE_CAUSES}
 
 
 def role_of(account: Account) -> Role:
@@ -54,6 +56,15 @@ def marks_on(connection: Connection, row: Mapping[str, Any]) -> set[Mark]:
     """What of a ticket waits for an answer: requests, and a supervision."""
     marks: Any = marks_of(row, waiting_requests(connection, row["id"]))
     return set(marks)
+
+
+def cause_said(cause: str) -> str:
+    """The code of a cause that pages name, whatever its language; anything else as it is.
+
+    >>> cause_said("测试或演练"), cause_said("weather"), cause_said("鸟")
+    ('test', 'weather', '鸟')
+    """
+    return _CAUSES.get(cause.strip(), cause)
 
 
 class Wish(NamedTuple):

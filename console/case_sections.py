@@ -116,7 +116,9 @@ def _facts(about: _Case) -> list[Pairs | Grid | str]:
         "position": position,
         "contact": contact,
         "reporter": _joined(row["reporter"], about.phone(row["reporter_phone"])),
-        "result": _joined(named(about.language, "result", row["result"] or ""), row["result_cause"]),
+        "result": _joined(
+            named(about.language, "result", row["result"] or ""), named(about.language, "cause_of", row["result_cause"])
+        ),
         "related": related,
         "description": row["description"],
     }

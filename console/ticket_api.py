@@ -11,7 +11,7 @@ from alerts.manual_tickets import OTHER, Outside, Report, report
 from alerts.refusals import PhotoRefused, Refusal, ReportRefused
 from console import dossier
 from console.access import Dispatcher, Given, NotFound
-from console.acting import BUTTONS, Wish, act, role_of
+from console.acting import BUTTONS, Wish, act, cause_said, role_of
 from console.api import answer
 from console.entering import PROSE
 from console.photo_routes import keep, ticket_id
@@ -93,7 +93,7 @@ def move(services: Given, account: Dispatcher, number: str, action: str, body: M
     if found is None:
         raise NotFound("error.no_ticket")
     into = goal["id"] if goal else 0 if body.into else None
-    wish = Wish(body.opinion, body.cause, body.team, body.station, body.until, into)
+    wish = Wish(body.opinion, cause_said(body.cause), body.team, body.station, body.until, into)
     try:
         status = act(services, found["id"], action, account.actor, role_of(account), wish)
     except Refusal as refused:

@@ -16,6 +16,7 @@ from console.acting import (
     RETURN_REASONS,
     Wish,
     act,
+    cause_said,
     marks_on,
     moment_entered,
     moves_now,
@@ -64,7 +65,7 @@ def ticket_move(
         raise NotFound("error.no_ticket")
     role = role_of(account)
     into_id = goal["id"] if goal else 0 if target else None
-    wish = Wish(opinion, cause, team or None, station or None, moment_entered(until), into_id)
+    wish = Wish(opinion, cause_said(cause), team or None, station or None, moment_entered(until), into_id)
     try:
         status = act(services, found["id"], action, account.actor, role, wish)
     except MoveRefused as refused:

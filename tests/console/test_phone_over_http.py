@@ -179,13 +179,13 @@ def test_a_supervision_is_answered_from_the_phone(town: Town, visit: Visit) -> N
     assert town.ticket()["replied_at"] is not None
 
 
-def test_a_false_alarm_has_a_cause_in_the_words_of_the_log(town: Town, visit: Visit) -> None:
+def test_a_false_alarm_has_a_cause_that_judges_of_rules_know(town: Town, visit: Visit) -> None:
     accepted(town)
     phone, where = visit("g01"), f"/m/tickets/{number_of(town)}"
     phone.post(f"{where}/arrive")
     assert phone.post(f"{where}/false_alarm", data={"cause": "nonsense"}).status_code == 409
     assert phone.post(f"{where}/false_alarm", data={"cause": "works"}).status_code == 303
-    assert town.ticket()["result_cause"] == "施工影响"
+    assert town.ticket()["result_cause"] == "works"
 
 
 def test_a_drill_is_answered_by_the_links_button(town: Town, visit: Visit) -> None:
