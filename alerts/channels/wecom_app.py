@@ -104,7 +104,9 @@ class WecomApp(PlainChannel):
 
     def send_several(self, notices: Sequence[OutgoingNotice]) -> Outcome:
         urls = [self._url(notice) for notice in notices]
-        content = list_markdown(notices, urls, self._language, MARKDOWN_BYTES)
+        content = list_markdown(
+            notices, urls, self._language, MARKDOWN_BYTES, personal=all(each.link for each in notices)
+        )
         return self._message(notices[0], "markdown", {"content": content})
 
     def send_picture(self, notice: OutgoingNotice, png: bytes) -> Outcome:

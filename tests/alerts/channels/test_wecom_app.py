@@ -177,6 +177,7 @@ def test_a_list_fits_into_the_applications_markdown(app: WecomApp, provider: Ser
     content = provider.messages[0]["markdown"]["content"]
     assert MARKDOWN_BYTES * 0.8 < len(content.encode()) <= MARKDOWN_BYTES
     assert "https://town.example/t/code9" in content
+    assert "需登录" not in content
 
 
 def test_a_picture_is_uploaded_and_then_sent(app: WecomApp, provider: Server) -> None:
