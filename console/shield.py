@@ -6,7 +6,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from alerts.photos import MOST_BYTES
+from alerts.pictures_sent import MOST_BYTES
 from console.language import both
 
 POLICY = "; ".join(

@@ -10,7 +10,7 @@ from alerts.case_tables import photo, ticket_request
 from alerts.categories import ensure_categories
 from alerts.escalation_tables import drill_call, position
 from alerts.moves import move
-from alerts.photos import MOST_BYTES
+from alerts.pictures_sent import MOST_BYTES
 from alerts.tables import ticket, ticket_log
 from core.clock import DAY, SECOND, local
 from core.database import reading, writing
