@@ -4,6 +4,7 @@ They wait for the dispatcher at each step, unlike those of devices. One that com
 made once, however often it is sent.
 """
 
+import re
 from typing import Any, Literal, NamedTuple, get_args
 
 from sqlalchemy import Connection, select
@@ -29,6 +30,7 @@ from devices.tables import grid as grid_table
 Source = Literal["patrol", "12345", "leader", "video", "outside"]
 SOURCES: tuple[Source, ...] = get_args(Source)
 _DOUBLE_TAP = MINUTE
+_COMPONENT = re.compile(r"[0-9]{16}")
 OTHER = "other"
 """The hazard of what nobody has given one: no alert joins it."""
 
@@ -130,6 +132,8 @@ def _check(connection: Connection, town: TownView, said: Report, source: str, ou
         raise ReportRefused("unknown_category", code=said.category)
     if said.class_code and not is_class(connection, said.class_code):
         raise ReportRefused("unknown_class", code=said.class_code)
+    if said.component_code and not _COMPONENT.fullmatch(said.component_code):
+        raise ReportRefused("bad_component")
     if said.site is not None and said.site not in town.sites:
         raise ReportRefused("unknown_site")
     if (said.lng is None) != (said.lat is None):

@@ -96,6 +96,7 @@ def test_alerts_join_a_report_of_their_hazard_at_their_site_once_somebody_was_se
         ({"category": "网格党建"}, "unknown_category"),
         ({"category": "volcano"}, "unknown_category"),
         ({"class_code": "C99"}, "unknown_class"),
+        ({"component_code": "12x"}, "bad_component"),
         ({"site": "GHOST"}, "unknown_site"),
         ({"lng": LNG}, "bad_position"),
         ({"lng": LAT, "lat": LNG}, "bad_position"),
