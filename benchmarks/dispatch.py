@@ -48,7 +48,7 @@ from tests.servers import Postgres, files_folder, free_port
 
 ALERTS, LIFE_SAFETY, SPREAD = 10_000, 500, 10 * SECOND
 TICKETS, OPEN_TICKETS, QUERIES = 2_000, 10_000, 50
-_BATCH, _ROBOTS, _PATIENCE_S = 32, 4, 90
+_BATCH, _ROBOTS, _PATIENCE_S = 64, 4, 90
 _ROBOT = Path(__file__).parents[1] / "tests" / "fakes" / "wecom_robot.py"
 _NOTICE = re.compile(r"通知 (\d+)")
 _MONDAY_TEN = moment_of(datetime(2026, 9, 21, 10, tzinfo=SHANGHAI))
