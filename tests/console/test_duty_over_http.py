@@ -75,7 +75,7 @@ def test_what_is_sent_counts_and_what_nobody_knows_is_not_proven(town: Town, vis
     assert (phone["minute"], phone["last"]["outcome"]) == (phone["counts"]["accepted"], "accepted")
     with writing(town.engine) as connection:
         connection.execute(update(tables.notice).values(state="uncertain"))
-    assert town.ticket()["number"] in disp.get("/channels").text.split("未证实送达")[1]
+    assert town.ticket()["number"] in disp.get("/channels").text.split("回执逾期或结果不明")[1]
 
 
 def test_a_channels_limits_are_those_of_the_settings(town: Town) -> None:
