@@ -102,7 +102,7 @@ def check_quiet(asked: Asked, role: Role, now: int, limits: QuietLimits = LIMITS
         raise QuietRefused("leader_only")
     if not asked.reason.strip():
         raise QuietRefused("needs_reason")
-    _check_matchers(asked)
+    check_matchers(asked)
     _check_times(asked, now, limits)
 
 
@@ -115,7 +115,8 @@ def read_matchers(given: Sequence[Mapping[str, Any]]) -> tuple[Matcher, ...]:
     return found
 
 
-def _check_matchers(asked: Asked) -> None:
+def check_matchers(asked: Asked) -> None:
+    """Judge the conditions alone. Raises QuietRefused."""
     if not asked.matchers:
         raise QuietRefused("needs_matchers")
     for each in asked.matchers:

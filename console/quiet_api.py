@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from alerts.quiet_limits import Asked, QuietRefused, read_matchers
+from alerts.quiet_preview import preview
 from alerts.quieting import end_quiet, set_quiet, shelve
 from alerts.words import Row
 from console.access import Given
@@ -40,6 +41,15 @@ class ConditionIn(BaseModel):
     label: str = Field(max_length=20)
     op: Literal["=", "!=", "in"]
     value: str | list[str]
+
+
+class ConditionsIn(BaseModel):
+    """Conditions whose matches are asked for, and whether life-safety alerts would be held too."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    matchers: list[ConditionIn] = Field(max_length=20)
+    life_safety: bool = False
 
 
 class HoursIn(BaseModel):
@@ -93,6 +103,20 @@ def put_quiet(services: Given, keeper: Keeper, wanted: QuietIn) -> Response:
     return _done(services, do)
 
 
+@router.post("/quiets/preview")
+def preview_quiet(services: Given, _: Keeper, wanted: ConditionsIn) -> Response:
+    """What conditions match now: the worst open alerts and how many, how many stay heard, how many devices."""
+    try:
+        with reading(services.engine) as connection:
+            matchers = read_matchers([each.model_dump() for each in wanted.matchers])
+            now = services.clock.now()
+            asked = Asked("silence", matchers, now, now, "", wanted.life_safety)
+            found = preview(connection, services.town(), services.rules().rules, asked)
+    except QuietRefused as refused:
+        return _refusal(refused)
+    return answer(found._asdict())
+
+
 @router.post("/quiets/{number}/end")
 def end(services: Given, keeper: Keeper, number: Number) -> Response:
     """End one before its time."""
@@ -117,6 +141,10 @@ def _done(services: Services, do: Callable[[Connection], Row]) -> Response:
         with writing(services.engine) as connection:
             row = do(connection)
     except QuietRefused as refused:
-        error = {"code": refused.reason, "zh": refused.text, "en": refused.text_en}
-        return JSONResponse({"error": error}, 409)
+        return _refusal(refused)
     return answer(row)
+
+
+def _refusal(refused: QuietRefused) -> Response:
+    error = {"code": refused.reason, "zh": refused.text, "en": refused.text_en}
+    return JSONResponse({"error": error}, 409)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import Form
 
 from alerts.matching import Matcher
+from alerts.quiet_decisions import QuietKind
 from alerts.quiet_limits import Asked, QuietRefused, read_matchers
 from console.acting import moment_entered
 from core.clock import MINUTE
@@ -55,6 +56,12 @@ def entered(
     """The form of a silence or a window."""
     conditions = tuple(each for each in zip(label, op, value, strict=False) if each[2].strip())
     return Entered(kind, conditions, minutes, starts, ends, tuple(days), from_, to, reason, bool(life_safety))
+
+
+def conditions_asked(form: Entered, now: int) -> Asked:
+    """What the form's conditions alone ask for, before its times and its reason are filled in. Raises QuietRefused."""
+    kind: QuietKind = "window" if form.kind == "window" else "silence"
+    return Asked(kind, _matchers(form), now, now, "", form.life_safety)
 
 
 def asked_for(form: Entered, now: int) -> Asked:

@@ -182,3 +182,41 @@ def test_english_pages_are_english(town: Town, visit: Visit) -> None:
     for path in ("/quiets", "/quiets/shelve?alert=1"):
         shown = re.sub(r"<[^>]*>", "", disp.get(path).text.split("<main")[1])
         assert not re.search(r"[一-鿿]", shown), path
+
+
+def test_a_preview_says_what_would_be_held_and_writes_nothing(town: Town, visit: Visit) -> None:
+    town.alert(**WATER)
+    town.alert()
+    disp = visit("disp")
+    page = disp.post("/quiets/preview", data={**SILENCE, "reason": ""})
+    assert page.status_code == 200
+    shown = page.text.split('id="preview"')[1].split("</div>")[0]
+    assert "1 条未恢复报警" in shown
+    assert "WTR-0002" in shown
+    assert "GAS-0001" not in shown
+    assert 'value="water_depth"' in page.text, "the form is as it was filled in"
+    assert quiets(town) == []
+    window = {**SILENCE, "kind": "window", "from": "22:00", "to": "06:00"}
+    assert "1 条未恢复报警" in disp.post("/quiets/preview", data=window).text
+    wrong = disp.post("/quiets/preview", data={**SILENCE, "value": [""]})
+    assert wrong.status_code == 409
+
+
+def test_a_preview_by_program_counts_devices_and_what_stays_heard(town: Town, visit: Visit) -> None:
+    town.alert(**WATER)
+    town.alert()
+    disp = visit("disp")
+
+    def previewed(label: str, value: str, **more: Any) -> Any:
+        body = {"matchers": [{"label": label, "op": "=", "value": value}], **more}
+        return disp.post("/api/v1/quiets/preview", json=body)
+
+    water = previewed("device_type", "water_depth").json()
+    meant = sum(each.type == "water_depth" for each in town.view.devices.values())
+    assert (water["matching"], water["still_heard"], water["devices"]) == (1, 0, meant)
+    gas = previewed("subject", "GAS-0001").json()
+    assert (gas["matching"], gas["still_heard"], gas["devices"]) == (1, 1, 1)
+    assert previewed("subject", "GAS-0001", life_safety=True).json()["still_heard"] == 0
+    assert previewed("colour", "red").json()["error"]["code"] == "unknown_label"
+    assert visit("g01").post("/api/v1/quiets/preview", json={"matchers": []}).status_code == 403
+    assert quiets(town) == []
