@@ -18,6 +18,7 @@ from console.case_words import (
     without_mobiles,
 )
 from console.language import named, number, span
+from console.settled import settled
 
 _MOST_ROWS = 200
 
@@ -249,7 +250,8 @@ def _notice(about: _Case, row: Row) -> list[str]:
     number_shown = about.phone(row["address"]) if _is_phone(row["address"]) else ""
     tries = about.case.tries.get(row["id"], ())
     last = tries[-1] if tries else None
-    trouble = row["error"] or (f"{last['code']} {last['detail']}" if last and last["outcome"] == "failed" else "")
+    failed = f"{last['code']} {last['detail']}" if last and last["outcome"] == "failed" else ""
+    trouble = settled(language, row["error"] or failed)
     return [
         _joined(to, number_shown),
         named(language, "channel", row["channel"]),

@@ -18,6 +18,7 @@ from console.access import language_of, services_of
 from console.language import LANGUAGES, dated, grouped, named, number, span, text, texts, when
 from console.rule_view import scope_in
 from console.rule_words import rule_words
+from console.settled import answered, settled
 from console.stages import badges_of
 from detectors.words import Severity
 
@@ -107,6 +108,8 @@ class Pages:
             "t": partial(text, language),
             "named": partial(named, language),
             "span": partial(span, language),
+            "settled": partial(settled, language),
+            "answered": partial(answered, language),
             "pick": partial(pick, language),
             "rule_words": partial(rule_words, language),
         }
