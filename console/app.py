@@ -38,6 +38,7 @@ from console import (
     signing,
     ticket_api,
     ticket_pages,
+    town_api,
 )
 from console.announced import changes_announced
 from console.errors import add_errors
@@ -89,6 +90,7 @@ def create_app(services: Services) -> FastAPI:
         channel_pages,
         category_pages,
         drill_pages,
+        town_api,
         field_photos,
         field_reports,
         patroller,
