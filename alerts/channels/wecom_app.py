@@ -133,8 +133,9 @@ class WecomApp(PlainChannel):
         acting = notice.recipient_kind == "person" and notice.facts.cause not in _NOTHING_TO_DO
         if not (self._buttons and acting):
             return text_notice(notice, url, language, signed_in=bool(notice.link))
-        pairs = zip(ACTIONS, _BUTTONS[language], strict=True)
-        buttons: list[Card] = [{"text": text, "style": 1, "key": action} for action, text in pairs]
+        pairs = list(zip(ACTIONS, _BUTTONS[language], strict=True))
+        offered = pairs[:1] if notice.facts.drill else pairs  # nobody arrives at a drill
+        buttons: list[Card] = [{"text": text, "style": 1, "key": action} for action, text in offered]
         buttons.append({"text": _OPEN[language], "style": 4, "type": 1, "url": url})
         return button_card(notice, url, language, buttons, task_id(notice))
 
