@@ -16,6 +16,7 @@ from sqlalchemy import (
     text,
 )
 
+from alerts.tables import ticket
 from core.database import RowId, metadata
 
 ticket_category = Table(
@@ -139,3 +140,12 @@ outside_message = Table(
     UniqueConstraint("system", "key"),
 )
 """What another platform sent and what it was answered: the same key gets the same answer and has no second effect."""
+
+Index(
+    "ix_ticket_queue_order",
+    *(ticket.c.priority.desc(), ticket.c.queue_by, ticket.c.severity.desc(), ticket.c.id),
+    *(ticket.c[name] for name in ("status", "source", "grid", "hazard", "team", "station")),
+    sqlite_where=text("queue_by IS NOT NULL"),
+    postgresql_where=text("queue_by IS NOT NULL"),
+)
+"""The queue in its order, with all that filters it."""

@@ -12,6 +12,7 @@ from alerts.case_tables import ticket_category, ticket_class
 from alerts.one_writer import insert_or
 from alerts.refusals import EditRefused
 from alerts.rows import rows
+from alerts.wording import one_line
 from alerts.words import Row
 
 Acceptance = Literal["first", "both"]
@@ -86,7 +87,8 @@ def class_codes(connection: Connection, with_retired: bool = False) -> list[Clas
 
 def put_category(connection: Connection, category: Category) -> None:
     """Add a category or change it; one that was retired is back, unless `retired`. Raises EditRefused."""
-    if not 0 < len(category.name.strip()) <= _LONGEST_NAME or not category.name_en.strip():
+    category = category._replace(name=one_line(category.name), name_en=one_line(category.name_en))
+    if not 0 < len(category.name) <= _LONGEST_NAME or not category.name_en:
         raise EditRefused("needs_names")
     if category.acceptance not in ("first", "both"):
         raise EditRefused("unknown_acceptance")
@@ -97,7 +99,8 @@ def put_class(connection: Connection, wanted: ClassCode) -> None:
     """Add a class code or change it; a subclass needs its class. Raises EditRefused."""
     if not _CODE.fullmatch(wanted.code):
         raise EditRefused("bad_class_code")
-    if not wanted.name.strip() or not wanted.name_en.strip():
+    wanted = wanted._replace(name=one_line(wanted.name), name_en=one_line(wanted.name_en))
+    if not wanted.name or not wanted.name_en:
         raise EditRefused("needs_names")
     above = wanted.code.partition("-")[0]
     if above != wanted.code and not is_class(connection, above):

@@ -1,15 +1,14 @@
 """Which sender answers for which notice: the claim before a request, the record after it, the taking over."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, not_, null, select, text, update
 
 from alerts.changes import Happened, record_changes
 from alerts.channels import Channel, Outcome, OutgoingNotice
 from alerts.fallback import fall_back
-from alerts.links import make_link
+from alerts.links import LIFETIME, Link, keep_links, link_code
 from alerts.notices import change_state, changed, facts_of, tell
 from alerts.owners import Owner, why_gone
 from alerts.picking import pick
@@ -37,11 +36,17 @@ class Claim(NamedTuple):
 
 
 def claim(
-    connection: Connection, channels: Mapping[str, Channel], owner: Owner, now: int, traffic: Traffic | None = None
+    connection: Connection,
+    channels: Mapping[str, Channel],
+    owner: Owner,
+    now: int,
+    traffic: Traffic | None = None,
+    *,
+    link_key: bytes,
 ) -> Claim | None:
     """Take what goes next: `sending`, the attempt and its delivery row; commit it before the request goes out.
 
-    `traffic` is what is known already of what went to each address.
+    `traffic` is what is known already of what went to each address; personal links are made with `link_key`.
     """
     hold_claims(connection)
     picked = pick(connection, channels, traffic or Traffic(channels), now)
@@ -58,8 +63,8 @@ def claim(
         claimed_by=str(owner),
         requested_at=func.coalesce(notice.c.requested_at, now),
     )
-    linked = channels[picked.channel].one_to_one
-    outgoing = [_linked(connection, row, now) if linked else outgoing_notice(row, now) for row in taken]
+    links = personal_links(connection, taken, link_key, now) if channels[picked.channel].one_to_one else {}
+    outgoing = [outgoing_notice(row, now, links.get(row["id"], "")) for row in taken]
     return Claim([{**row, "attempts": row["attempts"] + 1} for row in taken], attempt, outgoing)
 
 
@@ -86,15 +91,21 @@ def _take(connection: Connection, ids: Sequence[int], now: int) -> list[Row]:
     return [found[number] for number in ids if number in found]
 
 
-def _linked(connection: Connection, row: Row, now: int) -> OutgoingNotice:
-    outgoing = outgoing_notice(row, now)
-    if row["recipient_kind"] != "person":
-        return outgoing
-    return msgspec.structs.replace(outgoing, link=make_link(connection, row["recipient"], row["ticket"], now))
+def personal_links(connection: Connection, taken: Iterable[Row], key: bytes, now: int) -> dict[int, str]:
+    """The codes of personal links by notice, for those that go to a person: good for a day from when they are due."""
+    links = {
+        row["id"]: Link(
+            link_code(key, row["id"], row["created_at"]), row["recipient"], row["ticket"], row["due_at"] + LIFETIME
+        )
+        for row in taken
+        if row["recipient_kind"] == "person"
+    }
+    keep_links(connection, list(links.values()), now)
+    return {number: each.code for number, each in links.items()}
 
 
-def outgoing_notice(row: Row, now: int) -> OutgoingNotice:
-    """What a channel needs of a notice row, without a personal link."""
+def outgoing_notice(row: Row, now: int, link: str = "") -> OutgoingNotice:
+    """What a channel needs of a notice row, with the code of a personal link where there is one."""
     return OutgoingNotice(
         id=row["id"],
         ticket=row["ticket"],
@@ -103,6 +114,7 @@ def outgoing_notice(row: Row, now: int) -> OutgoingNotice:
         address=row["address"],
         facts=facts_of(row),
         at=now,
+        link=link,
         repeated=row["repeated"],
     )
 

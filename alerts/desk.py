@@ -6,21 +6,20 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 
 from alerts.alert_decisions import AlertAction, decide_alert
-from alerts.alert_rows import insert_alert, measured, newest_episodes, open_alert, same_episode, update_alert
+from alerts.alert_rows import newest_episodes, open_alert, same_episode, update_alert
+from alerts.births import Births, decided_measured, is_life_safety
 from alerts.desk_work import DeskWork
-from alerts.episodes import Key, key_of, known_keys
+from alerts.episodes import known_keys
 from alerts.one_writer import hold_desk, insert_or
-from alerts.openings import judge_opening, note_chattering
 from alerts.placing import place_or_hold, raise_or_hold
 from alerts.recovery import close_alert
 from alerts.releasing import release_lapsed
 from alerts.settings import DEFAULTS, DeskSettings
-from alerts.storms import born_in, storm_at_birth
 from alerts.town_view import TownView
 from alerts.words import Row
 from core.journal import START, Offset
 from detectors.rules import RuleSet
-from detectors.words import Detection, Found, Severity
+from detectors.words import Detection, Found
 from ingest.tables import applied
 
 
@@ -65,12 +64,15 @@ def apply_detections(
     hold_desk(connection)
     reached = applied_offset(connection, consumer)
     work = DeskWork(connection, town, now, settings, rules.rules)
-    known = known_keys(connection, (each.detection for each in found if each.offset > reached))
+    fresh = [each.detection for each in found if each.offset > reached]
+    births = Births(work, known_keys(connection, fresh))
+    births.expect(fresh)
     for each in found:
         if each.offset <= reached:
             work.done["replayed"] += 1
         else:
-            _apply(work, each, known)
+            _apply(work, each, births)
+    births.write()
     release_lapsed(work)
     if upto > reached:
         _reach(connection, consumer, upto)
@@ -90,63 +92,26 @@ def _reach(connection: Connection, consumer: str, upto: Offset) -> None:
     connection.execute(row.on_conflict_do_update(index_elements=["consumer"], set_=place))
 
 
-def _apply(work: DeskWork, found: Found, keys: set[Key]) -> None:
-    """`keys` are those that have alerts; the first one of another is added."""
+def _apply(work: DeskWork, found: Found, births: Births) -> None:
     detection = found.detection
-    heard = key_of(detection) in keys
-    existing = open_alert(work.connection, detection) if heard else None
-    most = work.settings.chattering.openings
-    newest = newest_episodes(work.connection, detection, most) if heard and not existing else []
+    if not births.heard(detection):
+        decision = decide_alert(None, None, detection)
+        if decision.action == "create":
+            births.add(found, decision.reason)
+        else:
+            work.done["ignored"] += 1
+        return
+    births.write()
+    existing = open_alert(work.connection, detection)
+    newest = [] if existing else newest_episodes(work.connection, detection, work.settings.chattering.openings)
     known = existing or same_episode(work.connection, detection, newest)
     decision = decide_alert(existing, known, detection)
     if decision.action == "create":
-        _create(work, found, newest, decision.reason)
-        keys.add(key_of(detection))
+        births.add(found, decision.reason, newest)
     elif decision.action == "ignore" or known is None:
         work.done["ignored"] += 1
     else:
         _EFFECTS[decision.action](work, known, detection, decision.reason)
-
-
-def _create(work: DeskWork, found: Found, earlier: Sequence[Row], decided: str) -> None:
-    detection = found.detection
-    rule = work.rules.get(detection.rule)
-    place = work.town.place(detection.subject)
-    life_safety = _life_safety(work, detection)
-    chatter = judge_opening(work, earlier, life_safety)
-    values: dict[str, Any] = dict(
-        subject_kind=detection.subject.kind,
-        subject_id=detection.subject.id,
-        rule=detection.rule,
-        onset=detection.onset,
-        state="open",
-        severity=int(detection.severity),
-        hazard=rule.hazard if rule else "unknown",
-        category=rule.category if rule else "公共服务",
-        life_safety=life_safety,
-        paged=detection.page,
-        chattering=chatter.since,
-        series=detection.series,
-        site=place.site,
-        grid=place.grid,
-        lng=place.lng,
-        lat=place.lat,
-        at=detection.at,
-        received_at=detection.received_at,
-        journalled_at=found.journalled_at,
-        journal_n=found.offset.n,
-        opened_at=work.now,
-        updated_at=work.now,
-        **_measured(detection, decided),
-    )
-    storm = None if work.holding.decide({"id": 0, **values}) else storm_at_birth(work, values)
-    alert = insert_alert(work.connection, **values, **({"ticket": storm["ticket"]} if storm else {}))
-    placed = place_or_hold(work, born_in(work, alert, storm), quietly=chatter.told == "quietly")
-    if storm and placed["ticket"] != storm["ticket"]:
-        raise RuntimeError(f"alert {alert['id']} was to be part of storm {storm['id']}")
-    note_chattering(work, placed, chatter)
-    work.alert_changed(placed, "opened")
-    work.done["opened"] += 1
 
 
 def _reopen(work: DeskWork, alert: Row, detection: Detection, decided: str) -> None:
@@ -206,27 +171,16 @@ def _update(work: DeskWork, alert: Row, detection: Detection, decided: str, **va
     """What it says; severity and life-safety only ever rise, and what was measured belongs to the highest."""
     said: dict[str, Any] = {"level": int(detection.severity)}
     if detection.severity >= alert["severity"]:
-        said = _measured(detection, decided)
+        said = decided_measured(detection, decided)
         said["evidence"] |= _trail(alert)
     risen = {
         "severity": max(alert["severity"], int(detection.severity)),
-        "life_safety": alert["life_safety"] or _life_safety(work, detection),
+        "life_safety": alert["life_safety"] or is_life_safety(work, detection),
         "updated_at": work.now,
     }
     return update_alert(work.connection, alert["id"], **risen, **said, **values)
 
 
-def _measured(detection: Detection, decided: str) -> dict[str, Any]:
-    evidence = {**detection.evidence, "decided": decided}
-    return measured(detection) | {"evidence": evidence}
-
-
 def _trail(alert: Row) -> dict[str, Any]:
     """What was said of its hold stays said."""
     return {name: value for name, value in (alert["evidence"] or {}).items() if name == "held"}
-
-
-def _life_safety(work: DeskWork, detection: Detection) -> bool:
-    """By the rule; under a rule that is not known any more only 紧急 counts as one."""
-    rule = work.rules.get(detection.rule)
-    return rule.is_life_safety(detection.severity) if rule else detection.severity >= Severity.CRITICAL

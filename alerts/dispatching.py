@@ -8,10 +8,11 @@ from alerts.assignment import Assignment, AssignmentFacts, StationFacts, TeamFac
 from alerts.deadlines import Deadlines, deadlines
 from alerts.desk_work import DeskWork
 from alerts.lifecycle import WITH_THE_DESK, Status
+from alerts.passing_on import tell_former
 from alerts.responders import Responder, duty_state
 from alerts.routes import routes_to
 from alerts.tickets import note, update_ticket, write_log
-from alerts.town_view import Person, Station, Team, TownView
+from alerts.town_view import Person, Place, Station, Team, TownView
 from alerts.words import PLATFORM, Recipient, Row
 from detectors.words import Severity
 
@@ -51,6 +52,16 @@ def plan_assignment(work: DeskWork, ticket: Row, team: str | None = None, statio
         site_station=place.station if place else None,
     )
     return assign(facts, work.now)
+
+
+def read_ahead(work: DeskWork, places: Iterable[Place]) -> None:
+    """Read in one go what is known of all who come into question for tickets at these places."""
+    people: dict[str, Person] = {}
+    for place in places:
+        site = work.town.sites.get(place.site or "")
+        teams = _teams(work, place.grid, site.team if site else None)
+        people |= {person.code: person for person in _everybody(work.town, teams)}
+    work.rosters.read(people.values())
 
 
 def _everybody(town: TownView, teams: Iterable[Team]) -> Iterator[Person]:
@@ -112,6 +123,8 @@ def send(
     else:
         note(work.connection, sent, work.now, "await_dispatcher", plan.reason)
     tell(work, sent, alert, plan, "dispatched" if placed else "unassigned")
+    if placed:
+        tell_former(work, ticket, sent, alert, plan, who)
     work.ticket_changed(sent, action)
     return sent
 

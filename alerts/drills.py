@@ -22,6 +22,7 @@ from alerts.rows import first_row, one_row, rows
 from alerts.settings import DEFAULTS, DeskSettings
 from alerts.tickets import insert_ticket, read_ticket, update_ticket, write_log
 from alerts.town_view import Person, TownView
+from alerts.wording import one_line
 from alerts.words import PLATFORM, Recipient, Row
 from core.clock import HOUR, MINUTE
 from detectors.rules import RuleSet
@@ -46,9 +47,10 @@ def define(
 ) -> Row:
     """Write down a drill of these teams and stations (none: everybody); answers count for `window` µs.
 
-    Raises DrillRefused.
+    The same again, a double click, is the one that is held already. Raises DrillRefused.
     """
-    if not 0 < len(name.strip()) <= _NAME:
+    name = one_line(name)
+    if not 0 < len(name) <= _NAME:
         raise DrillRefused("needs_name", most=str(_NAME))
     if not schedule.well_formed:
         raise DrillRefused("bad_schedule")
@@ -57,7 +59,7 @@ def define(
     if unknown := [code for code in teams if code not in town.teams and code not in town.stations]:
         raise DrillRefused("no_such_group", code=", ".join(unknown))
     row = {
-        "name": name.strip(),
+        "name": name,
         "teams": list(dict.fromkeys(teams)),
         "schedule": schedule.as_json(),
         "window": window,
@@ -66,7 +68,14 @@ def define(
         "next_at": schedule.next_at(now),
         "retired": 0,
     }
-    return one_row(connection, insert(drill).returning(*drill.c), row)
+    hold_desk(connection)
+    return _held_so(connection, row) or one_row(connection, insert(drill).returning(*drill.c), row)
+
+
+def _held_so(connection: Connection, wanted: Row) -> Row | None:
+    named = rows(connection, select(drill).where(drill.c.name == wanted["name"], drill.c.retired == 0))
+    same = ("teams", "schedule", "window")
+    return next((each for each in named if all(each[part] == wanted[part] for part in same)), None)
 
 
 def retire(connection: Connection, number: int) -> None:

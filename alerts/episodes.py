@@ -10,15 +10,16 @@ from detectors.words import Detection
 Key = tuple[str, str, str]
 """Subject kind, subject, rule."""
 
+# a subquery that no planner unfolds: each key is looked up in the index, however many alerts there are
 _SQLITE = text(
-    "SELECT k.key FROM json_each(:keys) AS k WHERE EXISTS (SELECT 1 FROM alert"
-    " WHERE subject_kind = json_extract(k.value, '$[0]') AND subject_id = json_extract(k.value, '$[1]')"
-    " AND rule = json_extract(k.value, '$[2]'))"
+    "SELECT k.key FROM json_each(:keys) AS k WHERE (SELECT a.id FROM alert AS a"
+    " WHERE a.subject_kind = json_extract(k.value, '$[0]') AND a.subject_id = json_extract(k.value, '$[1]')"
+    " AND a.rule = json_extract(k.value, '$[2]') LIMIT 1) IS NOT NULL"
 )
 _POSTGRESQL = text(
     "SELECT k.place - 1 FROM jsonb_array_elements(CAST(:keys AS jsonb)) WITH ORDINALITY AS k(value, place)"
-    " WHERE EXISTS (SELECT 1 FROM alert WHERE subject_kind = k.value->>0 AND subject_id = k.value->>1"
-    " AND rule = k.value->>2)"
+    " WHERE (SELECT a.id FROM alert AS a WHERE a.subject_kind = k.value->>0 AND a.subject_id = k.value->>1"
+    " AND a.rule = k.value->>2 LIMIT 1) IS NOT NULL"
 )
 
 

@@ -13,6 +13,7 @@ from alerts.escalation_recipients import Choice, Circle, Told, choose
 from alerts.escalation_rows import due_among, due_tickets, facts, progress, standing, write_run
 from alerts.hushing import NOTICES_OFF
 from alerts.one_writer import hold_desk
+from alerts.passing_on import PASSED_ON
 from alerts.rows import rows
 from alerts.settings import DEFAULTS, DeskSettings
 from alerts.tables import notice, ticket
@@ -131,5 +132,6 @@ def _told(connection: Connection, whole: Row) -> Told:
     """Who was told of the ticket since it was sent; not who would have been, had the senders been up in time."""
     sent = notice.c.recipient_kind, notice.c.recipient, notice.c.channel
     since = (notice.c.ticket == whole["id"]) & (notice.c.created_at >= (whole["dispatched_at"] or 0))
-    found = connection.execute(select(*sent).where(since, notice.c.error.not_in((NOT_IN_TIME, NOTICES_OFF))).distinct())
+    told = notice.c.error.not_in((NOT_IN_TIME, NOTICES_OFF)) & (notice.c.cause != PASSED_ON)
+    found = connection.execute(select(*sent).where(since, told).distinct())
     return {(kind, code, channel) for kind, code, channel in found}

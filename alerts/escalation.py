@@ -267,7 +267,12 @@ def decide_next(ticket: Row, own: Snapshot, done: Done, calendar: WorkCalendar) 
     found = min((each for each in coming if each), key=lambda each: each.due_at, default=None)
     if found is None:
         return _nothing_due(own, done.get((own.stage, own.began)))
-    why = "waits_for_morning" if found.stage == "accept" and _waits(ticket) else f"no_{found.stage}"
+    first = (found.stage, found.began_at) not in done
+    why = (
+        "waits_for_morning"
+        if found.stage == "accept" and first and _told_in_the_morning(ticket)
+        else f"no_{found.stage}"
+    )
     return Next("scheduled", found.stage, found.began_at, found.step, found.due_at, why)
 
 
@@ -313,6 +318,11 @@ def _lacking(ticket: Row, own: Snapshot) -> Iterator[_Lacking]:
 
 def _waits(ticket: Row) -> bool:
     return (ticket["told_at"] or 0) > (ticket["dispatched_at"] or 0)
+
+
+def _told_in_the_morning(ticket: Row) -> bool:
+    """Mornings begin on the hour; a rise in severity, at which people are told anew, comes at any moment."""
+    return _waits(ticket) and ticket["told_at"] % HOUR == 0
 
 
 def _moments(lack: _Lacking, steps: Sequence[Step], calendar: WorkCalendar) -> Iterator[tuple[int, int]]:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, literal, select
 
 from alerts.measurements import Kind, figure, measurement_of
+from alerts.rows import one_row
 from alerts.words import Row
 from devices.tables import grid, site, village
 
@@ -14,14 +15,16 @@ _DEVICES = 5
 
 
 # built once: building a statement costs as much as executing it
-_SITE = select(*(site.c[name] for name in ("name", "name_en", "address", "contact", "phone"))).where(
-    site.c.code == bindparam("its_code")
+_ONE = select(literal(1).label("one")).subquery()
+_HERE = select(
+    *(site.c[name].label(f"site_{name}") for name in ("code", "name", "name_en", "address", "contact", "phone")),
+    *(each.c[name].label(f"{each.name}_{name}") for each in (grid, village) for name in ("name", "name_en")),
+).select_from(
+    _ONE.outerjoin(site, site.c.code == bindparam("its_site"))
+    .outerjoin(grid, grid.c.code == bindparam("its_grid"))
+    .outerjoin(village, village.c.code == grid.c.village)
 )
-_AREA = (
-    select(village.c.name, village.c.name_en, grid.c.name.label("grid"), grid.c.name_en.label("grid_en"))
-    .select_from(grid.join(village))
-    .where(grid.c.code == bindparam("its_code"))
-)
+"""What the registry calls a place, as one row, whether its site and grid are known or not."""
 
 
 class RuleText(Protocol):
@@ -88,6 +91,7 @@ def gather_facts(connection: Connection, ticket: Row, alert: Row | None, cause: 
     The place is the alert's own: it may have joined the ticket of a neighbour.
     """
     at = {**ticket, "address": "", **_standing(alert)} if alert and alert["site"] != ticket["site"] else ticket
+    here = one_row(connection, _HERE, {"its_site": at["site"], "its_grid": at["grid"]})
     return msgspec.convert(
         {
             "number": ticket["number"],
@@ -103,8 +107,8 @@ def gather_facts(connection: Connection, ticket: Row, alert: Row | None, cause: 
             "drill": ticket["source"] == "drill",
             "contact": ticket["reporter"],
             "phone": ticket["reporter_phone"],
-            **_place(connection, at),
-            **_area(connection, at),
+            **_place(here, at),
+            **_area(here),
             **(_measurement(alert, rule.unit if rule else "") if alert else {}),
             **(_rule_text(rule, ticket) if rule else {}),
         },
@@ -116,24 +120,23 @@ def _standing(alert: Row) -> dict[str, Any]:
     return {name: alert[name] for name in ("site", "grid", "lng", "lat")}
 
 
-def _place(connection: Connection, at: Row) -> dict[str, Any]:
-    found = connection.execute(_SITE, {"its_code": at["site"]}).mappings().first()
-    if found is None:
+def _place(here: Row, at: Row) -> dict[str, Any]:
+    if here["site_code"] is None:
         return {"place_zh": at["address"], "place_en": at["address"]}
+    spoken_to = {name: here[f"site_{name}"] for name in ("contact", "phone")}
     return {
-        "place_zh": found["name"],
-        "place_en": found["name_en"] or found["name"],
-        "address": at["address"] or found["address"],
-        **({"contact": found["contact"], "phone": found["phone"]} if found["contact"] or found["phone"] else {}),
+        "place_zh": here["site_name"],
+        "place_en": here["site_name_en"] or here["site_name"],
+        "address": at["address"] or here["site_address"],
+        **(spoken_to if any(spoken_to.values()) else {}),
     }
 
 
-def _area(connection: Connection, at: Row) -> dict[str, Any]:
-    found = connection.execute(_AREA, {"its_code": at["grid"]}).mappings().first()
-    if found is None:
+def _area(here: Row) -> dict[str, Any]:
+    if here["grid_name"] is None:
         return {}
-    names_en = (found["name_en"] or found["name"], found["grid_en"] or found["grid"])
-    return {"area_zh": f"{found['name']} {found['grid']}", "area_en": " ".join(names_en)}
+    names_en = (here["village_name_en"] or here["village_name"], here["grid_name_en"] or here["grid_name"])
+    return {"area_zh": f"{here['village_name']} {here['grid_name']}", "area_en": " ".join(names_en)}
 
 
 def _measurement(alert: Row, unit: str) -> dict[str, Any]:

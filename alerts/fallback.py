@@ -6,9 +6,12 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from alerts.lifecycle import ENDED
-from alerts.notices import insert_notices, next_step, notice_times, recipients_of
+from alerts.notices import insert_notices, next_step, notice_times, quiet_hours_of, recipients_of
+from alerts.passing_on import PASSED_ON
+from alerts.quiet_hours import quiet_until
 from alerts.tables import contact, notice, ticket
 from alerts.words import Recipient, Row
+from detectors.words import Severity
 
 _GONE = frozenset({"failed", "expired"})
 _TOLD = ("ticket", "alert", "life_safety", "severity")
@@ -18,7 +21,7 @@ def fall_back(connection: Connection, row: Row, now: int) -> int:
     """Tell the recipient on the next channel that was not tried yet, else the next step; how many notices were new.
 
     A channel on which the same news waits or went out already needs no other. Nobody is told instead once the ticket is
-    over or was sent anew.
+    over or was sent anew, nor that somebody else need not go.
     """
     if _overtaken(connection, row):
         return 0
@@ -30,12 +33,16 @@ def fall_back(connection: Connection, row: Row, now: int) -> int:
             return _queue(connection, row, [to], about, row["cause"], row["body"], now)
         if state not in _GONE:
             return 0
+    if row["cause"] == PASSED_ON:
+        return 0
     return _tell_next_step(connection, row, now, but=(row["recipient_kind"], row["recipient"]))
 
 
 def escalate_unproven(connection: Connection, row: Row, now: int) -> int:
     """Tell the recipients of the ticket's next step what a lost notice should have said; how many were new."""
-    return 0 if _overtaken(connection, row) else _tell_next_step(connection, row, now)
+    if row["cause"] == PASSED_ON or _overtaken(connection, row):
+        return 0
+    return _tell_next_step(connection, row, now)
 
 
 def _overtaken(connection: Connection, row: Row) -> bool:
@@ -66,7 +73,14 @@ def _further_channels(connection: Connection, row: Row) -> list[Recipient]:
 
 
 def _queue(connection: Connection, row: Row, to: Sequence[Recipient], key: str, cause: str, body: Any, now: int) -> int:
-    told = {name: row[name] for name in _TOLD}
-    times = notice_times(row["severity"], max(now, row["created_at"]), now)
-    common = {**told, "cause": cause, "body": body, "instead_of": row["id"], **times}
-    return insert_notices(connection, common, to, key)
+    """What is neither critical nor life-safety waits for the end of a person's quiet hours, as the first notice did."""
+    urgent = row["life_safety"] or row["severity"] >= Severity.CRITICAL
+    quiet = {} if urgent else quiet_hours_of(connection, to, row["body"].get("quiet_hours", ""))
+    common = {name: row[name] for name in _TOLD} | {"cause": cause, "body": body, "instead_of": row["id"]}
+    made_at = max(now, row["created_at"])
+
+    def times(each: Recipient) -> dict[str, int]:
+        hours = quiet.get(each.code, "") if each.kind == "person" else ""
+        return notice_times(row["severity"], made_at, quiet_until(hours, now))
+
+    return sum(insert_notices(connection, common | times(each), [each], key) for each in to)

@@ -45,6 +45,8 @@ class Holding:
     def sources(self) -> Sources:
         """The open alerts that may inhibit others; what was only recorded inhibits nothing."""
         rules = [code for code, rule in self._rules.items() if may_be_source(self._inhibitors, _of_rule(rule))]
+        if not rules:
+            return Sources(self._inhibitors)
         columns = [alert.c[name] for name in (*_NEEDED, "held", "held_by")]
         opened = select(*columns).where(alert.c.state == "open", alert.c.paged, alert.c.rule.in_(rules))
         return Sources(self._inhibitors, [self._source(row) for row in rows(self._connection, opened)])
@@ -57,6 +59,10 @@ class Holding:
         labels = labels_of(about, self._town, self._rules)
         asked = not grave and may_be_target(self._inhibitors, labels)
         return decide_hold(labels, grave, self.quiets, self.sources if asked else _NO_SOURCES, self._now, about["id"])
+
+    def may_hold_others(self, about: Row) -> bool:
+        """Whether an alert, once it is open, could be what holds another one."""
+        return may_be_source(self._inhibitors, labels_of(about, self._town, self._rules))
 
     def lingering(self, about: Row) -> Hold | None:
         """The hold of an alert that was inhibited, for a while after what inhibited it has ended."""

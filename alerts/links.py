@@ -1,11 +1,13 @@
 """Personal links: a short code for one person and one ticket, good for 24 hours, only its hash at rest."""
 
 import hashlib
-import secrets
+import hmac
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, select
 
+from alerts.one_writer import insert_or
 from alerts.tables import link, person
 from core.clock import DAY
 
@@ -13,26 +15,40 @@ LIFETIME = DAY
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # 32 signs, none that looks like another
 _LENGTH = 13  # 65 bits
 _RUN_OUT = delete(link).where(link.c.expires_at <= bindparam("now"))
-_MADE = insert(link)
 
 
-def make_link(connection: Connection, who: str, ticket: int, now: int) -> str:
-    """A new code; links that have run out go at the same time."""
-    return make_links(connection, [(who, ticket)], now)[0]
+class Link(NamedTuple):
+    """A code with whom it stands for, on which ticket and until when (µs UTC)."""
+
+    code: str
+    person: str
+    ticket: int
+    expires_at: int
 
 
-def make_links(connection: Connection, wanted: Sequence[tuple[str, int]], now: int) -> list[str]:
-    """A new code for each person and ticket, in their order; links that have run out go at the same time."""
-    if not wanted:
-        return []
-    codes = ["".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH)) for _ in wanted]
+def link_code(key: bytes, notice: int, created_at: int) -> str:
+    """The code of a notice's link: the same at each attempt, so that a provider knows a message that is sent again.
+
+    The first 65 bits of HMAC-SHA256; without the installation's key nobody can guess it.
+
+    >>> link_code(b"key", 41, 1_790_000_000_000_000), len(link_code(b"key", 42, 0))
+    ('8ncbfcndpidsp', 13)
+    """
+    digest = hmac.digest(key, f"link|{notice}|{created_at}".encode(), "sha256")
+    number = int.from_bytes(digest[:9]) >> 7
+    return "".join(_ALPHABET[number >> 5 * place & 31] for place in range(_LENGTH))
+
+
+def keep_links(connection: Connection, links: Sequence[Link], now: int) -> None:
+    """Let codes lead to their tickets, known ones as before; links that have run out go at the same time."""
+    if not links:
+        return
     connection.execute(_RUN_OUT, {"now": now})
-    made = [
-        {"code_hash": _hash(code), "person": who, "ticket": ticket, "expires_at": now + LIFETIME}
-        for code, (who, ticket) in zip(codes, wanted, strict=True)
+    kept = [
+        {"code_hash": _hash(each.code), "person": each.person, "ticket": each.ticket, "expires_at": each.expires_at}
+        for each in links
     ]
-    connection.execute(_MADE, made)
-    return codes
+    connection.execute(insert_or(connection, link).on_conflict_do_nothing(index_elements=["code_hash"]), kept)
 
 
 def resolve(connection: Connection, code: str, now: int) -> tuple[str, int] | None:

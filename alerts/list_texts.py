@@ -29,9 +29,15 @@ def list_text(notices: Sequence[OutgoingNotice], urls: Sequence[str], language: 
     return _fitted(_count(len(notices), language), entries, limit)
 
 
-def list_markdown(notices: Sequence[OutgoingNotice], urls: Sequence[str], language: Language, limit: int) -> str:
-    """The same as markdown; the links must ask for sign-in where anyone may forward them. Raises ValueError."""
-    label = "打开（需登录）" if language == "zh" else "open (sign-in)"
+def list_markdown(
+    notices: Sequence[OutgoingNotice], urls: Sequence[str], language: Language, limit: int, *, personal: bool = False
+) -> str:
+    """The same as markdown. Raises ValueError.
+
+    `personal`: it goes to one person, and so may its links; where anyone may forward them they must ask for sign-in.
+    """
+    signed = "" if personal else "（需登录）" if language == "zh" else " (sign-in)"
+    label = f"{'打开' if language == 'zh' else 'open'}{signed}"
     linked = [f"[{label}]({url})" if url else "" for url in urls]
     found = [_entry(notice, language, link) for notice, link in zip(notices, linked, strict=True)]
     entries = [each._replace(words=unmarked(each.words), kept=unmarked(each.kept)) for each in found]

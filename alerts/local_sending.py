@@ -1,15 +1,12 @@
 """Sending on a channel that writes into this very database: claim, message and record are one transaction."""
 
-from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, String, and_, bindparam, cast, func, insert, not_, null, select
 
 from alerts.changes import Happened, record_changes
-from alerts.channels import LocalChannel, OutgoingNotice
-from alerts.claims import outgoing_notice
-from alerts.links import make_links
+from alerts.channels import LocalChannel
+from alerts.claims import outgoing_notice, personal_links
 from alerts.notices import change_state, changed
 from alerts.picking import ORDER
 from alerts.rows import rows
@@ -35,7 +32,7 @@ def anything_waits(connection: Connection, channel: LocalChannel, now: int) -> b
     return connection.execute(_WAITING, {"of_channel": channel.name, "moment": now}).first() is not None
 
 
-def send_locally(connection: Connection, channel: LocalChannel, now: int) -> int:
+def send_locally(connection: Connection, channel: LocalChannel, now: int, *, link_key: bytes) -> int:
     """Deliver the most urgent notices, of whatever addresses, in the caller's transaction; how many.
 
     Nothing can stay uncertain: the messages are there if, and only if, the notices are accepted. Each has its own
@@ -48,7 +45,8 @@ def send_locally(connection: Connection, channel: LocalChannel, now: int) -> int
     mine = notice.c.id.in_(ids)
     requested = func.coalesce(notice.c.requested_at, now)
     change_state(connection, mine, "sending", attempts=notice.c.attempts + 1, requested_at=requested)
-    channel.deliver(connection, _outgoing(connection, channel, taken, now))
+    links = personal_links(connection, taken, link_key, now) if channel.one_to_one else {}
+    channel.deliver(connection, [outgoing_notice(row, now, links.get(row["id"], "")) for row in taken])
     connection.execute(_STARTED, [_delivery(row, now) for row in taken])
     done = {"accepted_at": now, "provider_id": cast(notice.c.id, String), "error": "", "claimed_by": null()}
     moved = change_state(connection, mine, "accepted", sources=("sending",), attempt=_ATTEMPT, **done)
@@ -65,14 +63,6 @@ def _take(connection: Connection, channel: LocalChannel, now: int) -> list[Row]:
     waiting = and_(notice.c.id.in_(ids), notice.c.state == "queued", not_(moot(now)))
     found = select(notice).where(waiting).order_by(notice.c.id)
     return rows(connection, found.with_for_update(skip_locked=True, of=notice))
-
-
-def _outgoing(connection: Connection, channel: LocalChannel, taken: Sequence[Row], now: int) -> list[OutgoingNotice]:
-    """With a personal link for whoever is alone in reading it."""
-    personal = [row for row in taken if channel.one_to_one and row["recipient_kind"] == "person"]
-    links = make_links(connection, [(row["recipient"], row["ticket"]) for row in personal], now)
-    codes = {row["id"]: code for row, code in zip(personal, links, strict=True)}
-    return [msgspec.structs.replace(outgoing_notice(row, now), link=codes.get(row["id"], "")) for row in taken]
 
 
 def _delivery(row: Row, now: int) -> dict[str, Any]:

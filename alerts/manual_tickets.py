@@ -4,6 +4,7 @@ They wait for the dispatcher at each step, unlike those of devices. One that com
 made once, however often it is sent.
 """
 
+import re
 from typing import Any, Literal, NamedTuple, get_args
 
 from sqlalchemy import Connection, select
@@ -16,16 +17,20 @@ from alerts.one_writer import hold_desk
 from alerts.refusals import ReportRefused
 from alerts.rows import first_row
 from alerts.settings import DEFAULTS, DeskSettings
-from alerts.tables import ticket
+from alerts.tables import ticket, ticket_log
 from alerts.tickets import insert_ticket, write_log
 from alerts.town_view import TownView
+from alerts.wording import one_line, prose
 from alerts.words import Row
+from core.clock import MINUTE
 from detectors.words import Severity
 from devices.geometry import Grids, in_china
 from devices.tables import grid as grid_table
 
 Source = Literal["patrol", "12345", "leader", "video", "outside"]
 SOURCES: tuple[Source, ...] = get_args(Source)
+_DOUBLE_TAP = MINUTE
+_COMPONENT = re.compile(r"[0-9]{16}")
 OTHER = "other"
 """The hazard of what nobody has given one: no alert joins it."""
 
@@ -72,14 +77,19 @@ def report(
 ) -> Row:
     """Make a ticket of a report and tell the desk; the ticket, or the one that it has become already.
 
+    The same again from the same person within a minute, a double click or a phone's second try, is the same report.
     Raises ReportRefused.
     """
     hold_desk(connection)
+    said, outside = _tidied(said), outside and Outside(one_line(outside.system), one_line(outside.number))
     if outside is not None and (known := _known(connection, outside)):
         return known
     _check(connection, town, said, source, outside)
+    values = _values(connection, town, said, source, outside)
+    if known := _just_reported(connection, values, who, now):
+        return known
     work = DeskWork(connection, town, now, settings, occasion=now)
-    made = insert_ticket(connection, now, **_values(connection, town, said, source, outside))
+    made = insert_ticket(connection, now, **values)
     details = {"source": source, **(outside._asdict() if outside else {})}
     write_log(connection, made, now, "report", f"reported_by_{source}", None, who, said.description, details)
     work.ticket_changed(made, "report")
@@ -93,12 +103,28 @@ def _known(connection: Connection, outside: Outside) -> Row | None:
     return first_row(connection, select(ticket).where(its))
 
 
+def _just_reported(connection: Connection, values: Row, who: str, now: int) -> Row | None:
+    its = (ticket.c.status == Status.REPORTED, ticket.c.reported_at > now - _DOUBLE_TAP)
+    theirs = select(ticket_log.c.ticket).where(ticket_log.c.action == "report", ticket_log.c.who == who)
+    same = [ticket.c[name].is_not_distinct_from(value) for name, value in values.items()]
+    return first_row(connection, select(ticket).where(*its, *same, ticket.c.id.in_(theirs)).limit(1))
+
+
+def _tidied(said: Report) -> Report:
+    """The report with every text as it can be kept and sent."""
+    lines: dict[str, Any] = {name: one_line(getattr(said, name)) for name in _LINES}
+    return said._replace(**lines, description=prose(said.description))
+
+
+_LINES = ("title", "title_en", "category", "class_code", "hazard", "address", "reporter", "phone", "component_code")
+
+
 def _check(connection: Connection, town: TownView, said: Report, source: str, outside: Outside | None) -> None:
     if source not in SOURCES:
         raise ReportRefused("unknown_source")
-    if outside is not None and not (outside.system.strip() and outside.number.strip()):
+    if outside is not None and not (outside.system and outside.number):
         raise ReportRefused("needs_number")
-    if not said.title.strip():
+    if not said.title:
         raise ReportRefused("needs_title")
     if said.severity not in list(Severity)[1:]:
         raise ReportRefused("unknown_severity")
@@ -106,6 +132,8 @@ def _check(connection: Connection, town: TownView, said: Report, source: str, ou
         raise ReportRefused("unknown_category", code=said.category)
     if said.class_code and not is_class(connection, said.class_code):
         raise ReportRefused("unknown_class", code=said.class_code)
+    if said.component_code and not _COMPONENT.fullmatch(said.component_code):
+        raise ReportRefused("bad_component")
     if said.site is not None and said.site not in town.sites:
         raise ReportRefused("unknown_site")
     if (said.lng is None) != (said.lat is None):
@@ -124,7 +152,7 @@ def _values(
         "outside_number": outside.number if outside else None,
         "status": Status.REPORTED,
         "reporter_phone": said.phone,
-        "title": said.title.strip(),
+        "title": said.title,
         "life_safety": grave,
         "severity": int(said.severity),
         **{name: getattr(said, name) for name in _TAKEN},

@@ -6,13 +6,13 @@ from sqlalchemy import Connection, select, update
 
 from alerts.case_tables import photo
 from alerts.desk_work import DeskWork
-from alerts.dispatching import rise, tell
-from alerts.lifecycle import Status
+from alerts.dispatching import plan_again, rise, tell
+from alerts.lifecycle import WORKED_OFF, Status
 from alerts.move_steps import Step, reached, take
 from alerts.rows import rows
 from alerts.suspension import wake
 from alerts.tables import alert
-from alerts.ticketing import press
+from alerts.ticketing import press, send_back
 from alerts.tickets import note, read_ticket, update_ticket
 from alerts.words import Row
 
@@ -40,7 +40,10 @@ def merge(step: Step) -> Row:
 
 
 def _weigh(step: Step, target: Row, merged: Row) -> Row:
-    """The target becomes as grave and as pressing as what it takes in; news of an open alert weighs as ever."""
+    """The target becomes as grave and as pressing as what it takes in; news of an open alert weighs as ever.
+
+    So does a report without alerts that was made after the target was handled: it goes back to work.
+    """
     work = step.work
     if owed := _owed(target, merged):
         target = update_ticket(work.connection, target, work.now, **owed) or target
@@ -48,16 +51,25 @@ def _weigh(step: Step, target: Row, merged: Row) -> Row:
     if graver and target["status"] == Status.SUSPENDED:
         target = wake(work, target, {"merged": merged["id"]})
     news = step.worst if step.worst and step.worst["state"] == "open" else None
+    again = step.worst is None and _after_handling(target, merged)
+    if again:
+        target = send_back(work, target, "reported_after_handling", {"merged": merged["id"]})
+    plan = None
     if graver:
         target, plan = rise(work, target, merged)
-        if news is None:
-            tell(work, target, None, plan, "raised")
+    if news is None and (again or graver):
+        tell(work, target, None, plan or plan_again(work, target), "reported_again" if again else "raised")
     if news is not None:
         placed = {**news, "ticket": target["id"]}
         press(work, target, placed, "merged", "joined" if graver or news["life_safety"] else "")
     target = read_ticket(work.connection, target["id"])
     work.ticket_changed(target, "merged_in")
     return target
+
+
+def _after_handling(target: Row, merged: Row) -> bool:
+    """Somebody saw it after it was said to be done: as with an alert, nobody knows yet that it is over."""
+    return target["status"] in WORKED_OFF and merged["reported_at"] > (target["handled_at"] or 0)
 
 
 def _owed(target: Row, merged: Row) -> dict[str, Any]:

@@ -136,15 +136,17 @@ def _reassigned_so(standing: Standing, asked: Asked) -> bool:
 def _not_from_here(ticket: Row, status: Status, action: str) -> MoveRefused:
     if action == "accept" and ticket["accepted_by"]:
         return MoveRefused("already_accepted", who=ticket["accepted_by"])
-    here = STATUS_WORDS[status]
-    return MoveRefused("not_from_here", status_zh=here.zh, status_en=here.en, action_zh=ACTION_WORDS[action].zh)
+    here, done = STATUS_WORDS[status], ACTION_WORDS[action]
+    facts = {"status_zh": here.zh, "status_en": here.en, "action_zh": done.zh, "action_en": done.en}
+    return MoveRefused("not_from_here", **facts)
 
 
 def _check_actor(standing: Standing, asked: Asked, transition: Transition) -> None:
     """Whoever was told may act: an escalation tells others than the ticket was sent to."""
     ticket, actor = standing.ticket, asked.actor
     if actor.role not in transition.roles:
-        raise MoveRefused("not_allowed", action_zh=ACTION_WORDS[asked.action].zh)
+        words = ACTION_WORDS[asked.action]
+        raise MoveRefused("not_allowed", action_zh=words.zh, action_en=words.en)
     if actor.role not in _FREE_ROLES and not standing.addressed and not concerns(ticket, actor):
         raise MoveRefused("not_yours")
 

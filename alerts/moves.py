@@ -16,6 +16,7 @@ from alerts.move_decisions import Actor, Asked, Standing, decide_move, party_of
 from alerts.move_steps import Step, take
 from alerts.notices import acknowledge
 from alerts.one_writer import hold_desk
+from alerts.passing_on import PASSED_ON
 from alerts.recovery import close_alert
 from alerts.refusals import MoveRefused
 from alerts.request_rows import waiting_requests
@@ -28,6 +29,7 @@ from alerts.tables import ticket as ticket_table
 from alerts.tickets import TicketUnknown, last_said, last_step, read_ticket
 from alerts.timers import end_stage
 from alerts.town_view import TownView
+from alerts.wording import one_line, prose
 from alerts.words import PLATFORM, Row
 from detectors.rules import Rule, UnknownRules, load_version
 from ingest.words import Rearm
@@ -72,6 +74,7 @@ def move(
     suspension or is by when a supervision wants its answer; `into` is the ticket to merge into. Doing the same again is
     no error and changes nothing. Raises MoveRefused.
     """
+    opinion, cause = prose(opinion), one_line(cause)
     hold_desk(connection)
     try:
         before = read_ticket(connection, ticket)
@@ -173,7 +176,10 @@ def was_told(connection: Connection, before: Row, actor: Actor) -> bool:
     kind, code = notice.c.recipient_kind, notice.c.recipient
     them = or_(*(and_(kind == name, code == theirs) for name, theirs in named if theirs))
     since = (notice.c.ticket == before["id"]) & (notice.c.created_at >= (before["dispatched_at"] or 0))
-    return connection.execute(select(notice.c.id).where(since, them).limit(1)).first() is not None
+    return (
+        connection.execute(select(notice.c.id).where(since, notice.c.cause != PASSED_ON, them).limit(1)).first()
+        is not None
+    )
 
 
 def _acceptances(connection: Connection, before: Row) -> list[Row]:

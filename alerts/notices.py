@@ -60,7 +60,7 @@ def enqueue(
     severity = max(facts.severity, ticket_row["severity"])
     urgent = life_safety or severity >= Severity.CRITICAL
     mobiles = _mobiles(connection, recipients) if facts.severity >= Severity.CRITICAL else {}
-    quiet = {} if urgent else _quiet_hours(connection, recipients, quiet_hours)
+    quiet = {} if urgent else quiet_hours_of(connection, recipients, quiet_hours)
     common = {
         "ticket": ticket_row["id"],
         "alert": alert_row["id"] if alert_row else None,
@@ -71,6 +71,8 @@ def enqueue(
     made_at = max(now, ticket_row["dispatched_at"] or 0)
     key = f"{ticket_row['id']}:{cause}:{_subject_key(ticket_row, alert_row)}:{occasion}"
     body = msgspec.to_builtins(facts)
+    if quiet_hours and not urgent:
+        body["quiet_hours"] = quiet_hours  # whatever is told instead waits for their end too
     queued = [
         {
             **common,
@@ -190,17 +192,18 @@ def _insert(connection: Connection, queued: list[dict[str, Any]]) -> int:
     """Queue what is not queued yet; how many were new."""
     if not queued:
         return 0
-    return len(connection.execute(_added(connection.dialect.name), queued).all())
+    return connection.execute(_added(connection.dialect.name), queued).rowcount
 
 
 @cache
 def _added(dialect: str) -> Any:
     """Built once, as every ticket queues some."""
-    return insert_or(dialect, notice).on_conflict_do_nothing(index_elements=["key"]).returning(notice.c.id)
+    statement = insert_or(dialect, notice).on_conflict_do_nothing(index_elements=["key"])
+    return statement.execution_options(preserve_rowcount=True)
 
 
-def _quiet_hours(connection: Connection, recipients: Sequence[Recipient], towns: str) -> dict[str, str]:
-    """The quiet hours of those people among the recipients that have any."""
+def quiet_hours_of(connection: Connection, recipients: Sequence[Recipient], towns: str) -> dict[str, str]:
+    """The quiet hours of those people among the recipients that have any; `towns` for whoever has none of their own."""
     people = [to.code for to in recipients if to.kind == "person"]
     if not people:
         return {}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from alerts.case_tables import outside_message
 from alerts.lifecycle import Role
@@ -28,6 +28,7 @@ from ingest.words import Rearm
 _Shape = TypeVar("_Shape")
 KEY_CHARACTERS = 80
 _DIGEST = 16
+_UNFINISHED = frozenset({404, 409})
 
 WRONG: dict[str, Words] = {
     "bad_body": Words("内容不是所要求的 JSON", "The body is not the JSON that is wanted"),
@@ -118,22 +119,27 @@ def refusal(status: int, code: str, words: Words, detail: str = "") -> Answer:
 
 
 def _once(connection: Connection, asked: Asked, do: Any) -> Answer:
-    """The answer that the key has already, else what comes of doing it, which is kept with it."""
+    """The answer that the key has already, else what comes of doing it, which is kept with it.
+
+    A refusal that other circumstances would lift has changed nothing, so that the same request is judged anew.
+    """
     if not 0 < len(asked.key) <= KEY_CHARACTERS or not asked.key.isprintable():
         return refusal(400, "bad_key", WRONG["bad_key"])
     hold_desk(connection)
     digest = hashlib.sha256(asked.body).hexdigest()[:_DIGEST]
-    if kept := _kept(connection, asked):
+    kept = _kept(connection, asked)
+    if kept:
         said = msgspec.json.decode(kept["answer"])
         if said.pop("of") != digest:
             return refusal(422, "key_reused", WRONG["key_reused"])
-        return Answer(kept["status"], said, kept["ticket"])
+        if kept["status"] not in _UNFINISHED:
+            return Answer(kept["status"], said, kept["ticket"])
     try:
         with connection.begin_nested():
             answer: Answer = do()
     except Refusal as refused:
         answer = refusal(409, refused.reason, Words(refused.text, refused.text_en))
-    _keep(connection, asked, answer, digest)
+    _keep(connection, asked, answer, digest, kept)
     return answer
 
 
@@ -214,11 +220,15 @@ def _read(body: bytes, shape: type[_Shape]) -> tuple[_Shape | None, str]:
 
 
 def _kept(connection: Connection, asked: Asked) -> Row | None:
-    its = (outside_message.c.system == asked.system) & (outside_message.c.key == asked.key)
-    return first_row(connection, select(outside_message).where(its))
+    return first_row(connection, select(outside_message).where(_its_key(asked)))
 
 
-def _keep(connection: Connection, asked: Asked, answer: Answer, digest: str) -> None:
+def _its_key(asked: Asked) -> ColumnElement[bool]:
+    return (outside_message.c.system == asked.system) & (outside_message.c.key == asked.key)
+
+
+def _keep(connection: Connection, asked: Asked, answer: Answer, digest: str, before: Row | None) -> None:
     told = msgspec.json.encode({**answer.said, "of": digest}).decode()
     row = {"system": asked.system, "key": asked.key, "received_at": asked.now, "ticket": answer.ticket}
-    connection.execute(insert(outside_message).values(**row, status=answer.status, answer=told))
+    put = insert(outside_message) if before is None else update(outside_message).where(_its_key(asked))
+    connection.execute(put.values(**row, status=answer.status, answer=told))

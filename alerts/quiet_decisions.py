@@ -121,9 +121,14 @@ def weekly_of(schedule: Mapping[str, Any]) -> Weekly | None:
     """The weekly hours of {"days": [1…7], "from": "22:00", "to": "06:00"}; None of an empty one. Raises ValueError."""
     if not schedule:
         return None
-    days = frozenset(int(day) for day in schedule["days"])
+    days = frozenset(day for day in schedule["days"] if isinstance(day, int))
     start, end = minutes_of(schedule["from"]), minutes_of(schedule["to"])
-    if not days or not days <= frozenset(range(1, 8)) or start in (_MINUTES_A_DAY, end):
+    if (
+        len(days) < len({*schedule["days"]})
+        or not days
+        or not days <= frozenset(range(1, 8))
+        or start in (_MINUTES_A_DAY, end)
+    ):
         raise ValueError(f"no hours of the week: {schedule}")
     return Weekly(days, start, end)
 
@@ -134,7 +139,7 @@ def minutes_of(text: str) -> int:
     >>> minutes_of("06:30"), minutes_of("24:00")
     (390, 1440)
     """
-    hours, minutes = (int(part) for part in text.split(":"))
+    hours, minutes = (int(part) for part in str(text).split(":"))
     if not (0 <= hours <= 24 and 0 <= minutes < 60 and hours * 60 + minutes <= _MINUTES_A_DAY):
         raise ValueError(f"no time of the day: {text}")
     return hours * 60 + minutes

@@ -15,6 +15,7 @@ LIFE_SAFETY_ROLES: frozenset[Role] = frozenset({"leader", "admin"})
 """Who may quiet alerts on which lives depend."""
 _MOST_PLACES = 10
 _MOST_VALUES = 500
+_LONGEST_VALUE = 200
 
 QUIET_REFUSALS: dict[str, Words] = {
     "not_allowed": Words("您的角色不能屏蔽报警", "Your role may not quiet alerts"),
@@ -39,7 +40,11 @@ QUIET_REFUSALS: dict[str, Words] = {
         "Please give days of the week and hours, such as 22:00 to 06:00 (midnight may lie between)",
     ),
     "ends_before_it_starts": Words("结束时间须晚于开始时间和现在", "It must end after it starts, and after now"),
-    "too_long": Words("最长 {hours} 小时", "At most {hours} hours"),
+    "bad_moment": Words(
+        "请填写确实存在的日期和时间，如 2026-12-31 18:00",
+        "Please give a date and time that exist, such as 2026-12-31 18:00",
+    ),
+    "too_long": Words("最长 {zh}", "At most {en}"),
     "unknown_alert": Words("没有这个报警", "There is no such alert"),
     "not_open": Words("该报警已结束", "This alert is over"),
     "unknown_quiet": Words("没有这个屏蔽", "There is no such shelf, silence or window"),
@@ -97,7 +102,7 @@ def check_quiet(asked: Asked, role: Role, now: int, limits: QuietLimits = LIMITS
         raise QuietRefused("leader_only")
     if not asked.reason.strip():
         raise QuietRefused("needs_reason")
-    _check_matchers(asked)
+    check_matchers(asked)
     _check_times(asked, now, limits)
 
 
@@ -110,13 +115,14 @@ def read_matchers(given: Sequence[Mapping[str, Any]]) -> tuple[Matcher, ...]:
     return found
 
 
-def _check_matchers(asked: Asked) -> None:
+def check_matchers(asked: Asked) -> None:
+    """Judge the conditions alone. Raises QuietRefused."""
     if not asked.matchers:
         raise QuietRefused("needs_matchers")
     for each in asked.matchers:
         if each.label not in LABELS:
             raise QuietRefused("unknown_label", label=str(each.label))
-        named = all(isinstance(value, str) and value for value in each.values)
+        named = all(_names_something(value) for value in each.values)
         if each.op not in OPERATORS or not 0 < len(each.values) <= _MOST_VALUES or not named:
             raise QuietRefused("bad_matcher")
         if each.op != "in" and len(each.values) > 1:
@@ -125,8 +131,18 @@ def _check_matchers(asked: Asked) -> None:
         raise QuietRefused("name_a_place")
 
 
+def _names_something(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST_VALUE and value.isprintable()
+
+
 def _names_a_place(one: Matcher) -> bool:
     return one.label in PLACES and one.op != "!=" and len(one.values) <= _MOST_PLACES
+
+
+def _in_words(span: int) -> dict[str, str]:
+    if span % DAY:
+        return {"zh": f"{span // HOUR} 小时", "en": f"{span // HOUR} h"}
+    return {"zh": f"{span // DAY} 天", "en": f"{span // DAY} days"}
 
 
 def _check_times(asked: Asked, now: int, limits: QuietLimits) -> None:
@@ -134,7 +150,7 @@ def _check_times(asked: Asked, now: int, limits: QuietLimits) -> None:
         raise QuietRefused("ends_before_it_starts")
     longest = limits.of(asked.kind, asked.life_safety)
     if asked.ends_at - asked.starts_at > longest:
-        raise QuietRefused("too_long", hours=str(longest // HOUR))
+        raise QuietRefused("too_long", **_in_words(longest))
     try:
         weekly = weekly_of(asked.schedule)
     except (KeyError, TypeError, ValueError) as error:

@@ -17,7 +17,11 @@ from alerts.quiet_decisions import Quiet, quiet_of
 from alerts.quiet_limits import LIMITS, QUIET_ROLES, Asked, QuietLimits, QuietRefused, check_quiet
 from alerts.quiet_tables import quiet
 from alerts.rows import first_row, one_row, rows
+from alerts.wording import one_line
 from alerts.words import Row
+from core.clock import MINUTE
+
+_DOUBLE_TAP = MINUTE
 
 
 def shelve(
@@ -55,8 +59,12 @@ def shelve(
 def set_quiet(
     connection: Connection, asked: Asked, who: str, role: Role, now: int, limits: QuietLimits = LIMITS
 ) -> Row:
-    """Write a shelf, silence or window that somebody asked for; its row. Raises QuietRefused."""
+    """Write a shelf, silence or window that somebody asked for; its row. Raises QuietRefused.
+
+    The same again within a minute, a double click, is the one that holds already.
+    """
     hold_desk(connection)
+    asked = asked._replace(reason=one_line(asked.reason))
     check_quiet(asked, role, now, limits)
     values = {
         "kind": asked.kind,
@@ -67,13 +75,25 @@ def set_quiet(
         "ends_at": asked.ends_at,
         "schedule": dict(asked.schedule),
         "owner": who,
-        "reason": asked.reason.strip(),
+        "reason": asked.reason,
         "created_at": now,
         "ended_why": "",
     }
+    if known := _just_set(connection, values, now):
+        return known
     made = one_row(connection, insert(quiet).returning(*quiet.c), values)
     record_changes(connection, now, [_happened(made, "set")])
     return made
+
+
+def _just_set(connection: Connection, wanted: Mapping[str, Any], now: int) -> Row | None:
+    its = (quiet.c.owner == wanted["owner"], quiet.c.created_at > now - _DOUBLE_TAP, quiet.c.ended_at.is_(None))
+    same = ("kind", "matchers", "one_shot", "life_safety", "schedule", "reason")
+    for each in rows(connection, select(quiet).where(*its)):
+        ends = abs(each["ends_at"] - wanted["ends_at"]) < _DOUBLE_TAP
+        if ends and all(each[name] == wanted[name] for name in same):
+            return each
+    return None
 
 
 def end_quiet(connection: Connection, number: int, who: str, role: Role, now: int) -> Row:

@@ -6,9 +6,11 @@ REFUSALS: dict[str, Words] = {
     "unknown_action": Words("没有这个操作", "There is no such action"),
     "unknown_ticket": Words("没有这个工单", "There is no such ticket"),
     "unknown_responder": Words("没有这个团队或执法站", "There is no such team or station"),
-    "not_from_here": Words("工单现在是“{status_zh}”，不能{action_zh}", "The ticket is “{status_en}” now: not possible"),
+    "not_from_here": Words(
+        "工单现在是“{status_zh}”，不能{action_zh}", "The ticket is “{status_en}” now: “{action_en}” is not possible"
+    ),
     "already_accepted": Words("{who} 已接单", "{who} has accepted it already"),
-    "not_allowed": Words("您的角色不能{action_zh}", "Your role may not do this"),
+    "not_allowed": Words("您的角色不能{action_zh}", "Your role may not do this: {action_en}"),
     "unknown_person": Words("没有这个人员", "There is no such person"),
     "not_yours": Words(
         "该工单没有派给您、您的队伍或执法站", "This ticket was not sent to you, your team or your station"
@@ -54,6 +56,7 @@ REFUSALS: dict[str, Words] = {
     "unknown_severity": Words("没有这个等级", "There is no such severity"),
     "needs_title": Words("请写明标题", "Please give a title"),
     "bad_position": Words("经纬度不对或不在中国", "The position is wrong or not in China"),
+    "bad_component": Words("部件标识码须为 16 位数字", "A component code has 16 digits"),
     "needs_number": Words("外部工单须有系统名和编号", "A ticket from outside needs its system and its number"),
     "no_picture": Words("不是 JPEG、PNG 或 WebP 图片，或已损坏", "It is no JPEG, PNG or WebP picture, or it is broken"),
     "too_large": Words("图片超过 {limit} MB", "The picture is larger than {limit} MB"),

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Literal
 
-from sqlalchemy import Connection, and_, insert, literal_column, select, update
+from sqlalchemy import Connection, and_, insert, literal_column, or_, select, update
 
 from alerts.case_tables import ticket_request
 from alerts.lifecycle import Status, statuses_for
@@ -59,8 +59,12 @@ def drop_moot(connection: Connection, tickets: Collection[int], now: int) -> Non
     """Let go of what was asked for about tickets that have moved to where it means nothing."""
     if not tickets:
         return
-    for kind, statuses in _KEPT_IN.items():
-        still = select(ticket.c.id).where(ticket.c.id == ticket_request.c.ticket, ticket.c.status.in_(statuses))
-        its = and_(ticket_request.c.ticket.in_(sorted(tickets)), ticket_request.c.kind == kind)
-        moot = and_(its, _WAITING, ~still.exists())
-        connection.execute(update(ticket_request).where(moot).values(state="moot", decided_at=now))
+    its = and_(ticket_request.c.ticket.in_(sorted(tickets)), _WAITING)
+    moot = [
+        and_(
+            ticket_request.c.kind == kind,
+            ~select(ticket.c.id).where(ticket.c.id == ticket_request.c.ticket, ticket.c.status.in_(statuses)).exists(),
+        )
+        for kind, statuses in _KEPT_IN.items()
+    ]
+    connection.execute(update(ticket_request).where(its, or_(*moot)).values(state="moot", decided_at=now))

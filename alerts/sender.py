@@ -1,5 +1,6 @@
 """Sends notices: claims one, makes one request, records what became of it; settles what is uncertain."""
 
+import secrets
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
@@ -38,14 +39,19 @@ class Sender:
     It never has more than one request under way, so a kill leaves at most one message of which nobody knows: all the
     notices that it lists are uncertain together. Several may share a database. A result that the database does not take
     is kept and recorded first at the next step.
+
+    A notice has the same personal link from every sender with the same `link_key`; without one a sender has its own.
     """
 
-    def __init__(self, engine: Engine, channels: Iterable[Channel], clock: Clock, owner: Owner) -> None:
+    def __init__(
+        self, engine: Engine, channels: Iterable[Channel], clock: Clock, owner: Owner, link_key: bytes = b""
+    ) -> None:
         self._engine = engine
         self._channels = {channel.name: channel for channel in channels}
         self._ringing = [name for name, channel in self._channels.items() if channel.urgent_only]
         self._clock = clock
         self._owner = owner
+        self._link_key = link_key or secrets.token_bytes()
         self._local = [each for each in self._channels.values() if isinstance(each, LocalChannel)]
         self._remote = {name: each for name, each in self._channels.items() if each not in self._local}
         self._traffic = Traffic(self._remote)
@@ -100,7 +106,7 @@ class Sender:
                 waits = anything_waits(connection, channel, now)
             if waits:
                 with writing(self._engine) as connection:
-                    done += send_locally(connection, channel, now)
+                    done += send_locally(connection, channel, now, link_key=self._link_key)
         return done
 
     def _request(self, taken: Claim) -> Outcome:
@@ -140,7 +146,7 @@ class Sender:
             return None
         with writing(self._engine) as connection:
             happened = write_result(connection, *self._result) if self._result else []
-            taken = claim(connection, self._remote, self._owner, now, self._traffic)
+            taken = claim(connection, self._remote, self._owner, now, self._traffic, link_key=self._link_key)
             record_changes(connection, now, happened)
         self._result = None
         return taken

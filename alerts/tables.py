@@ -17,7 +17,9 @@ from sqlalchemy import (
     text,
 )
 
+from alerts.queue_order import QUEUE_BY
 from core.database import RowId, metadata
+from core.derived import Derived
 
 # Responders -----------------------------------------------------------------------------------------------------------
 
@@ -154,7 +156,7 @@ alert = Table(
         postgresql_where=text("state = 'open'"),
     ),
     Index(None, "site", "state"),
-    Index(None, "ticket"),
+    Index(None, "ticket", "site"),
     Index(None, "onset"),
     Index(None, "opened_at"),
     Index(
@@ -235,9 +237,10 @@ ticket = Table(
     Column("reply_by", BigInteger),  # until when a supervision wants its answer
     Column("replied_at", BigInteger),
     Column("updated_at", BigInteger, nullable=False),
+    Column("queue_by", BigInteger, Derived(QUEUE_BY)),
     Index(None, "status", "done_by"),
     Index(None, "site", "hazard", "status"),
-    Index(  # holds all that sorting and filtering the queue reads, without the wide rows
+    Index(  # holds all that counting the queue reads, without the wide rows
         "ix_ticket_queue",
         *("status", "priority", "source", "severity", "grid", "hazard", "team", "station"),
         *("accept_by", "arrive_by", "done_by"),

@@ -111,27 +111,24 @@ def navigation_url(facts: Facts) -> str:
     return f"https://uri.amap.com/navigation?to={lng:.6f},{lat:.6f},{name}&mode=car&src=shouwang&callnative=1"
 
 
+def navigation_line(facts: Facts, language: Language) -> str:
+    """That link behind its label, as a line of a message; empty without a position."""
+    link = navigation_url(facts)
+    return f"{'导航：' if language == 'zh' else 'Navigate: '}{link}" if link else ""
+
+
 def phone_text(notice: OutgoingNotice, language: Language) -> str:
     """The whole message for one person's own phone; the personal link travels beside it."""
-    chinese = language == "zh"
-    place = navigation_url(notice.facts)
     lines = [headline(notice, language), *details(notice.facts, language), reference(notice, language)]
-    lines += [("导航：" if chinese else "Navigate: ") + place] if place else []
-    return "\n".join(lines)
-
-
-def robot_markdown(notice: OutgoingNotice, url: str, language: Language, limit: int) -> str:
-    """A group robot's markdown within `limit` bytes; `url` must ask for sign-in, since anyone may forward it."""
-    label = "打开工单（需登录）" if language == "zh" else "Open the ticket (sign-in)"
-    head = f'<font color="warning">**{unmarked(headline(notice, language))}**</font>'
-    middle = "\n".join(f"> {unmarked(line)}" for line in details(notice.facts, language))
-    return fit(head, middle, f"{reference(notice, language)}\n[{label}]({url})", limit)
+    lines.append(navigation_line(notice.facts, language))
+    return "\n".join(line for line in lines if line)
 
 
 def robot_text(notice: OutgoingNotice, url: str, language: Language, limit: int) -> str:
     """A group robot's plain text within `limit` bytes; the kind that can mention people."""
     middle = "\n".join(details(notice.facts, language))
-    return fit(headline(notice, language), middle, f"{reference(notice, language)}\n{url}", limit)
+    tail = [reference(notice, language), navigation_line(notice.facts, language), url]
+    return fit(headline(notice, language), middle, "\n".join(part for part in tail if part), limit)
 
 
 def reference(notice: OutgoingNotice, language: Language) -> str:

@@ -87,7 +87,7 @@ def press(work: DeskWork, ticket: Row, alert: Row, reason: str, cause: str) -> N
     if wakes(ticket, alert):
         ticket, cause = wake(work, ticket, _named(alert)), cause or "resumed"
     if ticket["status"] in WORKED_OFF:
-        ticket, cause = _send_back(work, ticket, alert, reason), "sent_back"
+        ticket, cause = send_back(work, ticket, reason, _named(alert)), "sent_back"
     elif ticket["recovered_at"] is not None:
         ticket = _changed(work, ticket, recovered_at=None)
     if alert["severity"] > ticket["severity"] or (alert["life_safety"] and not ticket["life_safety"]):
@@ -199,7 +199,7 @@ def _titled(work: DeskWork, alert: Row, place: Place) -> dict[str, Any]:
     }
 
 
-def _send_back(work: DeskWork, ticket: Row, alert: Row, reason: str) -> Row:
+def send_back(work: DeskWork, ticket: Row, reason: str, details: dict[str, Any]) -> Row:
     """To whoever had accepted it: life-safety needs arrival anew, and what happened anew has a time of its own."""
     undone = {"handled_at": None, "handled_by": None, "checked_at": None, "on_scene_at": None, "recovered_at": None}
     fresh = deadlines(ticket["severity"], work.now, work.settings.deadlines, work.settings.calendar)
@@ -213,7 +213,7 @@ def _send_back(work: DeskWork, ticket: Row, alert: Row, reason: str) -> Row:
         deadline_rule=fresh.rule,
         **undone,
     )
-    write_log(work.connection, after, work.now, "send_back", reason, ticket["status"], details=_named(alert))
+    write_log(work.connection, after, work.now, "send_back", reason, ticket["status"], details=details)
     work.done["sent_back"] += 1
     return after
 

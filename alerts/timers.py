@@ -150,7 +150,7 @@ def _sent_anew(timer: Row, ticket: Row) -> bool:
 
 
 def _started(stage: Stage, ticket: Row, at: int, policy: DeadlinePolicy, calendar: WorkCalendar) -> dict[str, Any]:
-    span = _span(stage, ticket, policy)
+    span = _span(stage, ticket, policy, calendar)
     demanded = ticket[DUE_COLUMNS[stage]] if stage in DUE_COLUMNS else span.after(at, calendar) if span else None
     paused = _stands(stage, ticket)
     return {
@@ -198,7 +198,7 @@ def _demanded(
 ) -> dict[str, Any]:
     """By when: as the ticket says, else sooner where a graver severity demands it. A sooner time brings its clock."""
     stage: Stage = timer["stage"]
-    span = _span(stage, ticket, policy)
+    span = _span(stage, ticket, policy, calendar)
     rule = _rule(stage, ticket, policy, span)
     if stage in DUE_COLUMNS:
         demanded = ticket[DUE_COLUMNS[stage]]
@@ -206,20 +206,33 @@ def _demanded(
         return {"due_at": due}
     else:
         demanded = min(each for each in (due, span.after(now, calendar)) if each is not None)
-    if demanded is None or (due is not None and demanded >= due):
+    if demanded == due or (stage != "reply" and (demanded is None or (due is not None and demanded > due))):
         return {"due_at": demanded}
     return {"due_at": demanded, "clock": span.clock if span else timer["clock"], "rule": rule}
 
 
-def _span(stage: Stage, ticket: Row, policy: DeadlinePolicy) -> Span | None:
-    return policy.reply if stage == "reply" else policy.limits[Severity(ticket["severity"])].of(stage)
+def _span(stage: Stage, ticket: Row, policy: DeadlinePolicy, calendar: WorkCalendar) -> Span | None:
+    return _to_reply(ticket, policy, calendar) if stage == "reply" else _limit(stage, ticket, policy)
+
+
+def _limit(stage: Stage, ticket: Row, policy: DeadlinePolicy) -> Span | None:
+    return policy.limits[Severity(ticket["severity"])].of(stage)
+
+
+def _to_reply(ticket: Row, policy: DeadlinePolicy, calendar: WorkCalendar) -> Span:
+    """The policy's, unless whoever supervised named a time of their own."""
+    asked, until = ticket["supervised_at"], ticket["reply_by"]
+    if asked is None or until is None or until == policy.reply.after(asked, calendar):
+        return policy.reply
+    return Span("running", until - asked)
 
 
 def _rule(stage: Stage, ticket: Row, policy: DeadlinePolicy, span: Span | None) -> str:
     if stage in DUE_COLUMNS and stage != "reply":
         kept: str = ticket["deadline_rule"]
         return kept
-    return f"{policy.name} {Severity(ticket['severity']).name.lower()}: {stage} {span}"
+    named = policy.name if stage != "reply" or span == policy.reply else "by hand"
+    return f"{named} {Severity(ticket['severity']).name.lower()}: {stage} {span}"
 
 
 def _stands(stage: str, ticket: Row) -> bool:

@@ -15,6 +15,8 @@ LANGUAGE_COOKIE = "shouwang_language"
 LANGUAGE_SPAN_S = 365 * 86_400
 LARGEST_NUMBER = 2**31 - 1
 """The largest number of a row that an address may name: what databases take."""
+LATEST = 2**53
+"""The latest moment (µs UTC, the year 2255) that an address may name: what scripts can count to."""
 HOMES = {"dispatcher": "/", "admin": "/", "patroller": "/m"}
 
 

@@ -12,6 +12,7 @@ from alerts.moves import move
 from alerts.request_rows import waiting_requests
 from alerts.tables import person
 from console.accounts import Account
+from console.language import LANGUAGES, text
 from console.services import Services
 from core.clock import SHANGHAI, moment_of
 from core.database import writing
@@ -29,6 +30,7 @@ FIELD_BUTTONS = (
 """What a phone offers."""
 RETURN_REASONS = ("not_ours", "off_shift", "no_way", "specialist")
 FALSE_CAUSES = ("device_fault", "test", "works", "weather", "other")
+_CAUSES = {text(language, f"cause_of.{cause}"): cause for language in LANGUAGES for cause in FALSE_CAUSES}
 
 
 def role_of(account: Account) -> Role:
@@ -56,6 +58,15 @@ def marks_on(connection: Connection, row: Mapping[str, Any]) -> set[Mark]:
     return set(marks)
 
 
+def cause_said(cause: str) -> str:
+    """The code of a cause that pages name, whatever its language; anything else as it is.
+
+    >>> cause_said("测试或演练"), cause_said("weather"), cause_said("鸟")
+    ('test', 'weather', '鸟')
+    """
+    return _CAUSES.get(cause.strip(), cause)
+
+
 class Wish(NamedTuple):
     """What comes with a move: why, a false alarm's cause, the dispatcher's own choice, until when (µs UTC), into what.
 
@@ -74,15 +85,16 @@ NO_WISH = Wish()
 
 
 def moment_entered(entered: str) -> int | None:
-    """What a person entered as a local time, `2026-09-21T22:13`, in µs UTC; None for nothing or what is no time.
+    """What a person entered as a local time, `2026-09-21T22:13`, in µs UTC; None for nothing or what is no local time.
 
     >>> moment_entered("2026-09-21T22:13"), moment_entered("soon")
     (1789999980000000, None)
     """
     try:
-        return moment_of(datetime.fromisoformat(entered).replace(tzinfo=SHANGHAI))
+        wall = datetime.fromisoformat(entered)
     except ValueError:
         return None
+    return None if wall.tzinfo else moment_of(wall.replace(tzinfo=SHANGHAI))
 
 
 def act(services: Services, ticket_id: int, action: str, who: str, role: Role, wish: Wish = NO_WISH) -> str:

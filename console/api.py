@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.responses import Response
 
 from alerts.changes import last_change
 from console import board, dossier
-from console.access import SESSION_COOKIE, Dispatcher, Given, NotFound
+from console.access import LARGEST_NUMBER, LATEST, SESSION_COOKIE, Dispatcher, Given, NotFound
 from console.accounts import account_of
 from console.acting import marks_on, moves_now, role_of
 from console.case import case_of
@@ -79,13 +79,13 @@ def state(request: Request, services: Given, _: Dispatcher) -> Response:
 def tickets(
     services: Given,
     _: Dispatcher,
-    tab: Annotated[str, Query(pattern="^(all|waiting|working|to_check|suspended)$")] = "all",
+    tab: Annotated[str, Query(pattern="^(all|to_assign|waiting|working|to_check|suspended)$")] = "all",
     severity: Annotated[int, Query(ge=0, le=4)] = 0,
     grid: Annotated[str, Query(max_length=20)] = "",
     hazard: Annotated[str, Query(max_length=24)] = "",
     source: Annotated[str, Query(max_length=12)] = "",
     limit: Annotated[int, Query(ge=1, le=200)] = 60,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, le=LARGEST_NUMBER)] = 0,
 ) -> Response:
     """The queue of open tickets, what is pressed for first, then by time left; and how many each tab holds."""
     wanted = Filter(tab, severity, grid, hazard, source)
@@ -129,9 +129,9 @@ def _leave_out_addresses(row: dossier.Row, notices: Sequence[dossier.Row]) -> No
 def series(
     services: Given,
     _: Dispatcher,
-    number: int,
-    since: Annotated[int, Query(ge=0)],
-    until: Annotated[int, Query(ge=0)],
+    number: Annotated[int, Path(ge=0, le=LARGEST_NUMBER)],
+    since: Annotated[int, Query(ge=0, le=LATEST)],
+    until: Annotated[int, Query(ge=0, le=LATEST)],
     points: Annotated[int, Query(ge=2, le=MOST_POINTS)] = 800,
 ) -> Response:
     """A series' curve over [since, until): raw where it fits, else the least, mean and greatest of parts."""

@@ -1,23 +1,16 @@
-"""Puts the console together: routes, static files, shields, errors as pages or JSON."""
+"""Puts the console together: routes, static files, shields, errors."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from http import HTTPStatus
-from typing import Any
-from urllib.parse import quote
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from alerts.changes import last_change
 from console import (
-    access,
     api,
+    archive,
     backtest_pages,
     category_pages,
     channel_pages,
@@ -46,16 +39,16 @@ from console import (
     signing,
     ticket_api,
     ticket_pages,
+    town_api,
 )
 from console.announced import changes_announced
+from console.errors import add_errors
 from console.feed import Feed
-from console.language import both
-from console.pages import CachedFiles, Pages, static_folder, wants_page
+from console.pages import CachedFiles, Pages, static_folder
 from console.services import Services
 from console.shield import Shield
 from console.throttle import Throttle
 from core.database import reading
-from ingest.store import StoreError
 
 
 def create_app(services: Services) -> FastAPI:
@@ -79,6 +72,7 @@ def create_app(services: Services) -> FastAPI:
         signing,
         hall,
         evidence_routes,
+        archive,
         ticket_pages,
         photo_routes,
         report_pages,
@@ -97,6 +91,7 @@ def create_app(services: Services) -> FastAPI:
         channel_pages,
         category_pages,
         drill_pages,
+        town_api,
         field_photos,
         field_reports,
         patroller,
@@ -111,7 +106,7 @@ def create_app(services: Services) -> FastAPI:
     app.mount("/static", CachedFiles(directory=folder), name="static")
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(Shield, base_url=services.base_url)
-    _add_errors(app)
+    add_errors(app)
     return app
 
 
@@ -134,75 +129,3 @@ async def _polling(app: FastAPI) -> AsyncIterator[None]:
         await feed.close()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-def _add_errors(app: FastAPI) -> None:
-    app.add_exception_handler(access.SignInNeeded, _sign_in)
-    app.add_exception_handler(access.PasswordChangeNeeded, _change_password)
-    app.add_exception_handler(access.Forbidden, _forbidden)
-    app.add_exception_handler(access.NotFound, _not_found)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(OperationalError, _no_database)
-    app.add_exception_handler(StoreError, _no_store)
-
-
-def _answer(request: Request, status: int, key: str, headers: dict[str, str] | None = None) -> Response:
-    """The error as a page for people and as JSON in both languages for programs."""
-    if wants_page(request):
-        pages: Pages = request.app.state.pages
-        page = pages.render(request, "error.html", status, key=key)
-        page.headers.update(headers or {})
-        return page
-    return JSONResponse({"error": both(key)}, status, headers)
-
-
-def _go(request: Request, place: str) -> Response:
-    """Send a browser elsewhere; htmx has to be told in a header, or it would swap the page into a part of itself."""
-    if request.headers.get("hx-request") == "true":
-        return Response(status_code=HTTPStatus.NO_CONTENT, headers={"HX-Redirect": place})
-    return RedirectResponse(place, HTTPStatus.SEE_OTHER)
-
-
-def _sign_in(request: Request, _: Exception) -> Response:
-    if not wants_page(request):
-        return _answer(request, HTTPStatus.UNAUTHORIZED, "error.sign_in")
-    back = request.url.path if request.method == "GET" and not request.headers.get("hx-request") else "/"
-    return _go(request, f"/signin?next={quote(back)}")
-
-
-def _change_password(request: Request, _: Exception) -> Response:
-    if not wants_page(request):
-        return _answer(request, HTTPStatus.FORBIDDEN, "error.password")
-    return _go(request, "/password")
-
-
-def _forbidden(request: Request, _: Exception) -> Response:
-    account = getattr(request.state, "account", None)
-    if wants_page(request) and request.method == "GET" and request.url.path == "/" and account:
-        return _go(request, access.HOMES[account.role])
-    return _answer(request, HTTPStatus.FORBIDDEN, "error.forbidden")
-
-
-def _not_found(request: Request, error: Any) -> Response:
-    return _answer(request, HTTPStatus.NOT_FOUND, error.what)
-
-
-def _http_error(request: Request, error: Any) -> Response:
-    known = {404: "error.not_found", 405: "error.method"}
-    return _answer(request, error.status_code, known.get(error.status_code, "error.refused"), error.headers)
-
-
-def _invalid(request: Request, error: Any) -> Response:
-    if wants_page(request):
-        return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, "error.invalid")
-    where = [{"field": ".".join(map(str, each["loc"])), "reason": each["msg"]} for each in error.errors()]
-    return JSONResponse({"error": {**both("error.invalid"), "where": where}}, HTTPStatus.UNPROCESSABLE_ENTITY)
-
-
-def _no_database(request: Request, _: Exception) -> Response:
-    return _answer(request, HTTPStatus.SERVICE_UNAVAILABLE, "error.database", {"Retry-After": "2"})
-
-
-def _no_store(request: Request, _: Exception) -> Response:
-    return _answer(request, HTTPStatus.SERVICE_UNAVAILABLE, "error.no_store", {"Retry-After": "5"})

@@ -7,8 +7,9 @@ import msgspec
 from sqlalchemy import Connection, func, literal_column, select
 
 from alerts.escalation_tables import drill_run
+from alerts.lifecycle import UNACCEPTED
 from alerts.tables import alert, notice, station, ticket
-from console.stages import OPEN, TABS
+from console.stages import OPEN
 from detectors.rules import RuleSet
 from devices.tables import device, grid, site, village
 
@@ -102,7 +103,7 @@ def _in_service(connection: Connection, now: int) -> int:
 
 def unproven(connection: Connection) -> int:
     """Notices without proof of reaching a person, on tickets that nobody has accepted yet."""
-    waiting = ticket.c.status.in_(TABS["waiting"])
+    waiting = ticket.c.status.in_(UNACCEPTED)
     query = select(func.count()).select_from(ticket).join(notice, notice.c.ticket == ticket.c.id)
     return connection.scalar(query.where(waiting, IN_EARNEST, notice.c.state.in_(UNPROVEN))) or 0
 

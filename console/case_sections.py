@@ -18,6 +18,7 @@ from console.case_words import (
     without_mobiles,
 )
 from console.language import named, number, span
+from console.settled import settled
 
 _MOST_ROWS = 200
 
@@ -116,7 +117,9 @@ def _facts(about: _Case) -> list[Pairs | Grid | str]:
         "position": position,
         "contact": contact,
         "reporter": _joined(row["reporter"], about.phone(row["reporter_phone"])),
-        "result": _joined(named(about.language, "result", row["result"] or ""), row["result_cause"]),
+        "result": _joined(
+            named(about.language, "result", row["result"] or ""), named(about.language, "cause_of", row["result_cause"])
+        ),
         "related": related,
         "description": row["description"],
     }
@@ -247,7 +250,8 @@ def _notice(about: _Case, row: Row) -> list[str]:
     number_shown = about.phone(row["address"]) if _is_phone(row["address"]) else ""
     tries = about.case.tries.get(row["id"], ())
     last = tries[-1] if tries else None
-    trouble = row["error"] or (f"{last['code']} {last['detail']}" if last and last["outcome"] == "failed" else "")
+    failed = f"{last['code']} {last['detail']}" if last and last["outcome"] == "failed" else ""
+    trouble = settled(language, row["error"] or failed)
     return [
         _joined(to, number_shown),
         named(language, "channel", row["channel"]),

@@ -6,7 +6,9 @@ from fastapi import APIRouter, Request
 from sqlalchemy import Connection, func, select
 from starlette.responses import Response
 
+from alerts.outside_refusals import refused_outside
 from alerts.receipts import not_proven_delivered
+from alerts.stalled import stalled
 from alerts.tables import delivery, notice, person, station, team, ticket
 from console import board
 from console.access import Dispatcher, Given
@@ -55,18 +57,22 @@ def channels_page(request: Request, services: Given, _: Dispatcher) -> Response:
             for each in (person, team, station)
             for code, name in board.names_of(connection, each, told).items()
         }
+        refused, still = refused_outside(connection, now), stalled(connection, now)
     context: dict[str, Any] = {"channels": standings, "failed": failed, "unproven": unproven, "names": names}
+    context |= {"refused_outside": refused, "stalled": still}
     return pages_of(request).render(request, "channels.html", **context)
 
 
 @router.get("/api/v1/channels", tags=["console"])
 def channels(services: Given, _: Dispatcher) -> Response:
-    """All channels with their limits and counts; spans in µs."""
+    """All channels with their limits and counts, what nobody sends, what other platforms refused; spans in µs."""
     with reading(services.engine) as connection:
         now = services.clock.now()
         found = channels_now(connection, services, now)
+        refused, still = refused_outside(connection, now), stalled(connection, now)
     told = [{**each._asdict(), "facts": each.facts._asdict()} for each in found]
-    return answer({"now": now, "channels": told})
+    more = {"stalled": still._asdict() if still else None, "refused_outside": [each._asdict() for each in refused]}
+    return answer({"now": now, "channels": told, **more})
 
 
 def channels_now(connection: Connection, services: Services, now: int) -> list[Standing]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 from starlette.responses import Response
 
 from console import dossier
-from console.access import Dispatcher, Given, NotFound
+from console.access import LARGEST_NUMBER, Dispatcher, Given, NotFound
 from console.pages import pages_of
 from console.payloads import excerpt, shown
 from console.services import Services
@@ -78,8 +78,8 @@ def rejects_page(
     services: Given,
     _: Dispatcher,
     wanted: Asked,
-    before: Annotated[int | None, Query(ge=0)] = None,
-    asked: Annotated[int | None, Query(ge=0)] = None,
+    before: Annotated[int | None, Query(ge=0, le=LARGEST_NUMBER)] = None,
+    asked: Annotated[int | None, Query(ge=0, le=LARGEST_NUMBER)] = None,
 ) -> Response:
     """Dead letters, the newest first, under the counts of all that was refused."""
     since = services.clock.now() - wanted.hours * HOUR
@@ -120,7 +120,7 @@ def reject_page(
     _: Dispatcher,
     number: int,
     enrolled: Annotated[str, Query(max_length=64)] = "",
-    asked: Annotated[int | None, Query(ge=0)] = None,
+    asked: Annotated[int | None, Query(ge=0, le=LARGEST_NUMBER)] = None,
 ) -> Response:
     """One letter with its whole payload, what its reason means, and what can be done about it."""
     with reading(services.engine) as connection:

@@ -25,6 +25,12 @@ def ticket_by_number(connection: Connection, number: str) -> Row | None:
     return next(iter(rows(connection, select(ticket).where(ticket.c.number == number))), None)
 
 
+def ticket_numbers(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
+    """The public numbers of tickets by id."""
+    query = select(ticket.c.id, ticket.c.number).where(ticket.c.id.in_(set(ids)))
+    return {row.id: row.number for row in connection.execute(query)}
+
+
 def alerts_of(connection: Connection, ticket_id: int) -> list[Row]:
     """The ticket's alerts, the first opened first."""
     return rows(connection, select(alert).where(alert.c.ticket == ticket_id).order_by(alert.c.opened_at, alert.c.id))

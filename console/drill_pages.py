@@ -103,7 +103,7 @@ def run_page(
 ) -> Response:
     """One run: who has answered so far, or its report."""
     with reading(services.engine) as connection:
-        run = _run(connection, number)
+        run = run_of(connection, number)
         calls = rows(connection, select(drill_call).where(drill_call.c.run == number).order_by(drill_call.c.person))
     people = services.town().people
     context: dict[str, Any] = {"run": run, "calls": calls, "people": people, "outcomes": OUTCOMES, "done": done}
@@ -114,7 +114,7 @@ def run_page(
 def run_sheet(request: Request, services: Given, _: Keeper, number: Number) -> Response:
     """A run's report as a sheet, in the language of the page."""
     with reading(services.engine) as connection:
-        run = _run(connection, number)
+        run = run_of(connection, number)
     if not run["report"]:
         raise NotFound("error.no_run")
     sheet = report_csv(run["report"], "zh" if language_of(request) == "zh" else "en")
@@ -133,7 +133,8 @@ def end_run(services: Given, _: Keeper, number: Number) -> Response:
     return go(f"/drills/runs/{number}?done=ended")
 
 
-def _run(connection: Connection, number: int) -> Row:
+def run_of(connection: Connection, number: int) -> Row:
+    """A run with its drill's name and its ticket's number. Raises NotFound."""
     query = select(*drill_run.c, drill.c.name, ticket.c.number.label("ticket_number"))
     query = query.join(drill, drill.c.id == drill_run.c.drill)
     query = query.join(ticket, ticket.c.id == drill_run.c.ticket, isouter=True)

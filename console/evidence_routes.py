@@ -57,5 +57,5 @@ def evidence(
 def _refusal(request: Request, reason: str) -> Response:
     key = _KEYS[reason]
     if wants_page(request):
-        return pages_of(request).render(request, "error.html", 503, key=key)
+        return pages_of(request).render(request, "error.html", 503, key=key, faults=())
     return JSONResponse({"error": both(key)}, 503, {"Retry-After": "30"})

@@ -118,7 +118,7 @@ def wish_of(connection: Connection, hand: Hand, action: str, what: Said, where: 
         opinion = text("zh", f"reason.{what.reason}") if what.reason in RETURN_REASONS else what.opinion
     elif action == "arrive":
         opinion = _nearness(connection, hand, where)
-    cause = text("zh", f"cause_of.{what.cause}") if what.cause in FALSE_CAUSES else ""
+    cause = what.cause if what.cause in FALSE_CAUSES else ""
     return Wish(opinion, cause, until=moment_entered(what.until))
 
 

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
 from alerts import photos
+from alerts.pictures_sent import MOST_BYTES, read_picture
 from alerts.positions import forget_position
 from alerts.refusals import Refusal
 from alerts.tickets import read_ticket
@@ -109,13 +110,14 @@ def keep_photos(
         check_theirs(connection, services, hand, read_ticket(connection, hand.ticket))
     kept = []
     for each in sent:
-        content = each.file.read(photos.MOST_BYTES + 1)
+        content = each.file.read(MOST_BYTES + 1)
         if not content and not each.filename:
             continue  # a form that was sent without choosing any
+        picture = read_picture(content)
         with writing(services.engine) as connection:
             now = services.clock.now()
             at = None if taken is None else taken * MILLISECOND
-            row = photos.keep(connection, hand.ticket, hand.who, content, at, where.lng, where.lat, "", now)
+            row = photos.keep(connection, hand.ticket, hand.who, picture, at, where.lng, where.lat, "", now)
         kept.append(int(row["id"]))
     return kept
 

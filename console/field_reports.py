@@ -14,6 +14,7 @@ from alerts.tickets import read_ticket
 from console import dossier
 from console.access import Given, NotFound, Patroller
 from console.accounts import Account
+from console.entering import PROSE
 from console.field import Spot, check_theirs, hand_of_account, keep_spot, spot
 from console.pages import SEVERITIES, pages_of
 from console.services import Services
@@ -38,7 +39,7 @@ class Entered(NamedTuple):
 
 def entered(
     title: _Text = "",
-    description: Annotated[str, Form(max_length=1000)] = "",
+    description: Annotated[str, PROSE, Form(max_length=1000)] = "",
     category: _Text = "",
     class_code: _Text = "",
     severity: Annotated[int, Form(ge=0, le=9)] = 2,

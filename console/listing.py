@@ -37,9 +37,10 @@ def alerts_page(
     with reading(services.engine) as connection:
         rows = dossier.rows(connection, query)
         sites = dossier.sites_named(connection, [row["site"] for row in rows if row["site"]])
+        numbers = dossier.ticket_numbers(connection, [row["ticket"] for row in rows if row["ticket"]])
     more = rows[-1]["id"] if len(rows) == LIST else None
-    context = {"alerts": rows, "sites": sites, "state": state, "more": more, "rules": services.rules().rules}
-    return pages_of(request).render(request, "alerts.html", **context)
+    context = {"alerts": rows, "sites": sites, "numbers": numbers, "state": state, "more": more}
+    return pages_of(request).render(request, "alerts.html", rules=services.rules().rules, **context)
 
 
 @router.get("/sites/{code}")

@@ -19,6 +19,7 @@ from console.language import LANGUAGES, dated, grouped, named, number, span, tex
 from console.rule_view import scope_in
 from console.rule_words import rule_words
 from console.services import Restored
+from console.settled import answered, settled
 from console.stages import badges_of
 from core.clock import DAY
 from detectors.words import Severity
@@ -110,6 +111,8 @@ class Pages:
             "t": partial(text, language),
             "named": partial(named, language),
             "span": partial(span, language),
+            "settled": partial(settled, language),
+            "answered": partial(answered, language),
             "pick": partial(pick, language),
             "rule_words": partial(rule_words, language),
         }

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from alerts.moves import MoveRefused
 from alerts.refusals import Refusal
 from alerts.tables import person, phone_message, station, team
+from alerts.tickets import read_ticket
 from console import board, dossier, worklist
 from console.access import Given, NotFound, Patroller
 from console.acting import FALSE_CAUSES, FIELD_BUTTONS, RETURN_REASONS, act, role_of_person
@@ -78,8 +79,11 @@ def _move(services: Services, hand: Hand, action: str, entered: Said, where: Spo
     with writing(services.engine) as connection:
         wish = wish_of(connection, hand, action, entered, where)
         keep_spot(connection, services, hand.who, where)
+        drill = read_ticket(connection, hand.ticket)["drill"] is not None
     status = act(services, hand.ticket, action, hand.who, hand.role, wish)
-    return "part" if action == "accept" and status == "dispatched" else action
+    if action != "accept" or status != "dispatched":
+        return action
+    return "drill" if drill else "part"
 
 
 @router.get("/t/{code}")

@@ -6,6 +6,7 @@ from fastapi import APIRouter, File, Form, Path, Request, UploadFile
 from starlette.responses import Response
 
 from alerts import photos as kept_photos
+from alerts.pictures_sent import MOST_BYTES, read_picture
 from alerts.refusals import PhotoRefused
 from console import dossier
 from console.access import LARGEST_NUMBER, Dispatcher, Given, NotFound
@@ -28,6 +29,15 @@ def photo(services: Given, _: Dispatcher, number: Annotated[int, Path(ge=1, le=L
         raise NotFound("error.no_photo")
     media_type, content = found
     return Response(content, media_type=media_type, headers=FOR_A_DAY)
+
+
+@router.get("/photos/{number}/small")
+def small_photo(services: Given, _: Dispatcher, number: Annotated[int, Path(ge=1, le=LARGEST_NUMBER)]) -> Response:
+    """A photo as small as the ticket's page shows it."""
+    found = services.thumbnails.get(services.engine, number)
+    if found is None:
+        raise NotFound("error.no_photo")
+    return Response(found[1], media_type=found[0], headers=FOR_A_DAY)
 
 
 @router.post("/tickets/{number}/photos")
@@ -61,7 +71,7 @@ def ticket_id(services: Services, number: str) -> int:
 
 def keep(services: Services, ticket: int, who: str, sent: UploadFile, note: str) -> dossier.Row:
     """Keep one photo; its row without the content. Raises PhotoRefused."""
-    content = sent.file.read(kept_photos.MOST_BYTES + 1)
+    picture = read_picture(sent.file.read(MOST_BYTES + 1))
     with writing(services.engine) as connection:
         now = services.clock.now()
-        return {**kept_photos.keep(connection, ticket, who, content, None, None, None, note, now)}
+        return {**kept_photos.keep(connection, ticket, who, picture, None, None, None, note, now)}

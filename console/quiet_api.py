@@ -1,7 +1,7 @@
 """Shelves, silences, windows and storms as JSON. Times are µs UTC."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from alerts.quiet_limits import Asked, QuietRefused, read_matchers
+from alerts.quiet_preview import preview
 from alerts.quieting import end_quiet, set_quiet, shelve
 from alerts.words import Row
 from console.access import Given
@@ -42,8 +43,27 @@ class ConditionIn(BaseModel):
     value: str | list[str]
 
 
+class ConditionsIn(BaseModel):
+    """Conditions whose matches are asked for, and whether life-safety alerts would be held too."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    matchers: list[ConditionIn] = Field(max_length=20)
+    life_safety: bool = False
+
+
+class HoursIn(BaseModel):
+    """The hours of a window: days of the week (1 is Monday) on which they begin, local times such as "22:00"."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    days: list[int] = Field(max_length=7)
+    from_: str = Field(alias="from", max_length=5)
+    to: str = Field(max_length=5)
+
+
 class QuietIn(BaseModel):
-    """A silence or a window; without `starts_at` from now. `schedule`: {"days": [1…7], "from": "22:00", "to": …}."""
+    """A silence or a window; without `starts_at` from now. A window has a `schedule`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -53,7 +73,7 @@ class QuietIn(BaseModel):
     reason: str = Field(max_length=500)
     starts_at: int | None = Field(default=None, ge=0, le=2**62)
     life_safety: bool = False
-    schedule: dict[str, Any] = Field(default_factory=dict)
+    schedule: HoursIn | None = None
 
 
 @router.get("/quiets")
@@ -76,12 +96,25 @@ def put_quiet(services: Given, keeper: Keeper, wanted: QuietIn) -> Response:
     def do(connection: Connection) -> Row:
         matchers = read_matchers([each.model_dump() for each in wanted.matchers])
         starts = now if wanted.starts_at is None else wanted.starts_at
-        asked = Asked(
-            wanted.kind, matchers, starts, wanted.ends_at, wanted.reason, wanted.life_safety, schedule=wanted.schedule
-        )
+        hours = wanted.schedule.model_dump(by_alias=True) if wanted.schedule else {}
+        asked = Asked(wanted.kind, matchers, starts, wanted.ends_at, wanted.reason, wanted.life_safety, schedule=hours)
         return set_quiet(connection, asked, keeper.account.actor, keeper.role, now)
 
     return _done(services, do)
+
+
+@router.post("/quiets/preview")
+def preview_quiet(services: Given, _: Keeper, wanted: ConditionsIn) -> Response:
+    """What conditions match now: the worst open alerts and how many, how many stay heard, how many devices."""
+    try:
+        with reading(services.engine) as connection:
+            matchers = read_matchers([each.model_dump() for each in wanted.matchers])
+            now = services.clock.now()
+            asked = Asked("silence", matchers, now, now, "", wanted.life_safety)
+            found = preview(connection, services.town(), services.rules().rules, asked)
+    except QuietRefused as refused:
+        return _refusal(refused)
+    return answer(found._asdict())
 
 
 @router.post("/quiets/{number}/end")
@@ -108,6 +141,10 @@ def _done(services: Services, do: Callable[[Connection], Row]) -> Response:
         with writing(services.engine) as connection:
             row = do(connection)
     except QuietRefused as refused:
-        error = {"code": refused.reason, "zh": refused.text, "en": refused.text_en}
-        return JSONResponse({"error": error}, 409)
+        return _refusal(refused)
     return answer(row)
+
+
+def _refusal(refused: QuietRefused) -> Response:
+    error = {"code": refused.reason, "zh": refused.text, "en": refused.text_en}
+    return JSONResponse({"error": error}, 409)

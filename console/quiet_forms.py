@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import Form
 
 from alerts.matching import Matcher
+from alerts.quiet_decisions import QuietKind
 from alerts.quiet_limits import Asked, QuietRefused, read_matchers
 from console.acting import moment_entered
 from core.clock import MINUTE
@@ -57,6 +58,12 @@ def entered(
     return Entered(kind, conditions, minutes, starts, ends, tuple(days), from_, to, reason, bool(life_safety))
 
 
+def conditions_asked(form: Entered, now: int) -> Asked:
+    """What the form's conditions alone ask for, before its times and its reason are filled in. Raises QuietRefused."""
+    kind: QuietKind = "window" if form.kind == "window" else "silence"
+    return Asked(kind, _matchers(form), now, now, "", form.life_safety)
+
+
 def asked_for(form: Entered, now: int) -> Asked:
     """What the form asks for. Raises QuietRefused for what can't be read."""
     matchers = _matchers(form)
@@ -64,7 +71,7 @@ def asked_for(form: Entered, now: int) -> Asked:
         return Asked("silence", matchers, now, now + form.minutes * MINUTE, form.reason, form.life_safety)
     starts, ends = moment_entered(form.starts) if form.starts else now, moment_entered(form.ends)
     if starts is None or ends is None:
-        raise QuietRefused("ends_before_it_starts")
+        raise QuietRefused("bad_moment")
     hours = {"days": list(form.days), "from": form.from_, "to": form.to}
     return Asked("window", matchers, starts, ends, form.reason, form.life_safety, schedule=hours)
 

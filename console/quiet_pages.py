@@ -8,13 +8,22 @@ from starlette.responses import Response
 
 from alerts.matching import LABELS, OPERATORS
 from alerts.quiet_limits import LIFE_SAFETY_ROLES, LIMITS, QuietRefused
+from alerts.quiet_preview import Preview, preview
 from alerts.quieting import end_quiet, set_quiet, shelve
 from alerts.tables import alert
 from console import dossier
 from console.access import LARGEST_NUMBER, Given, NotFound
 from console.on_duty import Keeper, OnDuty
 from console.pages import pages_of
-from console.quiet_forms import CONDITIONS, SHELF_MINUTES, SILENCE_MINUTES, Entered, asked_for, entered
+from console.quiet_forms import (
+    CONDITIONS,
+    SHELF_MINUTES,
+    SILENCE_MINUTES,
+    Entered,
+    asked_for,
+    conditions_asked,
+    entered,
+)
 from console.quiet_view import MOST_HELD, quiets_now
 from console.services import Services
 from console.signing import go
@@ -44,6 +53,20 @@ def set_page(request: Request, services: Given, keeper: Keeper, form: Annotated[
     except QuietRefused as refused:
         return _page(request, services, keeper, 409, refused=refused, form=form)
     return go("/quiets?done=set")
+
+
+@router.post("/quiets/preview")
+def preview_page(
+    request: Request, services: Given, keeper: Keeper, form: Annotated[Entered, Depends(entered)]
+) -> Response:
+    """What the conditions match now, above the form as it was filled in; nothing is written."""
+    try:
+        with reading(services.engine) as connection:
+            asked = conditions_asked(form, services.clock.now())
+            found = preview(connection, services.town(), services.rules().rules, asked)
+    except QuietRefused as refused:
+        return _page(request, services, keeper, 409, refused=refused, form=form)
+    return _page(request, services, keeper, form=form, found=found)
 
 
 @router.post("/quiets/{number}/end")
@@ -94,10 +117,12 @@ def _page(
     refused: QuietRefused | None = None,
     form: Entered | None = None,
     done: str = "",
+    found: Preview | None = None,
 ) -> Response:
     with reading(services.engine) as connection:
         standing = quiets_now(connection, services.clock.now())
-        sites = dossier.sites_named(connection, [row["site"] for row in standing.held if row["site"]])
+        shown = [*standing.held, *(found.alerts if found else ())]
+        sites = dossier.sites_named(connection, [row["site"] for row in shown if row["site"]])
     context: dict[str, Any] = {
         "standing": standing,
         "sites": sites,
@@ -110,6 +135,7 @@ def _page(
         "limits": LIMITS,
         "most_held": MOST_HELD,
         "form": form or Entered(),
+        "found": found,
         "refused": refused,
         "done": done,
     }

@@ -13,6 +13,7 @@ from alerts.manual_tickets import OTHER, SOURCES, Outside, Report, Source, repor
 from alerts.refusals import ReportRefused
 from console import board
 from console.access import Dispatcher, Given
+from console.entering import PROSE
 from console.pages import pages_of
 from console.services import Services
 from console.signing import go
@@ -28,7 +29,7 @@ class Entered(BaseModel):
     source: str = Field(default="12345", max_length=12)
     title: str = Field(default="", max_length=60)
     title_en: str = Field(default="", max_length=120)
-    description: str = Field(default="", max_length=2000)
+    description: Annotated[str, PROSE] = Field(default="", max_length=2000)
     category: str = Field(default="", max_length=24)
     class_code: str = Field(default="", max_length=8)
     hazard: str = Field(default=OTHER, max_length=24)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from console import rule_edits, rule_view
-from console.access import Admin, Dispatcher, Given, NotFound
+from console.access import LARGEST_NUMBER, Admin, Dispatcher, Given, NotFound
 from console.api import answer
 from console.language import both
 from console.rule_edits import Asked, Outcome, status_of
@@ -162,7 +162,7 @@ def versions(
     services: Given,
     _: Dispatcher,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    before: Annotated[int | None, Query(ge=0)] = None,
+    before: Annotated[int | None, Query(ge=0, le=LARGEST_NUMBER)] = None,
     rule: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     """The rules' versions, the newest first, with what each changed."""

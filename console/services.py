@@ -12,6 +12,7 @@ from alerts.settings import DEFAULTS, DeskSettings
 from alerts.town_view import TownView
 from console.channel_facts import ChannelFacts
 from console.doors import Doors
+from console.thumbnails import Thumbnails
 from core.clock import DAY, Clock
 from detectors.rules import RuleSet
 from devices.device_types import DeviceType
@@ -64,5 +65,6 @@ class Services:
     desk: DeskSettings = DEFAULTS
     doors: Doors = field(default_factory=Doors)
     channels: Mapping[str, ChannelFacts] = field(default_factory=dict)
+    thumbnails: Thumbnails = field(default_factory=Thumbnails)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
     restored: Restored | None = None

@@ -6,7 +6,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from alerts.photos import MOST_BYTES
+from alerts.pictures_sent import MOST_BYTES
 from console.language import both
 
 POLICY = "; ".join(
@@ -86,10 +86,10 @@ class Shield:
             return None
         headers = Headers(scope=scope)
         if not (scope["path"].startswith(SIGNED) or same_origin(headers, self._base_url)):
-            return JSONResponse({"error": both("error.origin")}, 403)
+            return _refused(scope["path"], "error.origin", 403)
         length = int(headers.get("content-length") or 0)
         if "chunked" in headers.get("transfer-encoding", "") or length > _limit_of(scope["path"]):
-            return _too_large(scope["path"])
+            return _refused(scope["path"], "error.too_large", 413)
         return None
 
 
@@ -99,9 +99,9 @@ def _limit_of(path: str) -> int:
     return PACK_LIMIT if path.startswith(_PACKS) else BODY_LIMIT
 
 
-def _too_large(path: str) -> Response:
+def _refused(path: str, key: str, status: int) -> Response:
     """For a person in both languages: here nobody has looked yet which one is wanted."""
-    error = both("error.too_large")
+    error = both(key)
     if path.startswith("/api/"):
-        return JSONResponse({"error": error}, 413)
-    return PlainTextResponse(f"{error['zh']}\n{error['en']}", 413)
+        return JSONResponse({"error": error}, status)
+    return PlainTextResponse(f"{error['zh']}\n{error['en']}", status)

@@ -1,37 +1,42 @@
 """Where a ticket stands: which clock runs, until when, and what comes next."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, case, func
+from sqlalchemy import ColumnElement
 
-from alerts.lifecycle import LIVE, UNACCEPTED, WORKED_OFF
+from alerts.lifecycle import LIVE, UNACCEPTED, WITH_THE_DESK, WORKED_OFF
 from alerts.tables import ticket
 
 OPEN = tuple(sorted(LIVE))
 TABS: dict[str, tuple[str, ...]] = {
     "all": OPEN,
-    "waiting": tuple(sorted(UNACCEPTED)),
+    "to_assign": tuple(sorted(WITH_THE_DESK)),
+    "waiting": ("dispatched",),
     "working": ("accepted", "on_scene"),
     "to_check": tuple(sorted(WORKED_OFF)),
     "suspended": ("suspended",),
 }
 """The queue's tabs and the statuses in each."""
+DESK_STAGES = ("verify", "register", "assign", "check")
+"""The stages in which a ticket waits for the desk; only their timers know by when."""
 
 
 class Due(NamedTuple):
-    """The clock that runs now: `stage` is accept, arrive or done; `by` in µs UTC."""
+    """The clock that runs now: `stage` is accept, arrive, done or one of the desk's; `by` in µs UTC."""
 
     stage: str
     by: int
 
 
 def due(row: Mapping[str, Any]) -> Due | None:
-    """The running clock of a ticket, None when it waits for the dispatcher or is over.
+    """The running clock of a ticket: the desk's own where the row was given it (`desk`), None when none runs.
 
     >>> due({"status": "accepted", "accept_by": 5, "arrive_by": None, "done_by": 9})
     Due(stage='done', by=9)
     """
+    if row.get("desk"):
+        return Due(*row["desk"])
     stages = {"accepted": ("arrive", "done"), "on_scene": ("done",)}
     if row["status"] in UNACCEPTED:
         stages[row["status"]] = ("accept", "arrive", "done")
@@ -39,6 +44,12 @@ def due(row: Mapping[str, Any]) -> Due | None:
         if row[f"{stage}_by"] is not None:
             return Due(stage, row[f"{stage}_by"])
     return None
+
+
+def desk_clocks(timers: Iterable[Mapping[str, Any]]) -> dict[int, Due]:
+    """By ticket the clock of what the desk owes it, of its timers."""
+    running = (each for each in timers if each["ended_at"] is None and each["paused_at"] is None and each["due_at"])
+    return {each["ticket"]: Due(each["stage"], each["due_at"]) for each in running if each["stage"] in DESK_STAGES}
 
 
 def clock_shown(row: Mapping[str, Any]) -> Due | None:
@@ -65,11 +76,8 @@ def badges_of(row: Mapping[str, Any], now: int) -> list[str]:
     return [name for name, true in found.items() if true]
 
 
-def due_column() -> ColumnElement[int]:
-    """`due(row).by` in SQL."""
-    t = ticket.c
-    return case(
-        (t.status.in_(UNACCEPTED), func.coalesce(t.accept_by, t.arrive_by, t.done_by)),
-        (t.status == "accepted", func.coalesce(t.arrive_by, t.done_by)),
-        (t.status == "on_scene", t.done_by),
-    )
+def in_queue(statuses: Collection[str]) -> list[ColumnElement[bool]]:
+    """That an open ticket is in one of these; the other statuses are ruled out, so that the order's index serves."""
+    others = [status for status in OPEN if status not in statuses]
+    wanted: list[ColumnElement[bool]] = [ticket.c.queue_by.is_not(None)]
+    return [*wanted, ticket.c.status.not_in(others)] if others else wanted

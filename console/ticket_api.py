@@ -11,8 +11,9 @@ from alerts.manual_tickets import OTHER, Outside, Report, report
 from alerts.refusals import PhotoRefused, Refusal, ReportRefused
 from console import dossier
 from console.access import Dispatcher, Given, NotFound
-from console.acting import BUTTONS, Wish, act, role_of
+from console.acting import BUTTONS, Wish, act, cause_said, role_of
 from console.api import answer
+from console.entering import PROSE
 from console.photo_routes import keep, ticket_id
 from core.database import reading, writing
 
@@ -27,10 +28,10 @@ class ReportIn(BaseModel):
     source: str = Field(max_length=12)
     title: str = Field(max_length=60)
     category: str = Field(max_length=24)
-    severity: int = Field(default=2, ge=1, le=4)
+    severity: int = Field(default=2, ge=1, le=4, strict=True)
     title_en: str = Field(default="", max_length=120)
     class_code: str = Field(default="", max_length=8)
-    description: str = Field(default="", max_length=2000)
+    description: Annotated[str, PROSE] = Field(default="", max_length=2000)
     hazard: str = Field(default=OTHER, max_length=24)
     lng: float | None = Field(default=None, allow_inf_nan=False)
     lat: float | None = Field(default=None, allow_inf_nan=False)
@@ -85,14 +86,14 @@ def make(services: Given, account: Dispatcher, body: ReportIn) -> Response:
 def move(services: Given, account: Dispatcher, number: str, action: str, body: MoveIn) -> Response:
     """Move a ticket; its number and status afterwards. Doing the same again changes nothing."""
     if action not in BUTTONS:
-        raise NotFound("error.not_found")
+        raise NotFound("error.no_move")
     with reading(services.engine) as connection:
         found = dossier.ticket_by_number(connection, number)
         goal = dossier.ticket_by_number(connection, body.into) if body.into else None
     if found is None:
         raise NotFound("error.no_ticket")
     into = goal["id"] if goal else 0 if body.into else None
-    wish = Wish(body.opinion, body.cause, body.team, body.station, body.until, into)
+    wish = Wish(body.opinion, cause_said(body.cause), body.team, body.station, body.until, into)
     try:
         status = act(services, found["id"], action, account.actor, role_of(account), wish)
     except Refusal as refused:

@@ -16,6 +16,7 @@ from console.acting import (
     RETURN_REASONS,
     Wish,
     act,
+    cause_said,
     marks_on,
     moment_entered,
     moves_now,
@@ -55,7 +56,7 @@ def ticket_move(
 ) -> Response:
     """Move a ticket; a refusal is shown on its page with what was entered."""
     if action not in BUTTONS:
-        raise NotFound("error.not_found")
+        raise NotFound("error.no_move")
     target = into_number.strip() or into
     with reading(services.engine) as connection:
         found = dossier.ticket_by_number(connection, number)
@@ -64,7 +65,7 @@ def ticket_move(
         raise NotFound("error.no_ticket")
     role = role_of(account)
     into_id = goal["id"] if goal else 0 if target else None
-    wish = Wish(opinion, cause, team or None, station or None, moment_entered(until), into_id)
+    wish = Wish(opinion, cause_said(cause), team or None, station or None, moment_entered(until), into_id)
     try:
         status = act(services, found["id"], action, account.actor, role, wish)
     except MoveRefused as refused:
@@ -102,7 +103,7 @@ def ticket_answer(
         entered=entered or {"action": ""},
         reasons=RETURN_REASONS,
         causes=FALSE_CAUSES,
-        teams=[each for each in town.teams.values() if each.grid == row["grid"]],
+        teams=sorted(town.teams.values(), key=lambda each: (each.grid != row["grid"], each.code)),
         stations=list(town.stations.values()),
     )
     return pages_of(request).render(request, "ticket.html", status, **context)

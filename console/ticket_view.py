@@ -13,7 +13,7 @@ from console import board, dossier
 from console.case import Case
 from console.chain import chain, present_step, steps
 from console.services import Services
-from console.stages import clock_shown
+from console.stages import clock_shown, desk_clocks
 from devices.tables import grid, site, village
 
 Row = dossier.Row
@@ -27,6 +27,7 @@ def facts_of(connection: Connection, services: Services, row: Row, case: Case) -
     say_proofs(connection, services, notices)
     rules = services.rules()
     devices, now = services.town().devices, services.clock.now()
+    row["desk"] = desk_clocks(case.timers).get(row["id"])
     types = [devices[each["subject_id"]].type if each["subject_id"] in devices else "" for each in alerts]
     curves = [dossier.curve_of(rules, kind, each, now) for kind, each in zip(types, alerts, strict=True)]
     return {

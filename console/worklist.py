@@ -1,15 +1,17 @@
 """The queue of open tickets, sorted by time left, and a patroller's part of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
+from alerts.case_tables import ticket_timer
 from alerts.tables import person, ticket
 from alerts.tables import station as station_table
 from alerts.tables import team as team_table
 from console.board import names_of
-from console.stages import OPEN, TABS, clock_shown, due_column
+from console.stages import OPEN, TABS, Due, clock_shown, desk_clocks, in_queue
 from devices.tables import grid as grid_table
 from devices.tables import site as site_table
 
@@ -23,6 +25,8 @@ _COLUMNS = (
     *(ticket.c[name] for name in ("done_by", "reported_at", "accepted_at", "accepted_by", "recovered_at")),
     *(ticket.c[name] for name in ("source", "priority", "supervised_at", "replied_at", "reply_by", "resume_at")),
 )
+_ORDER = (ticket.c.priority.desc(), ticket.c.queue_by, ticket.c.severity.desc(), ticket.c.id)
+"""As the index ix_ticket_queue_order holds them."""
 
 
 class Filter(NamedTuple):
@@ -35,8 +39,8 @@ class Filter(NamedTuple):
     source: str = ""
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """The SQL conditions that all must hold."""
-        wanted: list[ColumnElement[bool]] = [ticket.c.status.in_(TABS.get(self.tab, OPEN))]
+        """The SQL conditions that all must hold, beside those of the tab."""
+        wanted: list[ColumnElement[bool]] = []
         if self.severity:
             wanted.append(ticket.c.severity >= self.severity)
         if self.grid:
@@ -51,27 +55,38 @@ class Filter(NamedTuple):
 def queue(connection: Connection, wanted: Filter, limit: int = PAGE, offset: int = 0) -> list[dict[str, Any]]:
     """Open tickets: those that somebody presses for first, then least time left, what waits for the dispatcher last.
 
-    The more severe first in a tie.
+    The more severe first in a tie. What waits for the dispatcher shows the desk's own clock.
     """
-    left = due_column()
     ids = (
         select(ticket.c.id)
-        .where(*wanted.conditions())
-        .order_by(ticket.c.priority.desc(), left.is_(None), left, ticket.c.severity.desc(), ticket.c.id)
+        .where(*in_queue(TABS.get(wanted.tab, OPEN)), *wanted.conditions())
+        .order_by(*_ORDER)
         .limit(limit)
         .offset(offset)
     )
-    return with_places(connection, [int(row.id) for row in connection.execute(ids)])
+    found = [int(row.id) for row in connection.execute(ids)]
+    return with_places(connection, found, _desk_clocks(connection, found))
 
 
-def with_places(connection: Connection, ids: Sequence[int]) -> list[dict[str, Any]]:
-    """The tickets in the order of `ids`, each with the names of its place and people and its running clock."""
+def _desk_clocks(connection: Connection, ids: Sequence[int]) -> dict[int, Due]:
+    its = (ticket_timer.c.ticket.in_(ids), ticket_timer.c.ended_at.is_(None))
+    return desk_clocks([each._asdict() for each in connection.execute(select(ticket_timer).where(*its))])
+
+
+def with_places(
+    connection: Connection, ids: Sequence[int], desk: Mapping[int, Due] = MappingProxyType({})
+) -> list[dict[str, Any]]:
+    """The tickets in the order of `ids`, each with the names of its place and people and its running clock.
+
+    `desk` are clocks of what the desk owes them, by id.
+    """
     rows = {row["id"]: dict(row) for row in connection.execute(select(*_COLUMNS).where(_in_ids(ids))).mappings()}
     found = [rows[n] for n in ids if n in rows]
     sites = names_of(connection, site_table, [row["site"] for row in found])
     grids = names_of(connection, grid_table, [row["grid"] for row in found])
     people = names_of(connection, person, [row["accepted_by"] for row in found])
     for row in found:
+        row["desk"] = desk.get(row["id"])
         clock = clock_shown(row)
         row["place"] = sites.get(row["site"] or "")
         row["grid_name"] = grids.get(row["grid"] or "")
@@ -86,7 +101,7 @@ def _in_ids(ids: Sequence[int]) -> ColumnElement[bool]:
 
 def tab_counts(connection: Connection, wanted: Filter) -> dict[str, int]:
     """How many tickets each tab holds under the same filter."""
-    query = select(ticket.c.status, func.count().label("number")).where(*wanted._replace(tab="all").conditions())
+    query = select(ticket.c.status, func.count().label("number")).where(ticket.c.status.in_(OPEN), *wanted.conditions())
     counts = {row.status: int(row.number) for row in connection.execute(query.group_by(ticket.c.status))}
     return {tab: sum(counts.get(status, 0) for status in statuses) for tab, statuses in TABS.items()}
 
@@ -118,11 +133,6 @@ def mine(connection: Connection, post: Posting, limit: int = 30) -> list[dict[st
     places = [column == code for column, code in ((ticket.c.team, post.team), (ticket.c.station, post.station)) if code]
     if not places:
         return []
-    left = due_column()
-    ids = (
-        select(ticket.c.id)
-        .where(ticket.c.status.in_(("dispatched", "accepted", "on_scene", "handled")), or_(*places))
-        .order_by(ticket.c.priority.desc(), left.is_(None), left, ticket.c.severity.desc())
-        .limit(limit)
-    )
+    worked_on = in_queue(("dispatched", "accepted", "on_scene", "handled"))
+    ids = select(ticket.c.id).where(*worked_on, or_(*places)).order_by(*_ORDER).limit(limit)
     return with_places(connection, [int(row.id) for row in connection.execute(ids)])

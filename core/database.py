@@ -64,11 +64,11 @@ _turns: WeakKeyDictionary[Engine, FairLock] = WeakKeyDictionary()
 def open_engine(url: str) -> Engine:
     """An engine for `sqlite:///FILE` or `postgresql+psycopg://…`.
 
-    SQLite runs in WAL mode with foreign keys on and synchronous=FULL; a write transaction takes its lock when it
-    begins, so that it waits instead of failing halfway.
+    PostgreSQL plans each execution anew. SQLite runs in WAL mode with foreign keys on and synchronous=FULL; a write
+    transaction takes its lock when it begins, so that it waits instead of failing halfway.
     """
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        return _plans_fresh(create_engine(url, pool_pre_ping=True))
     engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
     _turns[engine] = FairLock()
 
@@ -82,6 +82,20 @@ def open_engine(url: str) -> Engine:
     def begin(connection: Connection) -> None:
         reading = connection.get_execution_options().get("shouwang_reading")
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _plans_fresh(engine: Engine) -> Engine:
+    """Have PostgreSQL plan each execution.
+
+    It would keep a plan that was made when a table held nothing, and a storm fills tables within seconds.
+    """
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.execute("SET plan_cache_mode = force_custom_plan")
+        connection.commit()
 
     return engine
 

@@ -160,11 +160,16 @@ def _attributes(cell: str) -> dict[str, Any]:
     return found
 
 
+_FIRST_YEAR, _LAST_YEAR = 1970, 9998  # what can be written back in every zone
+
+
 def _moment(cell: str) -> int:
     try:
         when = datetime.fromisoformat(cell)
     except ValueError as error:
         raise CellProblem(f"{_shown(cell)} is no time like 2026-09-21T22:13:20+08:00") from error
+    if not _FIRST_YEAR <= when.year <= _LAST_YEAR:
+        raise CellProblem(f"{_shown(cell)} is not between the years {_FIRST_YEAR} and {_LAST_YEAR}")
     return moment_of(when if when.tzinfo else when.replace(tzinfo=SHANGHAI))
 
 

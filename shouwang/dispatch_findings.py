@@ -1,11 +1,13 @@
-"""What the doctor says of dispatch: whether rosters tell who is on duty, and how distances are measured."""
+"""What the doctor says of dispatch: rosters, distances, whether anybody sends, and what other platforms refused."""
 
 from sqlalchemy import Connection
 
+from alerts.outside_refusals import refused_outside
 from alerts.rosters import teams_without_roster
 from alerts.routes import count_routes
+from alerts.stalled import stalled
 from alerts.town_view import load_town_view
-from core.clock import HOUR
+from core.clock import HOUR, MINUTE
 from shouwang.settings import Settings
 
 Said = tuple[str, bool, str, str]
@@ -13,11 +15,12 @@ Said = tuple[str, bool, str, str]
 
 
 def dispatch_findings(connection: Connection, settings: Settings, now: int) -> list[Said]:
-    """The state of rosters and routes."""
+    """The state of rosters, routes and senders, and of what goes to and fro between us and other platforms."""
     town = load_town_view(connection)
     without = teams_without_roster(connection, town, now, settings.desk.policies().dispatch.shifts)
     count, newest = count_routes(connection)
-    return [_rosters(without, len(town.patrol_of)), _routes(settings, count, newest, now)]
+    found = [_rosters(without, len(town.patrol_of)), _routes(settings, count, newest, now), _senders(connection, now)]
+    return [*found, _outside(connection, now)] if settings.outside else found
 
 
 def _rosters(without: list[str], teams: int) -> Said:
@@ -44,3 +47,32 @@ def _routes(settings: Settings, count: int, newest: int | None, now: int) -> Sai
     hours = (now - newest) // HOUR
     text = f"{count} ways, told {hours} h ago"
     return "routes", hours <= 2 * routing.every_h, text, f"{count} 条，{hours} 小时前更新"
+
+
+def _senders(connection: Connection, now: int) -> Said:
+    found = stalled(connection, now)
+    if found is None:
+        return "senders", True, "no notice waits that somebody should have sent", "没有滞留的通知"
+    minutes = (now - found.since) // MINUTE
+    text = f"{found.waiting} notices wait, for up to {minutes} min, and none went out in the last minute"
+    return (
+        *("senders", False, f"{text}: does a process with the role dispatch run?"),
+        f"{found.waiting} 条通知滞留，最久 {minutes} 分钟，近一分钟没有发出：dispatch 进程在运行吗？",
+    )
+
+
+def _outside(connection: Connection, now: int) -> Said:
+    found = refused_outside(connection, now)
+    if not found:
+        return "outside", True, "nothing was refused in the last 7 days", "近 7 天没有被拒的往来"
+    newest, count = found[0], len(found)
+    hours, what = (now - newest.at) // HOUR, f"{newest.status} {newest.why}"
+    outwards = newest.way == "out"
+    who = f"{newest.system} refused a move" if outwards else f"we refused {newest.system}"
+    whom = f"{newest.system} 拒收工单动态" if outwards else f"本平台拒收 {newest.system} 的请求"
+    return (
+        *("outside", False),
+        f"{count} requests were refused in the last 7 days; the newest {hours} h ago: {who} with {what};"
+        " the console's page of channels lists them",
+        f"近 7 天有 {count} 次被拒，最近一次在 {hours} 小时前：{whom}（{what}）；见控制台“通知通道”页",
+    )

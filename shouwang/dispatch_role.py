@@ -22,6 +22,7 @@ from detectors.rules import RuleSet
 from ingest.store import ReadingStore
 from shouwang.escalating import Chore, DeskClock
 from shouwang.heartbeat import Heartbeat, Pulses, Vitals
+from shouwang.kept_secrets import link_key
 from shouwang.osrm import Osrm
 from shouwang.picture_work import picturing
 from shouwang.present import rules_of, town_of
@@ -103,11 +104,12 @@ class DispatchRole:
 
     def _senders(self, adapters: Mapping[str, Channel]) -> Iterator[tuple[str, Work]]:
         """As many a channel as its settings say, so that a slow provider holds up no other."""
-        clock = self._clock
+        clock, key = self._clock, link_key(self._settings.state)
         for name, channel in self._settings.channels.items():
             for place in range(channel.senders):
                 thread = name if place == 0 else f"{name} {place + 1}"
-                sender = Sender(self._engine, [adapters[name]], clock, this_process("dispatch", clock.now(), thread))
+                me = this_process("dispatch", clock.now(), thread)
+                sender = Sender(self._engine, [adapters[name]], clock, me, key)
                 yield f"channel {thread}", self._pulsing(thread, sender)
 
     def _pulsing(self, name: str, sender: Sender) -> Work:

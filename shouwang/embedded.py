@@ -1,8 +1,6 @@
 """The broker inside the platform, for demonstrations and development: who may connect and where each may publish."""
 
 import hmac
-import os
-import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +12,7 @@ from ingest.embedded_broker import Check, EmbeddedBroker, own_topics
 from ingest.mqtt import BrokerAddress
 from ingest.routes import Routes
 from ingest.topic_rights import Rights, gateway_rights, town_rights
+from shouwang.kept_secrets import kept_secret
 
 PLATFORM = "platform"
 _SECRET_FILE = "embedded-broker.secret"
@@ -21,11 +20,7 @@ _SECRET_FILE = "embedded-broker.secret"
 
 def platform_password(state: Path) -> str:
     """The platform's own password at the embedded broker: made once, readable by its owner only."""
-    file = state / _SECRET_FILE
-    if not file.exists():
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-            opened.write(secrets.token_urlsafe(24))
-    return file.read_text()
+    return kept_secret(state / _SECRET_FILE)
 
 
 class _Accounts(NamedTuple):

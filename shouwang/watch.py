@@ -28,7 +28,7 @@ from ingest.follow import follow
 
 _SNAPSHOT_INTERVAL = 30 * SECOND
 _TRIES = 3
-_AT_ONCE = 32
+_AT_ONCE = 64
 """Detections a transaction: in a storm the senders of what is committed wait no longer than these take."""
 _log = structlog.get_logger()
 

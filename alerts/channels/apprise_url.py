@@ -15,7 +15,7 @@ from alerts.channels.transport import printable
 from alerts.links import ticket_url
 from alerts.measurements import Language
 from alerts.notice_words import REPEATED
-from alerts.texts import details, fit, headline, reference
+from alerts.texts import details, fit, headline, navigation_line, reference
 from detectors.words import Severity
 
 _BODY_BYTES = 2048
@@ -66,7 +66,13 @@ class AppriseUrl(PlainChannel):
         repeated = (REPEATED.zh if language == "zh" else REPEATED.en) if notice.repeated else ""
         head = " ".join(part for part in (reference(notice, language), repeated) if part)
         url = ticket_url(self._console_url, notice.ticket)
-        return title, printable(fit(f"{head}\n{url}", "\n".join(details(notice.facts, language)), "", room))
+        middle = "\n".join(details(notice.facts, language))
+        way = navigation_line(notice.facts, language)
+        whole = "\n".join(part for part in (head, url, middle, way) if part)
+        # half an address leads nowhere: it goes along whole or not at all
+        if len(whole.encode(errors="replace")) <= room:
+            return title, printable(whole)
+        return title, printable(fit(f"{head}\n{url}", middle, "", room))
 
 
 @cache

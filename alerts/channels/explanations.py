@@ -2,8 +2,6 @@
 
 from itertools import takewhile
 
-from alerts.measurements import Language
-
 PHRASES = {
     # any channel
     "not connected": "未能连接",
@@ -109,7 +107,7 @@ PHRASES = {
 """By what an adapter writes, up to a colon."""
 
 
-def explained(detail: str, language: Language) -> str:
+def explained(detail: str, language: str) -> str:
     """A detail for people: in Chinese its phrases are translated, and what the provider said stays as it is.
 
     >>> explained("the robot was stopped: bot disabled", "zh")

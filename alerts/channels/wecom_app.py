@@ -33,7 +33,7 @@ ACTIONS = ("accept", "arrive")
 
 _BUTTONS: dict[Language, tuple[str, ...]] = {"zh": ("接单", "到场"), "en": ("Accept", "On scene")}
 _OPEN: dict[Language, str] = {"zh": "打开工单", "en": "Open"}
-_NOTHING_TO_DO = frozenset({"recovered", "unassigned", "storm", "not_assigned", "merged"})
+_NOTHING_TO_DO = frozenset({"recovered", "unassigned", "storm", "not_assigned", "merged", "passed_on"})
 _TOKEN_REFUSED = frozenset({40014, 41001, 42001})
 _BUSY = {45033: "too many requests at once", -1: "the provider is busy"}
 _RATE = 45009
@@ -104,7 +104,9 @@ class WecomApp(PlainChannel):
 
     def send_several(self, notices: Sequence[OutgoingNotice]) -> Outcome:
         urls = [self._url(notice) for notice in notices]
-        content = list_markdown(notices, urls, self._language, MARKDOWN_BYTES)
+        content = list_markdown(
+            notices, urls, self._language, MARKDOWN_BYTES, personal=all(each.link for each in notices)
+        )
         return self._message(notices[0], "markdown", {"content": content})
 
     def send_picture(self, notice: OutgoingNotice, png: bytes) -> Outcome:
@@ -131,8 +133,9 @@ class WecomApp(PlainChannel):
         acting = notice.recipient_kind == "person" and notice.facts.cause not in _NOTHING_TO_DO
         if not (self._buttons and acting):
             return text_notice(notice, url, language, signed_in=bool(notice.link))
-        pairs = zip(ACTIONS, _BUTTONS[language], strict=True)
-        buttons: list[Card] = [{"text": text, "style": 1, "key": action} for action, text in pairs]
+        pairs = list(zip(ACTIONS, _BUTTONS[language], strict=True))
+        offered = pairs[:1] if notice.facts.drill else pairs  # nobody arrives at a drill
+        buttons: list[Card] = [{"text": text, "style": 1, "key": action} for action, text in offered]
         buttons.append({"text": _OPEN[language], "style": 4, "type": 1, "url": url})
         return button_card(notice, url, language, buttons, task_id(notice))
 

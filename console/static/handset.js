@@ -107,6 +107,30 @@
     if (event.target.matches?.("[data-poll]") && writing) event.preventDefault();
   });
 
+  /* a tap that did not get through is told, and never takes the tickets off the page */
+  function tell(why) {
+    const cards = document.getElementById("cards");
+    cards.querySelector("[data-unsent]")?.remove();
+    const line = document.createElement("p");
+    line.className = "said bad";
+    line.dataset.unsent = "";
+    line.setAttribute("role", "alert");
+    line.textContent = why;
+    cards.prepend(line);
+    cards.scrollIntoView();
+  }
+  const polls = (event) => event.detail.elt.matches("[data-poll]");
+  const unsent = (event) => { if (!polls(event)) tell(text("upload.unsent")); };
+  document.addEventListener("htmx:sendError", unsent);
+  document.addEventListener("htmx:timeout", unsent);
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.xhr.status < 400) return;
+    const page = new DOMParser().parseFromString(event.detail.serverResponse, "text/html");
+    if (page.getElementById("cards")) return;
+    event.detail.shouldSwap = false;
+    if (!polls(event)) tell(page.querySelector("[role=alert]")?.textContent ?? text("upload.unsent"));
+  });
+
   /* positions */
 
   const allowed = "shouwang-share";

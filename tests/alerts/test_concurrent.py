@@ -51,7 +51,7 @@ def test_every_transaction_about_notices_changes_tables_in_one_order(engine: Eng
         take_over(connection, channels, owner(pid=99, host="other"), later, alive=(), keep=None)
 
     with writing(engine) as connection:
-        taken = [claim(connection, channels, owner(), NOW) for _ in range(2)]
+        taken = [claim(connection, channels, owner(), NOW, link_key=b"key") for _ in range(2)]
     assert all(taken)
     steps: list[Callable[[Connection], object]] = [
         lambda connection: record(connection, taken[0], Outcome("failed", "93000"), NOW),  # type: ignore[arg-type]

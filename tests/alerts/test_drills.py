@@ -47,6 +47,11 @@ def runs(scene: Scene) -> list[Row]:
         return runs_of(connection, 1)
 
 
+def test_a_double_click_defines_one_drill(scene: Scene) -> None:
+    assert make(scene)["id"] == make(scene)["id"]
+    assert make(scene, MONDAYS)["id"] != make(scene)["id"]
+
+
 def test_a_drill_calls_the_real_contacts_with_its_mark(scene: Scene) -> None:
     make(scene)
     begin(scene)

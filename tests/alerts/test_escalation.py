@@ -28,7 +28,7 @@ from alerts.lifecycle import ENDED, LIVE
 from alerts.settings import DeskSettings
 from alerts.words import Recipient
 from alerts.working_time import WorkCalendar
-from core.clock import DAY, HOUR, MINUTE
+from core.clock import DAY, HOUR, MINUTE, SECOND
 from detectors.words import Severity
 from tests.alerts.desk_scene import MONDAY_TEN
 
@@ -146,6 +146,13 @@ def test_a_wait_until_the_morning_starts_the_clock_in_the_morning() -> None:
     following = decide_next(row, taken(row), {}, CALENDAR)
     assert following.began_at == T + 10 * HOUR
     assert following.why == "waits_for_morning"
+    ran = {("accept", T + 10 * HOUR): Progress(0, T + 12 * HOUR)}
+    assert decide_next(row, taken(row), ran, CALENDAR).why == "no_accept"
+
+
+def test_who_is_told_anew_as_it_became_graver_does_not_wait_for_the_morning() -> None:
+    row = ticket(severity=4, told_at=T + 25 * SECOND + 1)
+    assert decide_next(row, taken(row), {}, CALENDAR).why == "no_accept"
 
 
 def test_a_rise_takes_the_graver_policy_and_starts_the_clock_anew() -> None:

@@ -9,7 +9,7 @@ from alerts.categories import ClassCode, ensure_categories, put_class, retire_ca
 from alerts.manual_tickets import Outside, Report, Source, report
 from alerts.refusals import ReportRefused
 from alerts.words import Row
-from core.clock import HOUR
+from core.clock import HOUR, MINUTE
 from core.database import writing
 from detectors.words import Severity
 from tests.alerts.desk_scene import LAT, LNG, METRE_NORTH, Scene
@@ -96,6 +96,7 @@ def test_alerts_join_a_report_of_their_hazard_at_their_site_once_somebody_was_se
         ({"category": "网格党建"}, "unknown_category"),
         ({"category": "volcano"}, "unknown_category"),
         ({"class_code": "C99"}, "unknown_class"),
+        ({"component_code": "12x"}, "bad_component"),
         ({"site": "GHOST"}, "unknown_site"),
         ({"lng": LNG}, "bad_position"),
         ({"lng": LAT, "lat": LNG}, "bad_position"),
@@ -110,6 +111,22 @@ def test_what_makes_no_ticket_says_why(town: Scene, wrong: dict[str, Any], reaso
     assert caught.value.reason == reason
     assert town.tickets == []
     assert town.rows(tables.ticket_number) == []
+
+
+def test_a_text_is_kept_as_it_can_be_sent_and_shown(town: Scene) -> None:
+    made = reported(town, SAID._replace(title="井盖\x00\r\n丢失\u202e", description="一\x00\r\n二", reporter="王\n"))
+    assert (made["title"], made["description"], made["reporter"]) == ("井盖 丢失", "一\n二", "王")
+    town.move("verify", "DISP-1", opinion="\x00核实\r\n无误 ")
+    assert town.rows(tables.ticket_log)[-1]["opinion"] == "核实\n无误"
+
+
+def test_a_double_click_makes_one_ticket(town: Scene) -> None:
+    made = reported(town)
+    assert reported(town)["number"] == made["number"]
+    assert reported(town, SAID._replace(reporter="李"))["number"] != made["number"]
+    town.clock.advance(2 * MINUTE)
+    assert reported(town)["number"] != made["number"]
+    assert len(town.tickets) == 3
 
 
 def test_an_outside_ticket_needs_both_its_names(town: Scene) -> None:

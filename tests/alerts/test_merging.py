@@ -184,3 +184,33 @@ def test_the_only_party_is_enough_and_a_new_dispatch_asks_anew(both: Scene) -> N
     both.move("reassign", "DISP-1", station="ST2")
     assert both.move("accept", "ST2-01").status == "accepted"
     assert both.tickets[0]["accepted_by"] == "ST2-01"
+
+
+def reported(scene: Scene) -> None:
+    with writing(scene.engine) as connection:
+        ensure_categories(connection)
+        said = Report("仍有积水", "安全生产", site="FAR")
+        report(connection, scene.town, said, scene.clock.now(), "patrol", "G18-01")
+
+
+def test_a_report_made_after_the_handling_sends_the_ticket_back(scene: Scene) -> None:
+    scene.detect("FAR-1", rule="flood", severity=Severity.WARNING)
+    scene.handle(who="G18-01")
+    scene.clock.advance(HOUR)
+    reported(scene)
+    scene.move("merge", "DISP-1", ticket=2, into=1)
+    target = scene.tickets[0]
+    assert (target["status"], target["handled_at"], target["on_scene_at"]) == ("accepted", None, None)
+    (row,) = (each for each in scene.rows(tables.ticket_log) if each["action"] == "send_back")
+    assert (row["reason"], row["details"]) == ("reported_after_handling", {"merged": 2})
+    assert "G18-01" in {each["recipient"] for each in scene.notices if each["cause"] == "reported_again"}
+
+
+def test_a_report_made_before_the_handling_is_what_was_handled(scene: Scene) -> None:
+    scene.detect("FAR-1", rule="flood", severity=Severity.WARNING)
+    reported(scene)
+    scene.clock.advance(MINUTE)
+    scene.handle(who="G18-01")
+    scene.move("merge", "DISP-1", ticket=2, into=1)
+    assert scene.tickets[0]["status"] == "handled"
+    assert "send_back" not in scene.log

@@ -12,6 +12,7 @@ from alerts.case_tables import outside_message
 from alerts.categories import ensure_categories
 from alerts.outside_messages import Answer, Asked, take_move, take_ticket
 from alerts.settings import DEFAULTS
+from core.clock import MINUTE
 from core.database import reading, writing
 from tests.alerts.desk_scene import LAT, LNG, Scene
 
@@ -87,3 +88,18 @@ def test_a_move_that_is_refused_leaves_nothing_behind(town: Scene) -> None:
     assert (town.log, len(town.notices)) == before
     with reading(town.engine) as connection:
         assert connection.scalar(select(func.count()).select_from(outside_message)) == 2
+
+
+def test_a_refusal_is_not_kept_for_ever_under_its_key(town: Scene) -> None:
+    asked = {"number": "D-1", "action": "supervise", "opinion": "快"}
+    assert take(town, asked, "m", take_move).status == 404
+    assert take(town, REPORT, "t").status == 201
+    assert take(town, asked, "m", take_move).status == 200
+    town.clock.advance(MINUTE)
+    assert take(town, asked, "m", take_move).status == 200, "kept from now on"
+    assert town.log.count("supervise") == 1
+    refused = {"number": "D-1", "action": "close"}
+    assert [take(town, refused, "c", take_move).status for _ in range(2)] == [409, 409]
+    assert take(town, {**refused, "opinion": "x"}, "c", take_move).status == 422, "the key is that of another body"
+    with reading(town.engine) as connection:
+        assert connection.scalar(select(func.count()).select_from(outside_message)) == 3

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from alerts import photos, tables
-from alerts.photos import MOST_BYTES, content_of, keep, media_type_of, photos_of
+from alerts.photos import content_of, keep, photos_of
+from alerts.pictures_sent import MOST_BYTES, SMALL, media_type_of, read_picture, small_picture
 from alerts.refusals import PhotoRefused
 from alerts.words import Row
 from core.database import reading, writing
@@ -30,9 +31,9 @@ def accepted(scene: Scene) -> Scene:
 
 
 def kept(scene: Scene, content: bytes, ticket: int = 1) -> Row:
-    now = scene.clock.now()
+    now, picture = scene.clock.now(), read_picture(content)
     with writing(scene.engine) as connection:
-        return keep(connection, ticket, "G17-01", content, now - 5, LNG, LAT, "阀门", now)
+        return keep(connection, ticket, "G17-01", picture, now - 5, LNG, LAT, "阀门", now)
 
 
 @pytest.mark.parametrize(("kind", "media_type"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/webp")])
@@ -56,7 +57,7 @@ def test_the_same_picture_twice_at_once_is_one(accepted: Scene) -> None:
     now = accepted.clock.now()
     with ThreadPoolExecutor(1) as pool:
         with writing(accepted.engine) as connection:
-            first = keep(connection, 1, "G17-01", picture(), now, LNG, LAT, "阀门", now)
+            first = keep(connection, 1, "G17-01", read_picture(picture()), now, LNG, LAT, "阀门", now)
             second = pool.submit(kept, accepted, picture())
             wait([second], 0.3)
         assert second.result(10)["id"] == first["id"]
@@ -112,3 +113,49 @@ def test_without_the_extra_the_refusal_says_so(accepted: Scene, monkeypatch: pyt
     with pytest.raises(PhotoRefused) as caught:
         kept(accepted, content)
     assert "shouwang[reports]" in caught.value.text
+
+
+def pixels(content: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(content)).convert("RGB")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("size", [(4000, 1000), (300, 2000), (40, 30)])
+def test_a_small_picture_is_small_and_never_larger_than_it_was(kind: str, size: tuple[int, int]) -> None:
+    made = io.BytesIO()
+    Image.new("RGB", size, "navy").save(made, kind)
+    shown = pixels(small_picture(made.getvalue()) or b"")
+    assert shown.width <= min(SMALL[0], size[0])
+    assert shown.height <= min(SMALL[1], size[1])
+    assert abs(shown.width / shown.height - size[0] / size[1]) < 0.2
+
+
+def test_a_small_picture_stands_upright_and_says_nothing_of_where_it_was_taken() -> None:
+    lying = Image.new("RGB", (400, 200), "red")
+    lying.paste((0, 0, 255), (0, 0, 200, 200))  # the left half
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: its left is up
+    exif[0x010E] = "a secret place"
+    made = io.BytesIO()
+    lying.save(made, "JPEG", exif=exif)
+    content = small_picture(made.getvalue()) or b""
+    shown = pixels(content)
+    assert shown.height > shown.width
+    top, bottom = shown.getpixel((60, 20)), shown.getpixel((60, shown.height - 20))
+    assert isinstance(top, tuple)
+    assert isinstance(bottom, tuple)
+    assert (top[2] > 200, bottom[0] > 200) == (True, True)
+    assert b"a secret place" not in content
+
+
+def test_what_is_clear_is_white() -> None:
+    made = io.BytesIO()
+    Image.new("RGBA", (40, 30), (0, 0, 0, 0)).save(made, "PNG")
+    assert pixels(small_picture(made.getvalue()) or b"").getpixel((5, 5)) == (255, 255, 255)
+
+
+def test_no_transaction_is_open_while_a_picture_is_read(accepted: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = read_picture(picture())
+    monkeypatch.setitem(sys.modules, "PIL", None)  # whatever opened a picture now would be refused
+    with writing(accepted.engine) as connection:
+        assert keep(connection, 1, "G17-01", looked, None, None, None, "", accepted.clock.now())["sha256"]

@@ -7,7 +7,8 @@ import pytest
 
 from alerts.deadlines import MOST_EXTENSIONS, DeadlinePolicy
 from alerts.lifecycle import ACTION_WORDS, STATUS_WORDS
-from alerts.photos import MOST_BYTES, MOST_PHOTOS
+from alerts.photos import MOST_PHOTOS
+from alerts.pictures_sent import MOST_BYTES
 from core.clock import DAY
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -170,3 +170,16 @@ def test_a_ticket_of_before_there_were_timers_gets_them_at_its_next_move(sent: S
 def test_what_nobody_wanted_is_undone(sent: Scene) -> None:
     sent.move("void", "DISP-1", opinion="a test")
     assert {state for states in timers(sent).values() for state in states} == {"void"}
+
+
+def test_a_supervisions_timer_shows_its_own_time(sent: Scene) -> None:
+    sent.move("supervise", "LEAD-1", opinion="when?")
+    assert timer(sent, "reply")["rule"].endswith(f"reply {sent.settings.deadlines.reply}")
+    sent.move("reply", "DISP-1", opinion="soon")
+    sent.clock.advance(MINUTE)
+    sent.move("supervise", "LEAD-1", opinion="when?", until=sent.clock.now() + 90 * MINUTE)
+    shown = timer(sent, "reply")
+    assert (shown["rule"], shown["clock"]) == ("by hand alarm: reply 90 min", "running")
+    sent.clock.advance(2 * MINUTE)
+    sent.move("supervise", "DISP-1", opinion="really", until=sent.clock.now() + 6 * HOUR)
+    assert timer(sent, "reply")["rule"] == "by hand alarm: reply 6 h"

@@ -10,6 +10,7 @@ from sqlalchemy import insert, select, update
 from alerts import tables
 from alerts.moves import move
 from alerts.photos import keep
+from alerts.pictures_sent import read_picture
 from core.clock import MINUTE, SECOND
 from core.database import writing
 from core.journal import Offset
@@ -36,7 +37,17 @@ def make_case(town: Town, series: int = -1) -> dict[str, Any]:
         found = connection.execute(select(tables.ticket)).mappings().one()
         for action in ("accept", "arrive"):
             move(connection, town.view, found["id"], action, "G01-01", now)
-        keep(connection, found["id"], "G01-01", jpeg(), now - 4 * MINUTE, 120.42, 31.43, f"阀门 {MOBILE}", now)
+        keep(
+            connection,
+            found["id"],
+            "G01-01",
+            read_picture(jpeg()),
+            now - 4 * MINUTE,
+            120.42,
+            31.43,
+            f"阀门 {MOBILE}",
+            now,
+        )
         move(connection, town.view, found["id"], "ask_extension", "G01-01", now, "等配件")
         said = f"已关阀，联系 {MOBILE}，气体\U0001f525仍高"
         move(connection, town.view, found["id"], "handle", "G01-01", now, said)

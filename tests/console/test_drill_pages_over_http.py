@@ -7,8 +7,8 @@ from sqlalchemy import select
 
 from alerts.categories import categories, class_codes, ensure_categories
 from alerts.escalation_tables import drill, drill_run
-from alerts.links import make_link
 from core.database import reading, writing
+from tests.alerts.notices.notice_rows import make_link
 from tests.console.console_scene import Town, Visit
 
 PLAN = {"name": "季度演练", "teams": ["T-G01"], "minutes": "30"}

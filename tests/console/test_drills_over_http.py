@@ -3,9 +3,9 @@
 from sqlalchemy import select
 
 from alerts.drills import define, run_due, runs_of, start
-from alerts.links import make_link
 from alerts.tables import phone_message
 from core.database import reading, writing
+from tests.alerts.notices.notice_rows import make_link
 from tests.console.console_scene import Town, Visit
 
 
@@ -22,8 +22,14 @@ def test_an_answer_is_one_tap_on_the_personal_link(town: Town, visit: Visit, url
     assert all("演练" in text for text in texts)
     for who in ("G01-01", "G01-02"):
         path = links[who].removeprefix(url)
-        assert "演练" in visit().get(path).text
-        assert visit().post(f"{path}/accept").status_code == 303
+        asked = visit().get(path).text
+        assert "演练" in asked
+        assert "<b>位置不明" not in asked
+        done = visit().post(f"{path}/accept")
+        assert done.status_code == 303
+        told = visit().get(done.headers["location"]).text
+        assert "已应答演练" in told
+        assert "另一方" not in told
     assert visit().post(f"/t/{stranger}/accept").status_code == 409
     with writing(town.engine) as connection:
         assert run_due(connection, town.view, town.rules, town.clock.now()) == 1

@@ -1,5 +1,7 @@
 """Who is on duty, and how channels stand, over the console's pages and API."""
 
+import re
+
 import pytest
 from sqlalchemy import delete, insert, update
 
@@ -22,6 +24,7 @@ def test_everybody_is_listed_by_post_with_whether_they_are_on_duty(town: Town, v
     assert (people["G01-01"]["on"], people["G01-01"]["reason"]) == (True, "rostered")
     assert (people["G01-02"]["on"], people["G01-02"]["reason"]) == (False, "off_roster")
     page = visit("disp").get("/roster").text
+    assert re.search(r"<summary>G01 网格.*?在岗 \d/2</span></summary>", page)
     assert "排班不当值" in page
     assert "值班领导" in page.split("现无人在岗")[1].split("</p>")[0]  # there is none in this town
 
@@ -72,7 +75,7 @@ def test_what_is_sent_counts_and_what_nobody_knows_is_not_proven(town: Town, vis
     assert (phone["minute"], phone["last"]["outcome"]) == (phone["counts"]["accepted"], "accepted")
     with writing(town.engine) as connection:
         connection.execute(update(tables.notice).values(state="uncertain"))
-    assert town.ticket()["number"] in disp.get("/channels").text.split("未证实送达")[1]
+    assert town.ticket()["number"] in disp.get("/channels").text.split("回执逾期或结果不明")[1]
 
 
 def test_a_channels_limits_are_those_of_the_settings(town: Town) -> None:

@@ -92,3 +92,8 @@ def test_every_code_that_pages_show_has_a_name(language: str) -> None:
 
 def test_an_unknown_code_is_shown_as_it_is() -> None:
     assert named("en", "hazard", "volcano") == "volcano"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_was_taken_for_a_truth_value(language: str) -> None:
+    assert [key for key, said in texts(language).items() if said in ("True", "False")] == []

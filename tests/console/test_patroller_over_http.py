@@ -4,10 +4,10 @@ import re
 
 from sqlalchemy import insert, select
 
-from alerts.links import make_link
 from alerts.tables import link, phone_message, ticket, ticket_log
 from core.clock import DAY
 from core.database import reading, writing
+from tests.alerts.notices.notice_rows import make_link
 from tests.console.console_scene import Town, Visit, console_on
 
 

@@ -9,12 +9,12 @@ from alerts import drills
 from alerts.case_tables import photo, ticket_request
 from alerts.categories import ensure_categories
 from alerts.escalation_tables import drill_call, position
-from alerts.links import make_link
 from alerts.moves import move
-from alerts.photos import MOST_BYTES
+from alerts.pictures_sent import MOST_BYTES
 from alerts.tables import ticket, ticket_log
 from core.clock import DAY, SECOND, local
 from core.database import reading, writing
+from tests.alerts.notices.notice_rows import make_link
 from tests.console.console_scene import LAT, LNG, SIDE, Town, Visit
 from tests.console.pictures import jpeg
 
@@ -179,13 +179,13 @@ def test_a_supervision_is_answered_from_the_phone(town: Town, visit: Visit) -> N
     assert town.ticket()["replied_at"] is not None
 
 
-def test_a_false_alarm_has_a_cause_in_the_words_of_the_log(town: Town, visit: Visit) -> None:
+def test_a_false_alarm_has_a_cause_that_judges_of_rules_know(town: Town, visit: Visit) -> None:
     accepted(town)
     phone, where = visit("g01"), f"/m/tickets/{number_of(town)}"
     phone.post(f"{where}/arrive")
     assert phone.post(f"{where}/false_alarm", data={"cause": "nonsense"}).status_code == 409
     assert phone.post(f"{where}/false_alarm", data={"cause": "works"}).status_code == 303
-    assert town.ticket()["result_cause"] == "施工影响"
+    assert town.ticket()["result_cause"] == "works"
 
 
 def test_a_drill_is_answered_by_the_links_button(town: Town, visit: Visit) -> None:

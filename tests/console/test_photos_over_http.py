@@ -25,8 +25,8 @@ def test_photos_are_kept_and_shown_as_they_came(town: Town, visit: Visit) -> Non
     one, other = picture(), picture("red", "JPEG")
     assert send(desk, number, one, other, note="井盖<移位>").headers["location"] == f"/tickets/{number}?done=photo"
     page = desk.get(f"/tickets/{number}").text
-    assert 'src="/photos/1"' in page
-    assert 'src="/photos/2"' in page
+    assert 'src="/photos/1/small"' in page
+    assert 'src="/photos/2/small"' in page
     assert "井盖&lt;移位&gt;" in page
     shown = desk.get("/photos/2")
     assert (shown.content, shown.headers["content-type"]) == (other, "image/jpeg")
@@ -34,6 +34,10 @@ def test_photos_are_kept_and_shown_as_they_came(town: Town, visit: Visit) -> Non
     assert visit().get("/photos/2").status_code == 303
     assert visit("g01").get("/photos/2").status_code == 403
     assert desk.get("/photos/3").status_code == 404
+    for small in [desk.get("/photos/2/small") for _ in range(2)]:
+        assert (small.headers["content-type"], small.content[:3]) == ("image/jpeg", b"\xff\xd8\xff")
+    assert visit("g01").get("/photos/2/small").status_code == 403
+    assert desk.get("/photos/3/small").status_code == 404
 
 
 def test_what_is_no_photo_is_refused_and_says_why(town: Town, visit: Visit) -> None:

@@ -45,6 +45,11 @@ def test_a_refusal_names_its_reason_in_both_languages(town: Town, visit: Visit) 
     assert refused.status_code == 409
     assert refused.json()["error"]["code"] == "needs_cause"
     assert set(refused.json()["error"]) == {"code", "zh", "en"}
+    early = desk.post(f"/api/v1/tickets/{number}/moves/close", json={}).json()["error"]
+    assert (early["zh"], early["en"]) == (
+        "工单现在是“已派遣”，不能结案",
+        "The ticket is “Dispatched” now: “Close” is not possible",
+    )
     assert desk.post(f"/api/v1/tickets/{number}/moves/send_back", json={}).status_code == 404
     assert desk.post(f"/api/v1/tickets/{number}/moves/void", json={"why": "x"}).status_code == 422
     assert desk.post("/api/v1/tickets", json=SAID | {"category": "无"}).json()["error"]["code"] == "unknown_category"

@@ -1,9 +1,13 @@
 """The dispatcher's pages and moves over HTTP, on a real ticket made by the desk."""
 
+import re
+
 import pytest
 from sqlalchemy import insert, select
 
+from alerts.labels import label_of
 from alerts.tables import ticket, ticket_log
+from console.language import texts
 from core.database import reading, writing
 from detectors.words import Severity
 from ingest.tables import dead_letter
@@ -61,6 +65,22 @@ def test_a_false_alarm_needs_its_cause(town: Town, visit: Visit) -> None:
     assert desk.post(f"/tickets/{number}/moves/false_alarm", data={"cause": "设备故障"}).status_code == 303
     assert status_of(town) == "false_alarm"
     assert "设备故障" in desk.get(f"/tickets/{number}").text
+    assert town.ticket()["result_cause"] == "device_fault"
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_test_says_nothing_of_the_rule_in_whatever_language_it_was_marked(
+    town: Town, visit: Visit, language: str
+) -> None:
+    town.alert()
+    desk, number = visit("disp"), number_of(town)
+    desk.cookies.set("shouwang_language", language)
+    page = desk.get(f"/tickets/{number}").text
+    (value,) = re.findall(rf'value="([^"]+)">{texts(language)["cause_of.test"]}<', page)
+    desk.post(f"/tickets/{number}/moves/false_alarm", data={"cause": value, "opinion": "消防检测"})
+    made = town.ticket()
+    assert label_of(made["status"], made["result"], made["result_cause"]) == "excluded"
+    assert "消防检测" in desk.get(f"/tickets/{number}").text
 
 
 def test_a_ticket_can_be_given_to_another_station(town: Town, visit: Visit) -> None:

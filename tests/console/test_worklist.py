@@ -43,7 +43,7 @@ def test_filters_narrow_the_queue_and_the_counts_alike(engine: Engine, clock: Ma
     assert numbers(engine, Filter(hazard="gas")) == [1]
     assert numbers(engine, Filter(tab="working")) == []
     with reading(engine) as connection:
-        counted = {"all": 2, "waiting": 2, "working": 0, "to_check": 0, "suspended": 0}
+        counted = {"all": 2, "to_assign": 0, "waiting": 2, "working": 0, "to_check": 0, "suspended": 0}
         assert tab_counts(connection, Filter(severity=3)) == counted
 
 

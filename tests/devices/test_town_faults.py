@@ -59,6 +59,12 @@ def refusal(engine: Engine, folder: Path, **options: object) -> list[str]:
         ("devices.csv", "GAS-1", {"state": "broken"}, "row 3, state: 'broken' is none of commissioning, in_service"),
         ("devices.csv", "GAS-1", {"state": "maintenance"}, "row 3, state_until: a maintenance needs an end"),
         ("devices.csv", "GAS-1", {"state_until": "soon"}, "row 3, state_until: 'soon' is no time like 2026-"),
+        (
+            "devices.csv",
+            "GAS-1",
+            {"state_until": "0001-01-01T00:00"},
+            "row 3, state_until: '0001-01-01T00:00' is not between",
+        ),
         ("devices.csv", "GAS-1", {"component_code": "123"}, "row 3, component_code: '123' is not 16 digits"),
         ("devices.csv", "GAS-1", {"lat": ""}, "row 3, lat: lng and lat belong together"),
         ("devices.csv", "GAS-1", {"lng": "120.4°"}, "row 3, lng: '120.4°' is no number"),

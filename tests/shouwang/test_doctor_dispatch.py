@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from alerts.distances import Route
+from alerts.notices import enqueue
 from alerts.routes import keep_routes
-from core.clock import DAY, HOUR, SystemClock
+from core.clock import DAY, HOUR, MINUTE, SystemClock
 from core.database import open_engine, writing
+from tests.alerts.notices.notice_rows import put_ticket, to_robot
 from tests.shouwang.command_line import run
 
 PEOPLE = "code,name,role,team,shift\nP1,甲,patroller,T1,{shift}\nP2,乙,patroller,T1,day\n"
@@ -49,3 +51,16 @@ def test_a_service_that_tells_nothing_is_doubtful(town: Path, monkeypatch: pytes
     answer = said()
     assert "good routes: 1 ways, told 2 h ago" in answer
     assert "s3cret" not in answer
+
+
+def test_notices_that_wait_with_nobody_to_send_them_are_told(town: Path) -> None:
+    run("town", "import", town)
+    assert "good senders: no notice waits" in said()
+    now = SystemClock().now()
+    engine = open_engine("sqlite:///state/shouwang.db")
+    with writing(engine) as connection:
+        row = put_ticket(connection, site=None, grid=None)
+        enqueue(connection, row, None, [to_robot()], "dispatched", now - 3 * MINUTE, now - 3 * MINUTE)
+    engine.dispose()
+    answer = " ".join(run("doctor", fails=1).stdout.split())  # the ticket has no next step either
+    assert "doubtful senders: 1 notices wait, for up to 3 min" in answer

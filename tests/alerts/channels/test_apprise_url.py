@@ -4,6 +4,7 @@ import pytest
 
 from alerts.channels import apprise_url
 from alerts.channels.apprise_url import AppriseUrl
+from alerts.texts import navigation_url
 from tests.alerts.notices.notice_rows import outgoing
 from tests.providers.apprise_url import Service, address
 from tests.providers.provider import Answer
@@ -35,3 +36,11 @@ def test_what_cannot_be_missed_comes_first() -> None:
     first, second = service.held[0].splitlines()[1:3]
     assert "20261123-0007" in first
     assert second == "https://town.example/tickets/7"
+
+
+@pytest.mark.parametrize(("advice", "ways"), [("勿靠近", 1), ("勿" * 3000, 0)])
+def test_the_way_goes_along_whole_or_not_at_all(advice: str, ways: int) -> None:
+    with Service() as service:
+        notice = outgoing(address(service.url), advice_zh=advice)
+        TAIL.send(notice)
+    assert service.held[0].count(navigation_url(notice.facts)) == service.held[0].count("amap") == ways

@@ -157,6 +157,12 @@ def test_a_card_has_buttons_for_whom_they_are(app: WecomApp, provider: Server) -
         assert provider.messages[-1]["template_card"]["card_type"] == "text_notice"
 
 
+def test_nobody_arrives_at_a_drill(app: WecomApp, provider: Server) -> None:
+    app.send(outgoing(MEMBER, link="abc345", drill=True))
+    card = provider.messages[0]["template_card"]
+    assert [button.get("key") for button in card["button_list"]] == ["accept", None]
+
+
 def test_without_a_callback_a_card_has_no_buttons(client: httpx.Client) -> None:
     with Server(calls_back=False) as provider:
         assert channel(client, provider.url).send(outgoing(MEMBER)).state == "failed"
@@ -177,6 +183,7 @@ def test_a_list_fits_into_the_applications_markdown(app: WecomApp, provider: Ser
     content = provider.messages[0]["markdown"]["content"]
     assert MARKDOWN_BYTES * 0.8 < len(content.encode()) <= MARKDOWN_BYTES
     assert "https://town.example/t/code9" in content
+    assert "需登录" not in content
 
 
 def test_a_picture_is_uploaded_and_then_sent(app: WecomApp, provider: Server) -> None:

@@ -1,5 +1,6 @@
 """A ticket, an alert, people and scripted channels for the tests of notices."""
 
+import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,6 +9,7 @@ from sqlalchemy import Connection, Engine, insert, select
 
 from alerts.channels import Limit, Outcome, OutgoingNotice, PlainChannel
 from alerts.facts import Facts
+from alerts.links import LIFETIME, Link, keep_links
 from alerts.notices import enqueue
 from alerts.owners import Owner
 from alerts.tables import alert, contact, delivery, notice, person, team, ticket
@@ -177,6 +179,13 @@ def queue(engine: Engine, *recipients: Recipient, now: int = NOW, due_at: int = 
         enqueue(connection, row, put_alert(connection, row), recipients, "dispatched", now, due_at, rule=Rule())
         key: int = row["id"]
         return key
+
+
+def make_link(connection: Connection, who: str, ticket_id: int, now: int) -> str:
+    """A personal link of somebody's, from `now` on; its code."""
+    code = secrets.token_hex()
+    keep_links(connection, [Link(code, who, ticket_id, now + LIFETIME)], now)
+    return code
 
 
 def notices(engine: Engine) -> list[Any]:

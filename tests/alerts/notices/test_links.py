@@ -2,11 +2,11 @@ from math import log2
 
 from sqlalchemy import Engine, select, update
 
-from alerts.links import _ALPHABET, LIFETIME, make_link, resolve
+from alerts.links import _ALPHABET, LIFETIME, link_code, resolve
 from alerts.tables import link, person
 from core.clock import HOUR
 from core.database import reading, writing
-from tests.alerts.notices.notice_rows import NOW, put_ticket, put_town
+from tests.alerts.notices.notice_rows import NOW, make_link, put_ticket, put_town
 
 
 def _linked(engine: Engine) -> tuple[str, int]:
@@ -35,7 +35,7 @@ def test_a_link_ends_with_its_persons_retirement(engine: Engine) -> None:
 
 def test_a_code_has_60_bits_and_is_not_at_rest(engine: Engine) -> None:
     code, _ = _linked(engine)
-    assert len(code) * log2(len(set(_ALPHABET))) >= 60
+    assert len(link_code(b"key", 1, NOW)) * log2(len(set(_ALPHABET))) >= 64
     with reading(engine) as connection:
         (row,) = connection.execute(select(link))
     assert code not in "".join(str(value) for value in row)
@@ -47,6 +47,12 @@ def test_links_that_ran_out_go_with_the_next_one(engine: Engine) -> None:
         new = make_link(connection, "P-01", ticket, NOW + LIFETIME)
         assert new != old
         assert len(connection.execute(select(link)).all()) == 1
+
+
+def test_a_code_is_one_notices_alone_and_nobodys_without_the_key() -> None:
+    given = [(b"key", 1, NOW), (b"key", 2, NOW), (b"key", 1, NOW + 1), (b"another", 1, NOW)]
+    assert len({link_code(*each) for each in given}) == 4
+    assert len({link_code(b"key", 1, NOW) for _ in range(3)}) == 1
 
 
 def test_hostile_codes_resolve_to_nothing(engine: Engine) -> None:

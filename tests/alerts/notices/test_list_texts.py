@@ -41,6 +41,11 @@ def test_names_cannot_forge_markdown_in_a_list() -> None:
     assert "](https://evil" not in list_markdown(notices, [URL] * 2, "zh", 4096)
 
 
+def test_only_links_that_ask_for_it_say_that_they_ask_for_sign_in() -> None:
+    assert list_markdown([outgoing()] * 2, [URL] * 2, "zh", 4096).count("需登录") == 2
+    assert "需登录" not in list_markdown([outgoing()] * 2, [URL] * 2, "zh", 4096, personal=True)
+
+
 def test_what_cannot_hold_the_numbers_is_refused() -> None:
     with pytest.raises(ValueError, match="do not fit"):
         list_text([outgoing()] * 9, [URL] * 9, "zh", 300)

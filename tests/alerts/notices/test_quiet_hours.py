@@ -6,6 +6,7 @@ from sqlalchemy import Engine, update
 from alerts.notices import enqueue
 from alerts.quiet_hours import QuietHoursError, parse_quiet_hours, quiet_until
 from alerts.tables import person
+from alerts.unsent import refuse_unknown
 from core.database import writing
 from tests.alerts.desk_scene import at_local
 from tests.alerts.notices.notice_rows import notices, put_ticket, put_town, to_person, to_robot
@@ -50,3 +51,23 @@ def test_only_what_is_not_urgent_waits(engine: Engine, severity: int, life_safet
     due = {each.recipient: each.due_at for each in notices(engine)}
     mine, own = (at_local("2026-09-22 06:00"), at_local("2026-09-22 05:00")) if waits else (now, now)
     assert due == {"P-01": mine, "P-02": own, "T-01": now}
+
+
+@pytest.mark.parametrize(("severity", "waits"), [(3, True), (4, False)])
+@pytest.mark.parametrize("own", ["", "23:00-05:00"], ids=["the town's", "their own"])
+def test_what_is_told_instead_waits_too_unless_it_is_urgent(
+    engine: Engine, severity: int, waits: bool, own: str
+) -> None:
+    now = at_local("2026-09-21 21:59")
+    with writing(engine) as connection:
+        put_town(connection)
+        connection.execute(update(person).where(person.c.code == "P-01").values(quiet_hours=own))
+        row = put_ticket(connection, severity=severity, life_safety=False)
+        enqueue(connection, row, None, [to_person("P-01", "app")], "dispatched", now, now, quiet_hours=NIGHT)
+        later = at_local("2026-09-21 23:01")
+        assert refuse_unknown(connection, ["phone"], later) == 1
+    first, instead = notices(engine)
+    assert (first.state, first.due_at) == ("failed", now)
+    until = at_local("2026-09-22 05:00" if own else "2026-09-22 06:00") if waits else later
+    assert (instead.channel, instead.due_at, instead.next_try_at) == ("phone", until, until)
+    assert instead.not_after > until

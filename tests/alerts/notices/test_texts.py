@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.sms_texts import sms_variables, spoken
-from alerts.texts import Language, fit, headline, navigation_url, phone_text, robot_markdown, robot_text, shorten_bytes
+from alerts.texts import Language, fit, headline, navigation_url, phone_text, robot_text, shorten_bytes
 from core.clock import HOUR, MINUTE
 from detectors.rule_checks import HAZARDS
 from detectors.rules import load_packs
@@ -39,13 +39,14 @@ def test_number_and_link_are_never_cut(head: str, middle: str, limit: int) -> No
     assert len(text.encode()) <= limit
 
 
-@given(place=ANY_TEXT, advice=ANY_TEXT, contact=ANY_TEXT, title=ANY_TEXT, limit=st.integers(500, 4096))
-def test_robot_messages_keep_number_and_link(place: str, advice: str, contact: str, title: str, limit: int) -> None:
+@given(place=ANY_TEXT, advice=ANY_TEXT, contact=ANY_TEXT, title=ANY_TEXT, limit=st.integers(600, 4096))
+def test_robot_messages_keep_number_way_and_link(place: str, advice: str, contact: str, title: str, limit: int) -> None:
     notice = outgoing(place_zh=place * 5, advice_zh=advice * 5, contact=contact, hazard="other", title_zh=title)
-    for text in (robot_markdown(notice, URL, "zh", limit), robot_text(notice, URL, "zh", limit)):
-        assert len(text.encode()) <= limit
-        assert "20261123-0007" in text
-        assert URL in text
+    text = robot_text(notice, URL, "zh", limit)
+    assert len(text.encode()) <= limit
+    assert "20261123-0007" in text
+    assert URL in text
+    assert navigation_url(notice.facts) in text.splitlines()[-2]
 
 
 def test_the_headline_says_hazard_value_and_limit() -> None:
@@ -138,10 +139,12 @@ def test_a_drill_says_so_first(language: Language, mark: str) -> None:
     assert sms_variables(outgoing(drill=True), language)["level"] in ("演练·紧急", "DRILL·CRITICAL")
 
 
-def test_names_cannot_forge_markdown() -> None:
-    text = robot_markdown(outgoing(place_zh="[点此](https://evil.example)<font>"), URL, "zh", 4096)
-    assert "](https://evil" not in text
-    assert text.count("<font") == 1
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_group_is_told_the_way_too(language: Language) -> None:
+    notice = outgoing()
+    assert navigation_url(notice.facts) in robot_text(notice, URL, language, 2048)
+    nowhere = outgoing(lng=None, lat=None)
+    assert "amap" not in robot_text(nowhere, URL, language, 2048)
 
 
 @pytest.mark.parametrize("onset", [None, NOW])

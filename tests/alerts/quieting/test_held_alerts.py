@@ -26,6 +26,15 @@ def test_what_a_silence_holds_is_opened_and_shown_without_ticket_or_notice(quiet
     assert [(what["action"], what["held"]) for what in told] == [("opened", "silence")]
 
 
+def test_a_double_click_makes_one_silence(quiets: QuietScene) -> None:
+    made = quiets.quiet(*NOISE)
+    quiets.clock.advance(SECOND)
+    assert quiets.quiet(*NOISE)["id"] == made["id"]
+    assert quiets.quiet(matcher("rule", "=", "other"))["id"] != made["id"]
+    quiets.clock.advance(MINUTE)
+    assert quiets.quiet(*NOISE)["id"] != made["id"]
+
+
 def test_it_finds_its_ticket_when_the_hold_is_over(quiets: QuietScene) -> None:
     quiets.quiet(*NOISE)
     quiets.detect("PLANT-1", rule="noise")

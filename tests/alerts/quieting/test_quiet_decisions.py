@@ -152,6 +152,11 @@ def test_nothing_inhibits_itself_or_what_inhibits_it() -> None:
         (Asked("silence", AT_SITE, 0, 4 * HOUR + 1, "x", life_safety=True), "admin", "too_long"),
         (Asked("window", AT_SITE, 0, HOUR, "x"), "leader", "bad_schedule"),
         (Asked("window", AT_SITE, 0, HOUR, "x", schedule=HOURS | {"days": [8]}), "leader", "bad_schedule"),
+        (Asked("window", AT_SITE, 0, HOUR, "x", schedule=HOURS | {"from": 22}), "leader", "bad_schedule"),
+        (Asked("window", AT_SITE, 0, HOUR, "x", schedule=HOURS | {"to": None}), "leader", "bad_schedule"),
+        (Asked("window", AT_SITE, 0, HOUR, "x", schedule=HOURS | {"days": ["1"]}), "leader", "bad_schedule"),
+        (Asked("silence", (matcher("site", "=", "S" * 201),), 0, HOUR, "x"), "leader", "bad_matcher"),
+        (Asked("silence", (matcher("site", "=", "S\x001"),), 0, HOUR, "x"), "leader", "bad_matcher"),
         (Asked("silence", AT_SITE, 0, HOUR, "x", schedule=HOURS), "leader", "bad_schedule"),
     ],
 )  # fmt: skip
@@ -177,7 +182,7 @@ def test_what_may_be_is_not_refused(asked: Asked, role: Any) -> None:
 
 
 def test_every_refusal_says_what_it_means_in_both_languages() -> None:
-    facts = {"hours": "1", "label": "x"}
+    facts = {"zh": "1 小时", "en": "1 h", "label": "x"}
     for reason, words in QUIET_REFUSALS.items():
         assert QuietRefused(reason, **facts).text == words.zh.format(**facts)
 

@@ -1,0 +1,49 @@
+"""What the page of channels says of notices that nobody sends, and of what other platforms refused."""
+
+from sqlalchemy import insert, update
+
+from alerts.case_tables import outside_message
+from alerts.outside_refusals import RECENT, refused_outside
+from alerts.stalled import stalled
+from alerts.tables import notice
+from core.clock import MINUTE, SECOND
+from core.database import reading, writing
+from tests.console.console_scene import Town, Visit
+
+
+def test_notices_that_nobody_sends_are_told_and_a_sender_ends_that(town: Town, visit: Visit) -> None:
+    town.alert()
+    disp = visit("disp")
+    assert "派单服务" not in disp.get("/channels").text
+    with writing(town.engine) as connection:
+        connection.execute(update(notice).values(next_try_at=notice.c.next_try_at - MINUTE - SECOND))
+    page = disp.get("/channels").text
+    assert "派单服务（dispatch）在运行吗" in page
+    assert disp.get("/api/v1/channels").json()["stalled"]["waiting"] > 0
+    town.send_notices(visit.url)
+    with reading(town.engine) as connection:
+        assert stalled(connection, town.clock.now()) is None
+
+
+def test_what_was_refused_between_platforms_is_listed_with_its_reason(town: Town, visit: Visit) -> None:
+    town.alert()
+    now, number = town.clock.now(), town.ticket()["number"]
+    common = {"received_at": now, "ticket": None}
+    error = '{"error": {"code": "unknown_ticket", "zh": "没有", "en": "none"}, "of": "x"}'
+    with writing(town.engine) as connection:
+        for row in (
+            {"system": "district", "key": "k-1", "status": 404, "answer": error, **common},
+            {"system": ">district", "key": "log-1", "status": 403, "answer": "not yours", **common, "ticket": 1},
+            {"system": ">district", "key": "log-2", "status": 0, "answer": "", **common},
+            {"system": "district", "key": "k-2", "status": 201, "answer": "{}", **common},
+            {"system": "district", "key": "k-3", "status": 409, "answer": error, **common, "received_at": now - RECENT},
+        ):
+            connection.execute(insert(outside_message).values(**row))
+        found = refused_outside(connection, now)
+    assert [(each.way, each.system, each.status, each.why) for each in found] == [
+        ("out", "district", 403, "not yours"),
+        ("in", "district", 404, "unknown_ticket"),
+    ]
+    page = visit("disp").get("/channels").text.split("外部平台往来被拒")[1]
+    for text in ("not yours", "unknown_ticket", "k-1", number, "403"):
+        assert text in page
