@@ -5,8 +5,8 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, func, insert, select
 
+from alerts.event_tables import change, change_counter
 from alerts.one_writer import insert_or
-from alerts.tables import change, change_counter
 
 Kind = Literal["alert", "ticket", "notice", "quiet", "storm"]
 

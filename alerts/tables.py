@@ -379,23 +379,3 @@ phone_message = Table(
     Column("sent_at", BigInteger, nullable=False),
 )
 """What the phone page shows; its key makes a second sending of one notice impossible."""
-
-# What happened, for pages that follow along ---------------------------------------------------------------------------
-
-change_counter = Table(
-    "change_counter",
-    metadata,
-    Column("one", Integer, CheckConstraint("one = 1", name="single"), primary_key=True),
-    Column("last", BigInteger, nullable=False),
-)
-"""Taken as a transaction's last statement, so that ids become visible in order and a page resumes without a gap."""
-
-change = Table(
-    "change",
-    metadata,
-    Column("id", BigInteger, primary_key=True, autoincrement=False),
-    Column("at", BigInteger, nullable=False),
-    Column("kind", String(12), nullable=False),  # alert, ticket, notice
-    Column("id_of", BigInteger, nullable=False),
-    Column("what", JSON, nullable=False),
-)

@@ -26,7 +26,7 @@ import httpx
 import numpy as np
 from sqlalchemy import Engine, func, insert, select, update
 
-from alerts import tables
+from alerts import event_tables, tables
 from alerts.channels import Channel
 from alerts.channels.phone_page import PhonePage
 from alerts.channels.transport import open_client
@@ -114,7 +114,7 @@ def _bare_inserts(engine: Engine) -> float:
                 for n in range(10)
             ]
             for row in made:
-                connection.execute(insert(tables.change), row)
+                connection.execute(insert(event_tables.change), row)
     return rows / (time.monotonic() - began)
 
 
@@ -246,7 +246,7 @@ def _bare_sending(engine: Engine, url: str) -> float:
             began = time.monotonic()
             with writing(engine) as connection:
                 row = {"id": -1 - number, "at": 0, "kind": "alert", "id_of": 0, "what": {}}
-                connection.execute(insert(tables.change), row)
+                connection.execute(insert(event_tables.change), row)
             message = {"msgtype": "text", "text": {"content": "bench"}}
             client.post(f"{url}/cgi-bin/webhook/send", params={"key": f"bench-{number}"}, json=message)
             took.append(time.monotonic() - began)

@@ -7,7 +7,7 @@ from threading import Event
 
 from sqlalchemy import Connection, Engine, event
 
-from alerts import tables
+from alerts import event_tables
 from alerts.changes import changes_after
 from alerts.channels import Outcome
 from alerts.claims import claim, record, take_over
@@ -123,7 +123,7 @@ def test_detectors_consoles_and_senders_at_once(scene: Scene) -> None:
             each.result()
         page.result()
 
-    ids = [row["id"] for row in scene.rows(tables.change)]
+    ids = [row["id"] for row in scene.rows(event_tables.change)]
     assert ids == list(range(1, len(ids) + 1))
     assert seen == list(range(len(seen)))
     assert len(scene.alerts) == 4 * ROUNDS

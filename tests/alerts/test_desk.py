@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, insert
 from sqlalchemy.exc import IntegrityError
 
-from alerts import desk, tables
+from alerts import desk, event_tables, tables
 from alerts.alert_rows import read_alert
 from alerts.desk import applied_offset
 from alerts.desk_work import DeskWork
@@ -39,7 +39,7 @@ def test_an_opening_makes_alert_ticket_log_notices_changes_and_offset_together(s
     told = {notice["recipient"] for notice in scene.notices}
     assert told == {"G17-01", "G17-02", "G17-03", "ST1-01"}
     assert applied.notices == len(told)
-    assert [row["kind"] for row in scene.rows(tables.change)] == ["ticket", "alert"]
+    assert [row["kind"] for row in scene.rows(event_tables.change)] == ["ticket", "alert"]
     with reading(scene.engine) as connection:
         assert applied_offset(connection, "safety") == Offset(0, 1)
 
@@ -56,12 +56,12 @@ def test_the_policies_in_force_are_kept_with_the_ticket(scene: Scene) -> None:
 def test_a_replay_changes_nothing(scene: Scene) -> None:
     found = scene.found(scene.detection("PLANT-1"), scene.detection("PLANT-1", UPDATED, severity=CRITICAL))
     scene.apply(found)
-    before = scene.alerts, scene.tickets, scene.notices, scene.log, scene.rows(tables.change)
+    before = scene.alerts, scene.tickets, scene.notices, scene.log, scene.rows(event_tables.change)
 
     again = scene.apply(found)
 
     assert again == desk.Applied(replayed=2)
-    assert before == (scene.alerts, scene.tickets, scene.notices, scene.log, scene.rows(tables.change))
+    assert before == (scene.alerts, scene.tickets, scene.notices, scene.log, scene.rows(event_tables.change))
 
 
 def test_consumers_have_offsets_of_their_own(scene: Scene) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import Engine, select
 
-from alerts.event_tables import change_reader
+from alerts.event_tables import change, change_reader
 from alerts.event_writer import EventWriter
-from alerts.tables import change, notice, ticket
+from alerts.tables import notice, ticket
 from core.clock import MINUTE, SECOND
 from core.database import reading, writing
 from detectors.words import Change, Severity

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 from sqlalchemy import update
 
-from alerts import tables
+from alerts import event_tables, tables
 from alerts.lifecycle import ACTION_WORDS, ARROWS, LIVE, TRANSITIONS, Mark, Role, Status, actions_for, statuses_for
 from alerts.move_decisions import Actor, Asked, Standing, decide_move
 from alerts.moves import MoveRefused, move
@@ -276,7 +276,7 @@ def test_closing_after_recovery_is_a_leaders_too_and_rearms_nothing(sent: Scene)
 
 def test_every_move_is_a_change_of_the_page(sent: Scene) -> None:
     sent.finish()
-    told = [row["what"]["action"] for row in sent.rows(tables.change) if row["kind"] == "ticket"]
+    told = [row["what"]["action"] for row in sent.rows(event_tables.change) if row["kind"] == "ticket"]
     assert told == ["dispatch", *HUMAN_WAY]
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 from pydantic import SecretStr
 from sqlalchemy import Engine, func, select
 
-from alerts.event_tables import change_reader
+from alerts.event_tables import change_counter, change_reader
 from alerts.event_writer import EventWriter
-from alerts.tables import change_counter
 from core.clock import SECOND, SystemClock
 from core.database import reading, writing
 from core.lifecycle import Group, Lifecycle

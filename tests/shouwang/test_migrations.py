@@ -12,7 +12,7 @@ from sqlalchemy import Engine, func, insert, inspect, select, text
 from sqlalchemy.engine.interfaces import ReflectedIndex
 from sqlalchemy.exc import IntegrityError
 
-from alerts.tables import change_counter
+from alerts.event_tables import change_counter
 from core.database import metadata, open_engine, reading, writing
 from devices.canary import reserve_canary
 from devices.device_types import load_device_types

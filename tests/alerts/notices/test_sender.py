@@ -11,10 +11,11 @@ from alerts.channels import Channel, Limit, Outcome
 from alerts.channels.phone_page import PhonePage
 from alerts.channels.transport import open_client
 from alerts.channels.wecom_robot import WecomRobot
+from alerts.event_tables import change
 from alerts.links import resolve
 from alerts.notices import acknowledge, enqueue
 from alerts.sender import Sender
-from alerts.tables import change, phone_message
+from alerts.tables import phone_message
 from core.clock import HOUR, MINUTE, SECOND, ManualClock
 from core.database import reading, writing
 from tests.alerts.notices.notice_rows import (

@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import Engine, delete, insert, update
 
 from alerts.channels import Limit, Outcome
+from alerts.event_tables import change
 from alerts.notices import enqueue
 from alerts.sender import Sender
-from alerts.tables import change, contact, ticket
+from alerts.tables import contact, ticket
 from alerts.tickets import read_ticket
 from alerts.unsent import expire, refuse_unknown
 from alerts.words import Recipient

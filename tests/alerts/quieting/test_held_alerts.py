@@ -2,11 +2,12 @@
 
 import pytest
 
+from alerts.event_tables import change
 from alerts.matching import matcher
 from alerts.moves import Moved
 from alerts.quiet_limits import QuietRefused
 from alerts.quiet_tables import quiet
-from alerts.tables import change, ticket_log
+from alerts.tables import ticket_log
 from core.clock import DAY, HOUR, MINUTE, SECOND
 from detectors.words import Change, Severity
 from tests.alerts.desk_scene import at_local

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import Engine
 
+from alerts.event_tables import change
 from alerts.quiet_tables import storm
 from alerts.settings import DeskSettings
 from alerts.storm_decisions import StormPolicy, decide_storm, storm_over
-from alerts.tables import change, ticket_log
+from alerts.tables import ticket_log
 from core.clock import MINUTE, SECOND
 from detectors.words import Change, Severity
 from tests.alerts.quieting.quiet_scene import QuietScene
