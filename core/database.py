@@ -109,9 +109,13 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """One consistent read transaction that blocks no writer."""
+    """One consistent read transaction that blocks no writer.
+
+    It ends with a commit, as psycopg drops what a connection has prepared at each rollback.
+    """
     with engine.connect() as connection:
-        options = {"shouwang_reading": True}
+        options: dict[str, Any] = {"shouwang_reading": True}
         if engine.dialect.name != "sqlite":
-            options["isolation_level"] = "REPEATABLE READ"  # type: ignore[assignment]
+            options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         yield connection.execution_options(**options)
+        connection.commit()
