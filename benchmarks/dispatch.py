@@ -27,14 +27,9 @@ import numpy as np
 from sqlalchemy import Engine, func, insert, select, update
 
 from alerts import event_tables, tables
-from alerts.channels import Channel
-from alerts.channels.phone_page import PhonePage
-from alerts.channels.transport import open_client
-from alerts.channels.wecom_robot import WecomRobot
 from alerts.desk import apply_detections
-from alerts.owners import this_process
-from alerts.sender import Sender
 from alerts.town_view import TownView, load_town_view
+from benchmarks.dispatch_senders import sending_threads
 from benchmarks.dispatch_town import DEVICES, GRIDS, RULES, SITES, Alarm, fill_town
 from console.worklist import Filter
 from console.worklist import queue as read_queue
@@ -43,13 +38,12 @@ from core.database import open_engine, reading, writing
 from core.journal import Offset
 from detectors.words import Found
 from shouwang.migrate import migrate
-from shouwang.senders import sending
 from tests.servers import Postgres, files_folder, free_port
 
 ALERTS, LIFE_SAFETY, SPREAD = 10_000, 500, 10 * SECOND
 STEADY, STEADY_RATE = 400, 20
 TICKETS, OPEN_TICKETS, QUERIES = 2_000, 10_000, 50
-_BATCH, _ROBOTS, _PATIENCE_S = 64, 4, 90
+_BATCH, _PATIENCE_S = 64, 90
 _ROBOT = Path(__file__).parents[1] / "tests" / "fakes" / "wecom_robot.py"
 _NOTICE = re.compile(r"通知 (\d+)")
 _MONDAY_TEN = moment_of(datetime(2026, 9, 21, 10, tzinfo=SHANGHAI))
@@ -134,26 +128,21 @@ def robot_server(folder: Path) -> Iterator[tuple[str, Path]]:
 
 @contextmanager
 def senders(engine: Engine, url: str) -> Iterator[None]:
-    """The dispatch role's senders: four for robots, one for phone pages."""
-    ending = threading.Event()
-    robots: list[Channel] = [WecomRobot("robot", open_client(), "http://town.example", url) for _ in range(_ROBOTS)]
-    adapters = [*robots, PhonePage("phone", engine, "http://town.example")]
-    threads = [
-        threading.Thread(target=sending(Sender(engine, [each], _CLOCK, _owner(place)), _CLOCK), args=(ending,))
-        for place, each in enumerate(adapters)
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        ending.set()
-        for thread in threads:
-            thread.join()
-
-
-def _owner(place: int) -> Any:
-    return this_process("dispatch", _CLOCK.now(), f"s{place}")
+    """The dispatch role at work: threads of this process on SQLite, on PostgreSQL a process of its own, as in service."""
+    if engine.dialect.name != "postgresql":
+        with sending_threads(engine, url, _CLOCK):
+            yield
+        return
+    database = engine.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-m", "benchmarks.dispatch_senders", database, url, str(_CLOCK.shift)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdout.readline()
+        try:
+            yield
+        finally:
+            process.stdin.close()
 
 
 def storm_alarms(seed: int = 7) -> list[Alarm]:
