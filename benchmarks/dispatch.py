@@ -128,7 +128,7 @@ def robot_server(folder: Path) -> Iterator[tuple[str, Path]]:
 
 @contextmanager
 def senders(engine: Engine, url: str) -> Iterator[None]:
-    """The dispatch role at work: threads of this process on SQLite, on PostgreSQL a process of its own, as in service."""
+    """The dispatch role at work: threads of this process on SQLite, on PostgreSQL a process as in service."""
     if engine.dialect.name != "postgresql":
         with sending_threads(engine, url, _CLOCK):
             yield

@@ -1,6 +1,6 @@
 """The dispatch role's senders for measuring: four for robots, one for phone pages.
 
-`python -m benchmarks.dispatch_senders DATABASE ROBOTS SHIFT` until its standard input ends; its clock is SHIFT µs ahead.
+`python -m benchmarks.dispatch_senders DATABASE ROBOTS SHIFT` until its input ends; the clock is SHIFT µs ahead.
 """
 
 import sys

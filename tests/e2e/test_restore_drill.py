@@ -119,6 +119,9 @@ def numbers_follow(records: Records) -> list[str]:
     return numbers
 
 
+@pytest.mark.parametrize(
+    "empty_database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)], indirect=True
+)
 def test_a_lost_database_is_made_again_from_backup_and_journal_and_nobody_is_told_twice(scene: Scene) -> None:
     made = scene.live()
     before = scene.records.rows(_TICKETS)
