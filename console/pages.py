@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from functools import partial
+from functools import cache, partial
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -114,6 +114,12 @@ class Pages:
             "rule_words": partial(rule_words, language),
         }
         return HTMLResponse(self._environment.get_template(template).render({**known, **context}), status)
+
+
+@cache
+def pages_with(folder: Path) -> Pages:
+    """The templates with the static files of `folder`; a process compiles its templates once."""
+    return Pages(folder)
 
 
 def pages_of(request: Request) -> Pages:
