@@ -5,10 +5,9 @@ A pure function of points: no window system, no state but the fonts, which are r
 
 import io
 import math
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +18,11 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.ft2font import FT2Font
 
+from alerts.curves import Curve
 from alerts.fonts import FONT
 from alerts.measurements import Language, figure
 from alerts.sms_texts import shorten
 from core.clock import HOUR, MINUTE, SECOND, local
-
-LARGEST = 2 * 1024 * 1024
-"""Bytes that every channel takes; ours are some tens of thousands."""
 
 _SIZE = (7.5, 4.0)  # inches
 _DPI = 120
@@ -37,23 +34,6 @@ _UNKNOWN = "□"
 _ABSURD = 1e15  # beyond that an axis has no use
 
 Floats = npt.NDArray[np.float64]
-
-
-class LimitLine(NamedTuple):
-    """A limit, in the curve's unit, and its name."""
-
-    value: float
-    name: str
-
-
-class Curve(NamedTuple):
-    """Readings of one series: `at` µs UTC in order, `values` in `unit`; `limits` from the mildest to the gravest."""
-
-    title: str
-    at: Sequence[int]
-    values: Sequence[float]
-    unit: str = ""
-    limits: Sequence[LimitLine] = ()
 
 
 def draw(curve: Curve, until: int, language: Language, span: int = HOUR) -> bytes:

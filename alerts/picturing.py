@@ -12,11 +12,11 @@ from sqlalchemy import Connection, Engine, and_, exists, select, update
 from alerts.batching import Standing
 from alerts.channels import Limit, Outcome, PictureChannel
 from alerts.claims import hold_claims, outgoing_notice, start_attempt
+from alerts.curves import LARGEST, Curve, LimitLine
 from alerts.facts import Facts
 from alerts.measurements import Language
 from alerts.notices import facts_of
 from alerts.owners import LEASE
-from alerts.pictures import LARGEST, Curve, LimitLine
 from alerts.rows import rows
 from alerts.tables import alert, delivery, notice
 from alerts.texts import hazard_name

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
 from alerts.changes import last_change
@@ -44,30 +44,15 @@ from console import (
 from console.announced import changes_announced
 from console.errors import add_errors
 from console.feed import Feed
-from console.pages import CachedFiles, Pages, static_folder
+from console.pages import CachedFiles, pages_with, static_folder
 from console.services import Services
 from console.shield import Shield
 from console.throttle import Throttle
 from core.database import reading
 
 
-def create_app(services: Services) -> FastAPI:
-    """The console as an ASGI application. Before its server stops, close `app.state.feed`, or streams hold it open."""
-    app = FastAPI(
-        title="Shouwang",
-        version="1",
-        lifespan=_polling,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url="/api/v1/openapi.json",
-    )
-    folder = static_folder()
-    app.state.services = services
-    app.state.pages = Pages(folder)
-    app.state.by_name = Throttle()
-    app.state.by_address = Throttle(free=50)
-    app.state.feed = _feed(services)
-    app.state.remembered = {}
+def _everything() -> APIRouter:
+    routes = APIRouter()
     for part in (
         signing,
         hall,
@@ -101,8 +86,33 @@ def create_app(services: Services) -> FastAPI:
         outlines,
         outside,
     ):
-        app.include_router(part.router)
-    app.include_router(backtest_pages.api)
+        routes.include_router(part.router)
+    routes.include_router(backtest_pages.api)
+    return routes
+
+
+_ROUTES = _everything()
+"""How its endpoints are called is worked out once, whatever number of applications serve it."""
+
+
+def create_app(services: Services) -> FastAPI:
+    """The console as an ASGI application. Before its server stops, close `app.state.feed`, or streams hold it open."""
+    app = FastAPI(
+        title="Shouwang",
+        version="1",
+        lifespan=_polling,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        routes=_ROUTES.routes,
+    )
+    folder = static_folder()
+    app.state.services = services
+    app.state.pages = pages_with(folder)
+    app.state.by_name = Throttle()
+    app.state.by_address = Throttle(free=50)
+    app.state.feed = _feed(services)
+    app.state.remembered = {}
     app.mount("/static", CachedFiles(directory=folder), name="static")
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(Shield, base_url=services.base_url)

@@ -15,9 +15,10 @@ import numpy.typing as npt
 from sqlalchemy import Connection
 
 from alerts.case_file import MARGIN, CaseFile, SeriesSpan, gather
+from alerts.curves import Curve, LimitLine
 from alerts.measurements import Language, measurement_of
 from alerts.photos import content_of
-from alerts.pictures import Curve, LimitLine, draw
+from alerts.pictures import draw
 from alerts.words import Row
 from console.case_pdf import Extras, Picture, captions, render
 from console.case_sheets import readings_head, readings_lines, timeline_lines

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from functools import partial
+from functools import cache, partial
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -122,6 +122,12 @@ class Pages:
 def lately_restored(restored: Restored | None, now: int) -> Restored | None:
     """A restore of the last day: for so long every page of the desk tells of it."""
     return restored if restored and now - restored.at < DAY else None
+
+
+@cache
+def pages_with(folder: Path) -> Pages:
+    """The templates with the static files of `folder`; a process compiles its templates once."""
+    return Pages(folder)
 
 
 def pages_of(request: Request) -> Pages:

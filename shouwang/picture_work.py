@@ -7,19 +7,17 @@ from concurrent.futures.process import BrokenProcessPool
 from importlib.util import find_spec
 from multiprocessing import get_context
 from threading import Event as Signal
-from typing import TYPE_CHECKING
 
 import numpy as np
 import structlog
 from sqlalchemy import Engine
 
 from alerts.channels import Channel, PictureChannel
+from alerts.curves import Curve, drawn
 from alerts.measurements import Language
+from alerts.picturing import Pictures
 from core.clock import Clock
 from ingest.store import ReadingStore
-
-if TYPE_CHECKING:
-    from alerts.pictures import Curve
 
 IDLE = 1.0  # s between two looks
 _PATIENCE = 30.0  # s that one picture may take; the first one starts the process
@@ -38,14 +36,12 @@ class Draughtsman:
     def __init__(self) -> None:
         self._process: ProcessPoolExecutor | None = None
 
-    def draw(self, curve: "Curve", until: int, language: Language) -> bytes | None:
+    def draw(self, curve: Curve, until: int, language: Language) -> bytes | None:
         """The picture; None when it could not be drawn in time."""
-        from alerts.pictures import draw  # noqa: PLC0415 - needs the extra [reports]
-
         if self._process is None:
             self._process = ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=_DRAWN_BY_ONE)
         try:
-            return self._process.submit(draw, curve, until, language).result(_PATIENCE)
+            return self._process.submit(drawn, curve, until, language).result(_PATIENCE)
         except (BrokenProcessPool, DrawingTooLong) as error:
             _log.warning("a picture was not drawn", why=type(error).__name__)
             self.close()
@@ -65,7 +61,6 @@ def picturing(
     taking = [channel for channel in channels if isinstance(channel, PictureChannel) and channel.takes_pictures]
     if not taking or not can_draw():
         return None
-    from alerts.picturing import Pictures  # noqa: PLC0415
 
     def readings(series: int, since: int, until: int) -> tuple[Sequence[int], Sequence[float]]:
         found = store.rows(np.array([series], np.int32), since, until)

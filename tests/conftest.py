@@ -17,6 +17,7 @@ from core.database import metadata, open_engine, writing
 from devices import credentials
 from tests.influx_server import TEST_URL, InfluxOne
 from tests.servers import Mosquitto, Postgres, files_folder, in_ci
+from tests.sparing import share_certificates, share_statements
 
 
 @pytest.hookimpl(wrapper=True)
@@ -34,7 +35,8 @@ if in_ci():
 
 
 def pytest_configure() -> None:
-    """`tmp_path` too stands where files are quick."""
+    """`tmp_path` too stands where files are quick; the garbage collector waits until all is imported."""
+    gc.disable()
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(files_folder()))
 
 
@@ -43,6 +45,7 @@ def pytest_collection_finish() -> None:
     """The garbage collector looks less often, and never at what imports and collection made: it took a fifth of all."""
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(10_000, 20, 20)
 
 
@@ -53,6 +56,14 @@ def cheap_passwords() -> Iterator[PasswordHasher]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(credentials, "_for_people", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         yield dear
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _once_a_process() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        share_certificates(patch)
+        share_statements(patch)
+        yield
 
 
 @pytest.fixture

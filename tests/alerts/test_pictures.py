@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from alerts.pictures import LARGEST, Curve, LimitLine, _drawable, _shown, draw
+from alerts.curves import LARGEST, Curve, LimitLine
+from alerts.pictures import _drawable, _shown, draw
 from core.clock import HOUR, SECOND
 from tests.alerts.notices.notice_rows import NOW
 

@@ -121,6 +121,12 @@ def _hash() -> str:
     return hash_password(PASSWORD)
 
 
+@cache
+def _packs() -> RuleSet:
+    """The packs are a thousand lines of YAML: read once."""
+    return load_packs()
+
+
 class Town:
     """A filled database with its rules; makes alerts through the desk and sends their notices to the phone page."""
 
@@ -135,7 +141,7 @@ class Town:
         with writing(engine) as connection:
             fill_town(connection, clock.now())
             fill_accounts(connection, clock.now())
-            version = record_version(connection, load_packs(), "test", "test", clock.now())
+            version = record_version(connection, _packs(), "test", "test", clock.now())
         with reading(engine) as connection:
             self.rules: RuleSet = load_version(connection, version)
             self.view = load_town_view(connection)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, update
 
-from alerts.pictures import Curve
+from alerts.curves import Curve
 from alerts.sender import Sender
 from alerts.tables import alert
 from core.clock import SECOND, ManualClock

@@ -8,8 +8,8 @@ from sqlalchemy import Engine, insert, update
 
 from alerts.batching import Standing
 from alerts.channels import Limit, Outcome, OutgoingNotice
+from alerts.curves import LARGEST, Curve
 from alerts.owners import LEASE
-from alerts.pictures import LARGEST, Curve
 from alerts.picturing import PICTURE, SETTLED, TOO_LATE, Pictures, curve_of, has_room
 from alerts.sender import Sender
 from alerts.tables import alert, delivery, notice
