@@ -27,6 +27,7 @@ TEMPLATED = frozenset({"aliyun_sms", "aliyun_voice", "tencent_sms", "tencent_voi
 """Kinds that fill an approved template and whose provider tells later what became of it."""
 SystemName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 NEEDED: dict[str, tuple[str, ...]] = {
+    "webhook": ("secret",),
     "wecom_app": ("corp_id", "agent_id", "secret"),
     "aliyun_sms": ("key_id", "secret", "signature", "template"),
     "aliyun_voice": ("key_id", "secret", "template"),
@@ -107,7 +108,8 @@ class ChannelSettings(BaseModel):
     def _has_what_its_kind_needs(self) -> "ChannelSettings":
         missing = [name for name in NEEDED.get(self.kind, ()) if not _given(getattr(self, name))]
         if missing:
-            raise ValueError(f"{self.kind} needs {', '.join(missing)}")
+            mend = "; set secret, or secret_file for a file that holds it" if "secret" in missing else ""
+            raise ValueError(f"{self.kind} needs {', '.join(missing)}{mend}")
         if self.kind in TEMPLATED and 0 < len(self.token.get_secret_value()) < _LEAST_SECRET:
             raise ValueError(
                 f"token must have at least {_LEAST_SECRET} characters: it keeps others from sending receipts"
@@ -133,7 +135,7 @@ class OutsideSettings(BaseModel):
     @field_validator("secret")
     @classmethod
     def _is_long(cls, value: SecretStr) -> SecretStr:
-        if len(value.get_secret_value()) < _LEAST_SECRET:
+        if len(value.get_secret_value().strip()) < _LEAST_SECRET:
             raise ValueError(f"must have at least {_LEAST_SECRET} characters")
         return value
 
@@ -147,4 +149,4 @@ class OutsideSettings(BaseModel):
 
 
 def _given(value: object) -> bool:
-    return bool(value.get_secret_value() if isinstance(value, SecretStr) else value)
+    return bool(value.get_secret_value().strip() if isinstance(value, SecretStr) else value)

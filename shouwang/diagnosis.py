@@ -158,8 +158,6 @@ def _channel(channel: ChannelSettings, demo: bool) -> tuple[Standing, str, str]:
         text = f"{channel.kind} lacks {lacks}: pip install 'shouwang[notify]'"
         return Standing.BROKEN, text, f"{channel.kind} 缺少 {lacks}：请 pip install 'shouwang[notify]'"
     match channel.kind:
-        case "webhook" if not channel.secret.get_secret_value():
-            return Standing.BROKEN, "a webhook needs a secret to sign with", "webhook 需要 secret 才能签名"
         case "wecom_app" if not channel.calls_back:
             text = "its cards have no buttons until token and aes_key of its callback are set"
             return Standing.DOUBTFUL, text, "未设置回调的 token 和 aes_key，卡片上没有按钮"

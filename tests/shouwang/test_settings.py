@@ -182,7 +182,8 @@ def test_what_is_masked_still_says_where(file: Path) -> None:
 
 def test_a_channel_says_what_its_kind_lacks(file: Path) -> None:
     (told,) = problems(write(file, '[channels.app]\nkind = "wecom_app"\ncorp_id = "ww1"\n'))
-    assert told == f"{file}: channels.app: wecom_app needs agent_id, secret"
+    lacks = "wecom_app needs agent_id, secret; set secret, or secret_file for a file that holds it"
+    assert told == f"{file}: channels.app: {lacks}"
 
 
 def test_a_key_of_another_length_is_refused_and_not_told(file: Path) -> None:
@@ -203,6 +204,9 @@ def test_an_address_is_the_base_url_or_this_machine() -> None:
             '[channels.sms]\nkind = "aliyun_sms"\nkey_id = "k"\n',
             "aliyun_sms needs secret, signature, template",
         ),
+        ('[channels.district]\nkind = "webhook"\n', "channels.district: webhook needs secret"),
+        ('[channels.district]\nkind = "webhook"\nsecret = " "\n', "set secret, or secret_file"),
+        ('[outside.district]\nsecret = "                    "\n', "at least 16 characters"),
         ('[channels.mail]\nkind = "email"\nurl = "http://x"\nsender = "a@b"\n', "smtps://HOST"),
         ('[channels.mail]\nkind = "email"\nurl = "smtp://x"\nsender = "nobody"\n', "sender must be a mail address"),
         ('[channels.r]\nkind = "apprise"\nvariables = ["level", "colour"]\n', "must be some of"),
