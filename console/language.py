@@ -11,6 +11,8 @@ import yaml
 from core.clock import DAY, HOUR, MILLISECOND, MINUTE, SECOND, local
 
 LANGUAGES = ("zh", "en")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Ten times as fast where libyaml is: each start reads the texts."""
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -29,7 +31,7 @@ def texts(language: str) -> Mapping[str, str]:
     parts = [each for each in (files("console") / "locales").iterdir() if each.name.split(".")[0] == language]
     found: dict[str, str] = {}
     for part in sorted(parts, key=lambda each: each.name):
-        found.update(_flat(yaml.safe_load(part.read_text("utf-8"))))
+        found.update(_flat(yaml.load(part.read_text("utf-8"), _LOADER)))
     return found
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event as Signal
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from sqlalchemy import Engine, func, select
@@ -24,7 +25,6 @@ from devices.enrolment import ensure_registry
 from devices.registry import Registry, load_registry
 from ingest.dead_letter_writer import DeadLetterWriter, Replays
 from ingest.disabling import Disabling
-from ingest.embedded_broker import Check
 from ingest.gate import Gate
 from ingest.gateway_figures import GatewayFigures
 from ingest.mqtt import BrokerAddress, BrokerSession, Inbox, Receipt
@@ -41,7 +41,6 @@ from shouwang.channel_facts import channel_facts
 from shouwang.cutting import Standings
 from shouwang.dispatch_role import DispatchRole
 from shouwang.doors import doors_of
-from shouwang.embedded import EmbeddedBrokerPart
 from shouwang.escalating import DeskClock
 from shouwang.housekeeping import Housekeeping
 from shouwang.learning import Learning
@@ -66,6 +65,9 @@ from shouwang.stores import kept_for, open_points, open_readings
 from shouwang.unannounced import Unannounced
 from shouwang.watch import SafetyWatch
 from shouwang.web import WebServer
+
+if TYPE_CHECKING:
+    from ingest.embedded_broker import Check
 
 CONSUMERS = (
     Pipeline.consumer,
@@ -131,7 +133,9 @@ def append_control(journal: SqliteJournal, control: Control, clock: Clock) -> No
     journal.append([Entry(RecordKind.CONTROL, encode(control))], clock.now())
 
 
-def build(settings: Settings, clock: Clock, roles: Collection[Role] = ROLES, gateways: Check | None = None) -> Platform:
+def build(
+    settings: Settings, clock: Clock, roles: Collection[Role] = ROLES, gateways: "Check | None" = None
+) -> Platform:
     """Put a platform together for these roles; nothing runs until its lifecycle starts.
 
     Raises PartFailed when another process runs one of the roles on the same state folder. `gateways` checks credentials
@@ -178,7 +182,7 @@ class _Wiring:
     platform: Platform
     parts: list[Part]
     registry: Callable[[], Registry]
-    gateways: Check | None
+    gateways: "Check | None"
     refused: Refused
 
     def _work(self, name: str, work: Callable[[Signal], None]) -> None:
@@ -326,6 +330,8 @@ class _Wiring:
         p = self.platform
         url, reload = p.settings.broker.get_secret_value(), self.registry
         if urlsplit(url).scheme == "embedded":
+            from shouwang.embedded import EmbeddedBrokerPart  # noqa: PLC0415 - amqtt, which no town loads
+
             broker = EmbeddedBrokerPart(url, p.settings.state, self.registry, self.gateways)
             self.parts.append(broker)
             url, reload = broker.url, broker.follow
