@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import Connection, bindparam, literal, select
 
 from alerts.measurements import Kind, figure, measurement_of
+from alerts.quiet_tables import storm
 from alerts.rows import one_row
 from alerts.words import Row
 from devices.tables import grid, site, village
@@ -25,6 +26,9 @@ _HERE = select(
     .outerjoin(village, village.c.code == grid.c.village)
 )
 """What the registry calls a place, as one row, whether its site and grid are known or not."""
+
+
+_STORM = select(storm.c.sites, storm.c.began_at, storm.c.why).where(storm.c.ticket == bindparam("its_ticket"))
 
 
 class RuleText(Protocol):
@@ -49,6 +53,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     `times` are those of a Measurement of the kind `measured`. `devices` are the first of the `members` devices that a
     finding about a site is made of, each with what it measured; `said` is what an event brought, such as a plate.
     `mobiles` are the numbers to mention in a group. `drill`: nothing has happened, people are asked to answer.
+    `sites` (0: no storm) is how many alarm at once; a storm has no place, device, value or position of its own.
     """
 
     number: str
@@ -83,13 +88,17 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     lat: float | None = None
     mobiles: list[str] = []
     drill: bool = False
+    sites: int = 0
 
 
 def gather_facts(connection: Connection, ticket: Row, alert: Row | None, cause: str, rule: RuleText | None) -> Facts:
     """The facts of a ticket and, where one caused the notice, of its alert and the alert's rule.
 
-    The place is the alert's own: it may have joined the ticket of a neighbour.
+    The place is the alert's own: it may have joined the ticket of a neighbour. What is said of a storm's ticket is said
+    of the storm, whichever site's alert was the occasion.
     """
+    if ticket["source"] == "storm" and not (alert and alert["life_safety"]):
+        return _storm_facts(connection, ticket, cause, rule)
     at = {**ticket, "address": "", **_standing(alert)} if alert and alert["site"] != ticket["site"] else ticket
     here = one_row(connection, _HERE, {"its_site": at["site"], "its_grid": at["grid"]})
     return msgspec.convert(
@@ -113,6 +122,23 @@ def gather_facts(connection: Connection, ticket: Row, alert: Row | None, cause: 
             **(_rule_text(rule, ticket) if rule else {}),
         },
         Facts,
+    )
+
+
+def _storm_facts(connection: Connection, ticket: Row, cause: str, rule: RuleText | None) -> Facts:
+    found = one_row(connection, _STORM, {"its_ticket": ticket["id"]})
+    sites = max(found["sites"], found["why"]["sites"])  # those by which it was declared have tickets of their own
+    return Facts(
+        cause=cause,
+        sites=sites,
+        title_zh=ticket["title"],
+        title_en=ticket["title_en"],
+        place_zh=f"{sites} 处点位",
+        place_en=f"{sites} sites",
+        onset=found["began_at"],
+        advice_zh=rule.advice_zh if rule else "",
+        advice_en=rule.advice_en if rule else "",
+        **{name: ticket[name] for name in ("number", "hazard", "severity", "life_safety")},
     )
 
 

@@ -86,5 +86,6 @@ SAID = {
     "speed_km_h": Words("车速 km/h", "Speed km/h"),
     "lane": Words("车道", "Lane"),
 }
+ONE_FOR_ALL = Words("各处报警并入这一张工单，统一处置", "one incident ticket stands for all sites")
 REPEATED = Words("可能重复", "may be a repeat")
 DRILL = Words("演练", "DRILL")

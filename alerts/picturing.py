@@ -18,7 +18,7 @@ from alerts.measurements import Language
 from alerts.notices import facts_of
 from alerts.owners import LEASE
 from alerts.rows import rows
-from alerts.tables import alert, delivery, notice
+from alerts.tables import alert, delivery, notice, ticket
 from alerts.texts import hazard_name
 from alerts.traffic import Traffic
 from alerts.words import Row
@@ -166,10 +166,17 @@ def _wanting(connection: Connection, channels: Sequence[str], now: int) -> list[
     wanted = (
         select(notice, alert.c.series, alert.c.at.label("alert_at"))
         .select_from(delivery.join(notice, told).join(alert, alert.c.id == column.alert))
-        .where(attempt, delivery.c.notices == 1, alert.c.series >= 0, ~_has_picture(column.id))
+        .where(
+            attempt, delivery.c.notices == 1, alert.c.series >= 0, ~_has_picture(column.id), ~_of_a_storm(column.ticket)
+        )
         .order_by(column.life_safety.desc(), column.severity.desc(), column.id.desc())
     )
     return rows(connection, wanted.limit(_AT_ONCE))
+
+
+def _of_a_storm(number: Any) -> Any:
+    """A storm's notice shows no single site's curve."""
+    return exists().where(ticket.c.id == number, ticket.c.source == "storm", ~alert.c.life_safety)
 
 
 def _has_picture(number: Any) -> Any:

@@ -199,7 +199,8 @@ def _newest(connection: Connection, hazard: str, now: int, policy: StormPolicy) 
 
 
 def _declare(work: DeskWork, about: Row, why: dict[str, Any]) -> Row:
-    ticket = _incident(work, about, why["sites"])
+    told = _told(work)
+    ticket = _incident(work, about, why["sites"], told)
     values = {"hazard": about["hazard"], "began_at": work.now, "last_at": work.now, "ticket": ticket["id"]}
     began = one_row(
         work.connection,
@@ -208,16 +209,19 @@ def _declare(work: DeskWork, about: Row, why: dict[str, Any]) -> Row:
     )
     update_ticket(work.connection, ticket, work.now, storm=began["id"])
     work.storms[about["hazard"]] = began
+    if not told:
+        note(work.connection, ticket, work.now, "notify", "nobody_reachable", cause="storm")
+    work.notify(ticket, about, told, "storm", work.now)
+    work.ticket_changed(ticket, "report")
     work.happened.append(_happened(began, "began"))
     work.done["tickets"] += 1
     return began
 
 
-def _incident(work: DeskWork, about: Row, sites: int) -> Row:
-    """The storm's ticket: admitted by the platform, told to the desk, the leaders and all stations at once."""
+def _incident(work: DeskWork, about: Row, sites: int, told: Sequence[Recipient]) -> Row:
+    """The storm's ticket: admitted by the platform, for the desk, the leaders and all stations at once."""
     rule = work.rules.get(about["rule"])
     zh, en = (rule.title_zh, rule.title_en) if rule else UNNAMED
-    told = _told(work)
     ticket = insert_ticket(
         work.connection,
         work.now,
@@ -231,10 +235,6 @@ def _incident(work: DeskWork, about: Row, sites: int) -> Row:
         **{name: about[name] for name in ("hazard", "category", "severity")},
     )
     admit(work.connection, ticket, work.now, "many_sites_at_once", {"sites": sites})
-    if not told:
-        note(work.connection, ticket, work.now, "notify", "nobody_reachable", cause="storm")
-    work.notify(ticket, about, told, "storm", work.now)
-    work.ticket_changed(ticket, "report")
     return ticket
 
 

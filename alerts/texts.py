@@ -5,7 +5,7 @@ from urllib.parse import quote
 from alerts.channels import OutgoingNotice
 from alerts.facts import Facts
 from alerts.measurements import Language, Measurement, figure, span_text
-from alerts.notice_words import CAUSES, DRILL, HAZARDS, REPEATED, SAFETY, SAID, SEVERITIES
+from alerts.notice_words import CAUSES, DRILL, HAZARDS, ONE_FOR_ALL, REPEATED, SAFETY, SAID, SEVERITIES
 from alerts.words import UNNAMED, Words
 from core.clock import local
 from devices.geometry import wgs84_to_gcj02
@@ -84,6 +84,7 @@ def details(facts: Facts, language: Language) -> list[str]:
     colon = "：" if chinese else ": "
     lines = {
         "地点" if chinese else "Place": place(facts, language),
+        "工单" if chinese else "Ticket": _pick(ONE_FOR_ALL, language) if facts.sites else "",
         "须知" if chinese else "Do": advice(facts, language),
         "发生" if chinese else "Since": _since(facts, language),
         "设备" if chinese else "Device": facts.device or _devices(facts, language),

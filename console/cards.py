@@ -36,15 +36,16 @@ def card(connection: Connection, rules: RuleSet, row: dossier.Row, role: Role, w
     worst = max(alerts, key=lambda each: (each["state"] == "open", each["level"], each["id"]), default=None)
     rule = dossier.rule_of(rules, worst) if worst else None
     full: dict[str, Any] = {**(dossier.ticket_by_number(connection, row["number"]) or {}), **row}
+    facts = gather_facts(connection, full, worst, "page", rule)
     answered = _answered(connection, full, who)
     moves = moves_now(full, role, FIELD_BUTTONS, marks_on(connection, full))
     if full["drill"] is not None:
         moves = [move for move in moves if move == "accept" and answered is None]
     return {
         **full,
-        "facts": gather_facts(connection, full, worst, "page", rule),
+        "facts": facts,
         "worst": worst,
-        "measured": measurement_of(worst, rule.unit if rule else "") if worst else None,
+        "measured": measurement_of(worst, rule.unit if rule else "") if worst and not facts.sites else None,
         "alerts": alerts,
         "moves": moves,
         "answered": answered,

@@ -12,7 +12,7 @@ from alerts.curves import LARGEST, Curve
 from alerts.owners import LEASE
 from alerts.picturing import PICTURE, SETTLED, TOO_LATE, Pictures, curve_of, has_room
 from alerts.sender import Sender
-from alerts.tables import alert, delivery, notice
+from alerts.tables import alert, delivery, notice, ticket
 from core.clock import HOUR, MINUTE, SECOND, ManualClock
 from core.database import writing
 from ingest.store import StoreUnavailable
@@ -99,11 +99,20 @@ def test_while_a_notice_waits_nothing_is_drawn(scene: Scene) -> None:
     assert scene.curves == []
 
 
-@pytest.mark.parametrize("ticket", [{"severity": 2}, {"severity": 1}])
-def test_only_alarms_are_worth_one(engine: Engine, clock: ManualClock, ticket: dict[str, Any]) -> None:
-    scene = Scene(engine, clock, **ticket)
+@pytest.mark.parametrize("given", [{"severity": 2}, {"severity": 1}])
+def test_only_alarms_are_worth_one(engine: Engine, clock: ManualClock, given: dict[str, Any]) -> None:
+    scene = Scene(engine, clock, **given)
     scene.sender.step(NOW)
     assert scene.worker.step(NOW + SETTLED) == 0
+
+
+@pytest.mark.parametrize("life_safety", [False, True])
+def test_a_storms_notice_shows_no_single_sites_curve(engine: Engine, clock: ManualClock, life_safety: bool) -> None:
+    scene = Scene(engine, clock, severity=3, life_safety=life_safety)
+    with writing(engine) as connection:
+        connection.execute(update(ticket).values(source="storm"))
+    scene.sender.step(NOW)
+    assert scene.worker.step(NOW + SETTLED) == life_safety
 
 
 def test_what_was_not_accepted_has_none(engine: Engine, clock: ManualClock) -> None:

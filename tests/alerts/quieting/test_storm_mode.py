@@ -1,15 +1,19 @@
 """Storm mode: many sites at once are one incident, never a matter of life and safety."""
 
+import re
 from collections.abc import Sequence
 
 import pytest
 from sqlalchemy import Engine
 
+from alerts.claims import outgoing_notice
 from alerts.event_tables import change
 from alerts.quiet_tables import storm
 from alerts.settings import DeskSettings
+from alerts.sms_texts import sms_variables
 from alerts.storm_decisions import StormPolicy, decide_storm, storm_over
 from alerts.tables import ticket_log
+from alerts.texts import phone_text, robot_text
 from core.clock import MINUTE, SECOND
 from detectors.words import Change, Severity
 from tests.alerts.quieting.quiet_scene import QuietScene
@@ -52,6 +56,31 @@ def test_the_desk_the_leaders_and_all_stations_are_told(stormy: QuietScene) -> N
     assert {notice["due_at"] for notice in stormy.notices if notice["ticket"] == 4} == {stormy.clock.now()}
     kept = stormy.tickets[-1]["assignment"]
     assert {each["code"] for each in kept["candidates"]} == told
+
+
+@pytest.mark.parametrize("joining", [0, 8])
+def test_its_notices_speak_of_the_storm_and_of_no_single_site(stormy: QuietScene, joining: int) -> None:
+    floods(stormy, range(4))
+    floods(stormy, range(4, 4 + joining), severity=Severity.WARNING)
+    floods(stormy, range(20, 21) if joining else (), severity=Severity.ALARM)
+    (number, *_) = [ticket["number"] for ticket in stormy.tickets if ticket["source"] == "storm"]
+    cause, sites = ("raised", 9) if joining else ("storm", 4)
+    (told, *_) = [row for row in stormy.notices if (row["ticket"], row["cause"]) == (4, cause)]
+    notice = outgoing_notice(told, stormy.clock.now())
+    facts = notice.facts
+    assert (facts.hazard, facts.number) == ("noise", number)
+    assert facts.sites >= sites - 1
+    assert (facts.device, facts.address, facts.area_zh, facts.contact) == ("", "", "", "")
+    assert (facts.value, facts.limit, facts.lng, facts.lat) == (None, None, None, None)
+    for text in (robot_text(notice, "https://sw.example/tickets/4", "zh", 4096), phone_text(notice, "zh")):
+        assert "noise超限（4 处同时报警）" in text
+        assert f"{facts.sites} 处" in text
+        assert "并入这一张工单" in text
+        assert "导航" not in text
+        assert not re.search(r"S\d+", text)
+    assert "https://sw.example/tickets/4" in robot_text(notice, "https://sw.example/tickets/4", "en", 4096)
+    assert "one incident ticket" in phone_text(notice, "en")
+    assert sms_variables(notice, "zh")["place"] == f"{facts.sites} 处点位"
 
 
 def test_life_safety_keeps_its_own_tickets_in_the_middle_of_a_storm(stormy: QuietScene) -> None:
