@@ -13,6 +13,7 @@ import msgspec
 from core.yaml_files import YAMLError, load_yaml
 
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_TAKEN = ("alert", "ticket", "notice")  # measurements of the desk's changes; a type's readings have its code
 _RESERVED = ("_q", "_min", "_mean", "_max", "_count")
 """How the fields end that a readings store keeps beside a metric's own: its quality, and its roll-ups."""
 
@@ -153,6 +154,11 @@ def _problems_of(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "metrics", "a device type needs at least one metric"
     yield from _conversion(content | {"metrics": {}, "events": {}}, DeviceType, "")
     yield from _code_problem(content.get("code"), content, "code")
+    if content.get("code") in _TAKEN:
+        yield (
+            "code",
+            f"{content['code']} is the name of the platform's own points in the readings store: choose another",
+        )
     for key, least in (("interval_s", 1), ("late_s", 1), ("silence_factor", 1)):
         value = content.get(key)
         if isinstance(value, int) and value < least:

@@ -122,6 +122,13 @@ def test_people_may_die_of_what_these_tell() -> None:
     assert {code for code, kind in TYPES.items() if kind.life_safety} == gases | others
 
 
+@pytest.mark.parametrize("code", ["alert", "ticket", "notice"])
+def test_a_type_named_like_the_points_of_the_desk_is_refused(tmp_path: Path, code: str) -> None:
+    (tmp_path / "own.yaml").write_text(METER.replace("code: meter", f"code: {code}"), encoding="utf-8")
+    with pytest.raises(CatalogueError, match=f"own.yaml: code: {code} is the name of the platform's own points"):
+        load_device_types([tmp_path])
+
+
 @pytest.mark.parametrize("taken", ["Vol", "flow", "volume"])
 def test_a_spelling_means_one_metric_of_a_type(tmp_path: Path, taken: str) -> None:
     volume = METER.replace("high: 99999", "high: 99999, spellings: [Vol, V]")
