@@ -21,7 +21,7 @@ from typing import Any
 from shouwang.broker_export import find_plugin
 from tests.deploy.compose_file import ROOT, composed, services
 from tests.influx_server import InfluxOne
-from tests.servers import Postgres, _end, _spawn, accepts, files_folder, free_port, program, wait_until
+from tests.servers import Postgres, _end, _spawn, files_folder, free_port, program, wait_until
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
 PROGRAMS = Path(sysconfig.get_path("scripts"))
@@ -196,9 +196,14 @@ class ComposedPostgres:
         own += ["-c", f"unix_socket_directories={self._folder}"]
         program_, *arguments = command
         self._process = _spawn([f"{self._programs}/{program_}", "-D", str(data), *arguments, *own], log, self._user)
-        wait_until(lambda: accepts(self.port), f"the start of PostgreSQL ({log})")
+        wait_until(self._ready, f"the start of PostgreSQL ({log})")
         make = [f"{self._programs}/createdb", "-U", user, told["POSTGRES_DB"]]
         subprocess.run(make, check=True, env={**os.environ, **self.environment()})
+
+    def _ready(self) -> bool:
+        """Whether it lets somebody in: its port is open sooner, while it still says that it is starting."""
+        asked = [f"{self._programs}/pg_isready", "-q"]
+        return subprocess.run(asked, check=False, timeout=10, env={**os.environ, **self.environment()}).returncode == 0
 
     def environment(self) -> dict[str, str]:
         """Where its programs find it from within."""
