@@ -63,7 +63,7 @@ def make_report(
         by.setdefault((each["recipient_kind"], each["recipient"]), []).append(each)
     people = [_person(each, by.get(("person", each["person"]), ()), known, now) for each in calls]
     groups = [
-        {"kind": kind, "code": code, **_told(notices, None, now)}
+        {"kind": kind, "code": code, **_told(notices, None, now, ("delivered_at",))}
         for (kind, code), notices in sorted(by.items())
         if kind != "person"
     ]
@@ -100,10 +100,18 @@ def _person(call: Row, notices: Sequence[Row], known: Mapping[str, Row], now: in
     return {"kind": "person", "code": call["person"], **facts, **_told(notices, call["replied_at"], now)}
 
 
-def _told(notices: Sequence[Row], replied_at: int | None, now: int) -> dict[str, Any]:
-    """By which channel somebody was reached, best proven first, and what was tried."""
+def _told(
+    notices: Sequence[Row],
+    replied_at: int | None,
+    now: int,
+    proofs: Sequence[str] = ("delivered_at", "acknowledged_at"),
+) -> dict[str, Any]:
+    """By which channel somebody was reached, best proven first, and what was tried.
+
+    That a member answered, by a message of their own, is no proof that the group's arrived: a receipt is.
+    """
     best = min(notices, key=lambda each: (_rank(each["state"]), each["id"]), default=None)
-    proven = [moment for each in notices for moment in (each["delivered_at"], each["acknowledged_at"]) if moment]
+    proven = [moment for each in notices for moment in (each[name] for name in proofs) if moment]
     return {
         "outcome": _outcome(notices, replied_at, bool(proven), now),
         "channel": best["channel"] if best else None,
@@ -122,7 +130,10 @@ def _outcome(notices: Sequence[Row], replied_at: int | None, proven: bool, now: 
         return "no_contact"
     if proven:
         return "reached"
-    if any(each["state"] in ("accepted", "uncertain") for each in notices):
+    if any(
+        each["state"] in ("accepted", "uncertain") or (each["state"] == "acknowledged" and each["requested_at"])
+        for each in notices
+    ):
         return "unproven"
     waits = any(each["state"] == "queued" and each["due_at"] > now for each in notices)
     return "quiet_hours" if waits else "not_reached"

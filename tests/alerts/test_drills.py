@@ -6,7 +6,7 @@ from sqlalchemy import insert, select, update
 
 from alerts import tables
 from alerts.auditor import audit
-from alerts.drill_report import report_csv
+from alerts.drill_report import make_report, report_csv
 from alerts.drill_schedule import DrillSchedule
 from alerts.drills import BY_HAND, define, drills, end, retire, run_due, runs_of, start, under_way
 from alerts.escalation_tables import drill, drill_call, drill_run
@@ -75,6 +75,20 @@ def test_everybody_and_the_groups_when_no_team_is_named(scene: Scene) -> None:
     make(scene, teams=())
     begin(scene)
     assert {"LEAD-1", "DISP-1", "ST1-01", "G18-01", "T-G18"} <= {each["recipient"] for each in scene.notices}
+
+
+@pytest.mark.parametrize(
+    ("delivered_at", "outcome", "reached_at"), [(None, "unproven", None), (MONDAY_TEN + 3, "reached", MONDAY_TEN + 3)]
+)
+def test_a_members_answer_does_not_prove_that_the_groups_message_arrived(
+    delivered_at: int | None, outcome: str, reached_at: int | None
+) -> None:
+    times = {"requested_at": MONDAY_TEN, "due_at": MONDAY_TEN, "acknowledged_at": MONDAY_TEN + 9}
+    to = {"recipient_kind": "team", "recipient": "T-G18", "channel": "robot", "error": ""}
+    sent = {"id": 1, "state": "acknowledged", "delivered_at": delivered_at, **times, **to}
+    run = {"began_at": MONDAY_TEN, "ends_at": MONDAY_TEN + HOUR}
+    (group,) = make_report(run, "", [], [sent], {}, MONDAY_TEN + HOUR)["groups"]
+    assert (group["outcome"], group["reached_at"]) == (outcome, reached_at)
 
 
 def test_each_answers_for_themselves_and_the_ticket_waits_for_all(scene: Scene) -> None:
