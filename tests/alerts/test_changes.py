@@ -4,7 +4,7 @@ from threading import Event, Thread
 
 from sqlalchemy import Engine, delete
 
-from alerts import tables
+from alerts import event_tables
 from alerts.changes import Change, Happened, changes_after, last_change, record_changes
 from alerts.one_writer import hold_desk
 from core.database import reading, writing
@@ -23,7 +23,7 @@ def test_ids_go_on_without_a_gap_and_come_back_in_order(engine: Engine) -> None:
 
 def test_the_counter_needs_no_row_beforehand(engine: Engine) -> None:
     with writing(engine) as connection:
-        connection.execute(delete(tables.change_counter))
+        connection.execute(delete(event_tables.change_counter))
         assert last_change(connection) == 0
         assert record_changes(connection, 5, [Happened("alert", 7, {})]) == 1
 
