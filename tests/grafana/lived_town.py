@@ -108,6 +108,8 @@ def lived_town(folder: Path, database_url: str, readings: InfluxAddress) -> Iter
     lifecycle = Lifecycle([Group("platform", platform.lifecycle), fleet], drain=20)
     lifecycle.start()
     try:
+        heard = platform.metrics.registry
+        wait_until(lambda: heard.get_sample_value("shouwang_readings_total"), "a reading: what is sent sooner is lost")
         send_nonsense(broker, gateways[0].code, gateways[0].password)
         wait_until(lambda: clock.now() >= start + _WORK * SECOND, "the hour of work", 2 * SECONDS / PACE)
         work_off(platform.engine, clock)

@@ -105,7 +105,7 @@ def test_numbers_go_on_behind_the_restored_ones(settings: Settings, other: Setti
 def test_a_backup_is_of_one_moment_while_others_write(settings: Settings) -> None:
     """Two rows that always change together are never seen apart."""
     engine = open_engine(settings.database_url)
-    ending = threading.Event()
+    begun, ending = threading.Event(), threading.Event()
 
     def write() -> None:
         count = 0
@@ -114,10 +114,12 @@ def test_a_backup_is_of_one_moment_while_others_write(settings: Settings) -> Non
             with writing(engine) as connection:
                 connection.execute(update(village).values(name=str(count)))
                 connection.execute(text("UPDATE ticket SET title = :count"), {"count": str(count)})
+            begun.set()
 
     writer = threading.Thread(target=write)
     writer.start()
     try:
+        assert begun.wait(30), "nothing was written at all"
         seen = set()
         for turn in range(4):
             made = back_up(settings, NOW + turn * SECOND)
