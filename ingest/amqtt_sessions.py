@@ -118,9 +118,13 @@ class _Connection(BrokerProtocolHandler):
 
 
 class SessionBroker(Broker):
-    """An amqtt broker whose sessions survive their connections, for accounts that `access` admits."""
+    """An amqtt broker whose sessions survive their connections, for accounts that `access` admits.
 
-    def __init__(self, host: str, port: int, access: Access) -> None:
+    Until the account `awaited` has subscribed to something, nothing is taken from any other: it would be acknowledged
+    and lost.
+    """
+
+    def __init__(self, host: str, port: int, access: Access, awaited: str = "") -> None:
         listener = {"type": "tcp", "bind": f"{host}:{port}"}
         super().__init__({"listeners": {"default": listener}, "plugins": {}})
         self._access = access
@@ -129,6 +133,10 @@ class SessionBroker(Broker):
         self._behind: set[str] = set()
         self._room = asyncio.Event()
         self._room.set()
+        self._awaited = awaited
+        self._heeded = asyncio.Event()
+        if not awaited:
+            self._heeded.set()
 
     @property
     def listening_port(self) -> int:
@@ -215,6 +223,8 @@ class SessionBroker(Broker):
 
     async def _route(self, session: Session, message: Any) -> bool:
         """Pass a message on to its subscribers if its sender may send it; False when its topic breaks the protocol."""
+        if session.username != self._awaited:
+            await self._heeded.wait()
         while not self._room.is_set():
             await self._room.wait()
         return bool(await self._handle_message_delivery(session, None, _done(message)))
@@ -228,6 +238,11 @@ class SessionBroker(Broker):
         self._behind.discard(session.client_id)
         if not self._behind:
             self._room.set()
+
+    async def _handle_subscription(self, client_session: Session, handler: Any, subscribe_waiter: Any) -> None:
+        await super()._handle_subscription(client_session, handler, subscribe_waiter)
+        if client_session.username == self._awaited:
+            self._heeded.set()
 
     async def _topic_filtering(self, session: Session, topic: str, action: str) -> bool:
         return self._access.may(session.username, str(action), topic)

@@ -70,12 +70,15 @@ class Doorkeeper:
 
 
 class EmbeddedBroker:
-    """A part of the process that is a broker; with `port` 0 it takes a free one, which `port` tells after `start`."""
+    """A part of the process that is a broker; with `port` 0 it takes a free one, which `port` tells after `start`.
+
+    It takes nothing from anybody before the account `awaited`, if one is named, has subscribed.
+    """
 
     name = "broker"
 
-    def __init__(self, check: Check, may: May, port: int = 0, host: str = "127.0.0.1") -> None:
-        self._host, self._port = host, port
+    def __init__(self, check: Check, may: May, port: int = 0, host: str = "127.0.0.1", awaited: str = "") -> None:
+        self._host, self._port, self._awaited = host, port, awaited
         self._doorkeeper = Doorkeeper(check, may)
         self._opened: Future[int] = Future()
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
@@ -119,7 +122,7 @@ class EmbeddedBroker:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(_note)
         self._ending = asyncio.Event()
-        broker = self._broker = SessionBroker(self._host, self._port, self._doorkeeper)
+        broker = self._broker = SessionBroker(self._host, self._port, self._doorkeeper, self._awaited)
         try:
             await broker.start()
         except BrokerError as error:

@@ -51,8 +51,9 @@ class EmbeddedBrokerPart:
         self._gateways = gateways or self._registered
         self._accounts = _Accounts({}, frozenset(), {})
         parts = urlsplit(url)
+        rights = own_topics(PLATFORM, self._rights)
         self._broker = EmbeddedBroker(
-            self._check, own_topics(PLATFORM, self._rights), parts.port or 1883, parts.hostname or "127.0.0.1"
+            self._check, rights, parts.port or 1883, parts.hostname or "127.0.0.1", awaited=PLATFORM
         )
         self.url = f"mqtt://{PLATFORM}:{self._password}@{parts.hostname or '127.0.0.1'}:{parts.port or 1883}"
 

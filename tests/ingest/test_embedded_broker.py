@@ -326,6 +326,23 @@ def test_a_password_is_checked_once_until_it_is_forgotten() -> None:
     broker.stop()
 
 
+def test_what_is_published_before_the_platform_listens_waits_for_it() -> None:
+    """Acknowledged sooner, it would be lost: no session is there to keep it."""
+    broker = EmbeddedBroker(check, own_topics(PLATFORM), awaited=PLATFORM)
+    broker.start()
+    early = threading.Thread(target=publish, args=(broker, b"a leak"))
+    early.start()
+    try:
+        early.join(0.3)
+        assert early.is_alive(), "it was acknowledged before anybody could hear it"
+        with Subscriber(broker.port) as platform:
+            until(lambda: platform.payloads() == [b"a leak"])
+        early.join(5)
+        assert not early.is_alive()
+    finally:
+        broker.stop()
+
+
 def test_survives_what_is_not_mqtt(broker: EmbeddedBroker) -> None:
     for noise in (b"", b"GET / HTTP/1.1\r\n\r\n", b"\x10\xff\xff\xff\xff", b"\x00" * 100, b"\x10\x05\x00\x04MQ"):
         with socket.create_connection(("127.0.0.1", broker.port)) as connection:

@@ -92,7 +92,8 @@ def test_the_one_with_a_new_password_comes_back_with_it(start: Callable[..., Tow
 
 def test_a_change_elsewhere_cuts_nobody_off(start: Callable[..., Town]) -> None:
     town = start()
-    with town.gateway() as a:
+    with Account(town.port, PLATFORM, platform_password(town.folder)) as platform, town.gateway() as a:
+        platform.subscribe("sw/v1/#")
         town.becomes(A, B, a_gateway("GW-C", "pc"))
         assert town.admits("GW-C", "pc")
         a.publish("sw/v1/GW-A/telemetry", b"still here")
