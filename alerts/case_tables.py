@@ -1,6 +1,7 @@
-"""Tables around a ticket: its classes, clocks, requests, acceptances and photos. Times µs UTC, positions WGS84."""
+"""Tables around a ticket: its classes and their edits, clocks, requests, photos. Times µs UTC, positions WGS84."""
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     CheckConstraint,
     Column,
@@ -40,6 +41,19 @@ ticket_class = Table(
     Column("name_en", Text, nullable=False),
     Column("retired", Integer, nullable=False),
 )
+
+desk_edit = Table(
+    "desk_edit",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("who", String(40), nullable=False),  # an account or person code
+    Column("what", String(12), nullable=False),  # category, class
+    Column("code", String(24), nullable=False),
+    Column("before", JSON(none_as_null=True)),  # null: it is new
+    Column("after", JSON, nullable=False),
+)
+"""Append-only: one row an edit of the tables above, in the edit's own transaction."""
 
 ticket_timer = Table(
     "ticket_timer",

@@ -1,17 +1,19 @@
 """The categories of cases and their class codes: tables that a town edits, filled with the usual ones at first.
 
 Codes of components (部件) begin with C, of events (事件) with E, as the rules write them; a subclass follows a hyphen.
+Every edit is written down: who, when (`now`, µs UTC), from what to what.
 """
 
 import re
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, Table, func, select, update
+from sqlalchemy import Connection, Table, func, select
 
 from alerts.case_tables import ticket_category, ticket_class
+from alerts.edits import record_edit
 from alerts.one_writer import insert_or
 from alerts.refusals import EditRefused
-from alerts.rows import rows
+from alerts.rows import first_row, rows
 from alerts.wording import one_line
 from alerts.words import Row
 
@@ -65,6 +67,17 @@ class Category(NamedTuple):
     retired: bool = False
 
 
+class _Kind(NamedTuple):
+    """One of the two tables, as edits and refusals call it."""
+
+    what: Literal["category", "class"]
+    table: Table
+    key: str
+
+
+_CATEGORY, _CLASS = _Kind("category", ticket_category, "name"), _Kind("class", ticket_class, "code")
+
+
 def ensure_categories(connection: Connection) -> None:
     """Fill both tables with the usual ones where they are empty; a town's own edits are never touched."""
     if not _count(connection, ticket_category):
@@ -85,17 +98,17 @@ def class_codes(connection: Connection, with_retired: bool = False) -> list[Clas
     return [ClassCode(**row) for row in _listed(connection, ticket_class, ("code",), with_retired)]
 
 
-def put_category(connection: Connection, category: Category) -> None:
+def put_category(connection: Connection, category: Category, who: str, now: int) -> None:
     """Add a category or change it; one that was retired is back, unless `retired`. Raises EditRefused."""
     category = category._replace(name=one_line(category.name), name_en=one_line(category.name_en))
     if not 0 < len(category.name) <= _LONGEST_NAME or not category.name_en:
         raise EditRefused("needs_names")
     if category.acceptance not in ("first", "both"):
         raise EditRefused("unknown_acceptance")
-    _put(connection, ticket_category, "name", {**category._asdict()})
+    _edit(connection, _CATEGORY, {**category._asdict()}, who, now)
 
 
-def put_class(connection: Connection, wanted: ClassCode) -> None:
+def put_class(connection: Connection, wanted: ClassCode, who: str, now: int) -> None:
     """Add a class code or change it; a subclass needs its class. Raises EditRefused."""
     if not _CODE.fullmatch(wanted.code):
         raise EditRefused("bad_class_code")
@@ -105,17 +118,17 @@ def put_class(connection: Connection, wanted: ClassCode) -> None:
     above = wanted.code.partition("-")[0]
     if above != wanted.code and not is_class(connection, above):
         raise EditRefused("unknown_class", code=above)
-    _put(connection, ticket_class, "code", {**wanted._asdict()})
+    _edit(connection, _CLASS, {**wanted._asdict()}, who, now)
 
 
-def retire_category(connection: Connection, name: str) -> None:
+def retire_category(connection: Connection, name: str, who: str, now: int) -> None:
     """Offer a category no more; its tickets keep it. Raises EditRefused."""
-    _retire(connection, ticket_category, "name", name, "unknown_category")
+    _retire(connection, _CATEGORY, name, who, now)
 
 
-def retire_class(connection: Connection, code: str) -> None:
+def retire_class(connection: Connection, code: str, who: str, now: int) -> None:
     """Offer a class code no more; its tickets keep it. Raises EditRefused."""
-    _retire(connection, ticket_class, "code", code, "unknown_class")
+    _retire(connection, _CLASS, code, who, now)
 
 
 def is_category(connection: Connection, name: str) -> bool:
@@ -152,9 +165,22 @@ def _put(connection: Connection, table: Table, key: str, values: dict[str, Any])
     connection.execute(put.on_conflict_do_update(index_elements=[key], set_=changed))
 
 
-def _retire(connection: Connection, table: Table, key: str, code: str, reason: str) -> None:
-    if connection.execute(update(table).where(table.c[key] == code).values(retired=1)).rowcount == 0:
-        raise EditRefused(reason, code=code)
+def _retire(connection: Connection, kind: _Kind, code: str, who: str, now: int) -> None:
+    held = _held(connection, kind, code)
+    if held is None:
+        raise EditRefused(f"unknown_{kind.what}", code=code)
+    _edit(connection, kind, {**held, "retired": True}, who, now)
+
+
+def _edit(connection: Connection, kind: _Kind, wanted: dict[str, Any], who: str, now: int) -> None:
+    code = wanted[kind.key]
+    record_edit(connection, kind.what, code, _held(connection, kind, code), wanted, who, now)
+    _put(connection, kind.table, kind.key, {**wanted})
+
+
+def _held(connection: Connection, kind: _Kind, code: str) -> dict[str, Any] | None:
+    found = first_row(connection, select(kind.table).where(kind.table.c[kind.key] == code))
+    return None if found is None else {**found, "retired": bool(found["retired"])}
 
 
 def _offered(connection: Connection, table: Table, key: str, code: str) -> bool:

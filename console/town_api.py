@@ -111,29 +111,33 @@ def end_run(services: Given, _: Keeper, number: Number) -> Response:
 
 
 @router.put("/categories/{name}")
-def keep_category(services: Given, _: Admin, name: Name, wanted: CategoryIn) -> Response:
+def keep_category(services: Given, account: Admin, name: Name, wanted: CategoryIn) -> Response:
     """Add a category, change it, or offer it again."""
+    by = account.actor, services.clock.now()
     put = Category(name.strip(), wanted.name_en.strip(), wanted.acceptance, wanted.place)
-    return _done(services, lambda connection: put_category(connection, put))
+    return _done(services, lambda connection: put_category(connection, put, *by))
 
 
 @router.delete("/categories/{name}")
-def drop_category(services: Given, _: Admin, name: Name) -> Response:
+def drop_category(services: Given, account: Admin, name: Name) -> Response:
     """Offer a category no more; its tickets keep it."""
-    return _done(services, lambda connection: retire_category(connection, name.strip()))
+    by = account.actor, services.clock.now()
+    return _done(services, lambda connection: retire_category(connection, name.strip(), *by))
 
 
 @router.put("/classes/{code}")
-def keep_class(services: Given, _: Admin, code: Code, wanted: ClassIn) -> Response:
+def keep_class(services: Given, account: Admin, code: Code, wanted: ClassIn) -> Response:
     """Add a class code, change it, or offer it again."""
+    by = account.actor, services.clock.now()
     put = ClassCode(code.strip().upper(), wanted.name.strip(), wanted.name_en.strip())
-    return _done(services, lambda connection: put_class(connection, put))
+    return _done(services, lambda connection: put_class(connection, put, *by))
 
 
 @router.delete("/classes/{code}")
-def drop_class(services: Given, _: Admin, code: Code) -> Response:
+def drop_class(services: Given, account: Admin, code: Code) -> Response:
     """Offer a class code no more; its tickets keep it."""
-    return _done(services, lambda connection: retire_class(connection, code.strip().upper()))
+    by = account.actor, services.clock.now()
+    return _done(services, lambda connection: retire_class(connection, code.strip().upper(), *by))
 
 
 def _done(services: Services, do: Callable[[Connection], Any]) -> Response:

@@ -105,7 +105,7 @@ def test_alerts_join_a_report_of_their_hazard_at_their_site_once_somebody_was_se
 )
 def test_what_makes_no_ticket_says_why(town: Scene, wrong: dict[str, Any], reason: str) -> None:
     with writing(town.engine) as connection:
-        retire_category(connection, "网格党建")
+        retire_category(connection, "网格党建", "root", 1)
     with pytest.raises(ReportRefused) as caught:
         reported(town, SAID._replace(**wrong))
     assert caught.value.reason == reason
@@ -136,5 +136,5 @@ def test_an_outside_ticket_needs_both_its_names(town: Scene) -> None:
 
 def test_a_class_of_the_towns_own(town: Scene) -> None:
     with writing(town.engine) as connection:
-        put_class(connection, ClassCode("E06-01", "河道漂浮物", "Floating waste"))
+        put_class(connection, ClassCode("E06-01", "河道漂浮物", "Floating waste"), "root", 1)
     assert reported(town, SAID._replace(class_code="E06-01"))["class_code"] == "E06-01"

@@ -137,7 +137,7 @@ def both(scene: Scene) -> Scene:
     """A dispatched ticket of a category whose tickets team and station must both accept."""
     with writing(scene.engine) as connection:
         ensure_categories(connection)
-        put_category(connection, Category("应急指挥", "Emergency command", "both", 8))
+        put_category(connection, Category("应急指挥", "Emergency command", "both", 8), "root", 1)
         said = Report("河堤渗水", "应急指挥", Severity.ALARM, site="PLANT")
         report(connection, scene.town, said, scene.clock.now(), "patrol", "G17-01")
     for action in ("verify", "register", "dispatch"):

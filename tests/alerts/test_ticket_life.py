@@ -86,7 +86,7 @@ def begun(scene: Scene, kind: str) -> int:
     now = scene.clock.now()
     if kind == "manual":
         with writing(scene.engine) as connection:
-            put_category(connection, Category("公共服务", "Public services", "both", 7))
+            put_category(connection, Category("公共服务", "Public services", "both", 7), "root", 1)
             said = Report("井盖丢失", "公共服务", Severity.ALARM, site="PLANT", hazard="flood")
             report(connection, scene.town, said, now, "patrol", "G17-01")
     elif kind == "gas":

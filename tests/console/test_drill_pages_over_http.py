@@ -104,6 +104,29 @@ def test_an_administrator_edits_class_codes(town: Town, visit: Visit, edit: Call
     assert {"code", "name"} <= visit("disp").get("/api/v1/categories").json()["classes"][0].keys()
 
 
+def test_an_edit_says_who_made_it_and_what_it_changed(town: Town, visit: Visit, edit: Callable[..., int]) -> None:
+    disp = visit("disp")
+    assert disp.get("/api/v1/categories/edits").json() == {"edits": []}
+    began = town.clock.now()
+    assert edit("/categories", name="安全生产", name_en="Work safety", acceptance="both", place=3) == 303
+    assert edit("/categories/classes", code="C05", retire="yes") == 303
+    assert edit("/categories/classes", code="X1", name="错", name_en="Wrong") == 409
+    assert visit("root").delete("/api/v1/classes/C04").json() == {"done": True}
+    found = disp.get("/api/v1/categories/edits").json()["edits"]
+    assert [(each["who"], each["what"], each["code"]) for each in found] == [
+        ("root", "class", "C04"),
+        ("root", "class", "C05"),
+        ("root", "category", "安全生产"),
+    ]
+    assert (found[2]["before"]["acceptance"], found[2]["after"]["acceptance"]) == ("first", "both")
+    assert all(began <= each["at"] <= town.clock.now() for each in found)
+    page = disp.get("/categories").text
+    assert "先接单者负责 → <b>网格队和执法站都须接单</b>" in page
+    assert "可选 → <b>已停用</b>" in page
+    assert disp.get("/api/v1/categories/edits", params={"before": found[0]["id"]}).json()["edits"] == found[1:]
+    assert visit("g01").get("/api/v1/categories/edits").status_code == 403
+
+
 def test_a_dispatcher_sees_the_tables_and_edits_nothing(town: Town, visit: Visit, edit: Callable[..., int]) -> None:
     disp = visit("disp")
     assert '<form method="post" action="/categories' not in disp.get("/categories").text
