@@ -8,6 +8,7 @@ import hmac
 from importlib.util import find_spec
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Depends, Query, Request
 from sqlalchemy import Connection, select
 from starlette.exceptions import HTTPException
@@ -23,6 +24,7 @@ from console.services import Services
 from core.clock import MINUTE
 from core.database import writing
 
+_log = structlog.get_logger()
 router = APIRouter(prefix="/hooks", include_in_schema=False)
 _FASTER = 2 * MINUTE  # a receipt that is so young may have overtaken our own record of the request
 
@@ -38,18 +40,30 @@ Text = Annotated[str, Query(max_length=512)]
 
 @router.post("/receipts/{channel}/{token}")
 def receipts(services: Given, channel: str, token: str, body: Body) -> Response:
-    """Receipts of one channel, as its provider pushes them: several at once, some twice, some of others."""
+    """Receipts of one channel, as its provider pushes them: several at once, some twice, some of others.
+
+    Those that can't be read are counted and logged, not asked for again: they would come as they are. Where that is all
+    of them it is no receipt but a fault of the settings, and is refused.
+    """
     door = services.doors.receipts.get(channel)
     if door is None or not hmac.compare_digest(door.token.encode(), token.encode(errors="replace")):
         raise NotFound("error.not_found")
     form = FORMATS[door.kind]
-    told = form.read(body)
-    if told is None:
+    pushed = form.read(body)
+    if pushed is None:
+        _note(services, channel, ["nothing of it can be read"])
         return JSONResponse(dict(form.again), 400)
+    if pushed.unreadable:
+        _note(services, channel, pushed.unreadable)
     now = services.clock.now()
     with writing(services.engine) as connection:
-        early = [each for each in told if _take(connection, channel, each, now)]
+        early = [each for each in pushed.told if _take(connection, channel, each, now)]
     return JSONResponse(dict(form.again if early else form.taken), 503 if early else 200)
+
+
+def _note(services: Services, channel: str, why: list[str]) -> None:
+    services.unreadable_receipts.labels(channel).inc(len(why))
+    _log.warning("receipt_unreadable", channel=channel, receipts=len(why), first=why[0])
 
 
 def _take(connection: Connection, channel: str, each: Told, now: int) -> bool:

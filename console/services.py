@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy import Engine
 
 from alerts.settings import DEFAULTS, DeskSettings
@@ -14,6 +14,7 @@ from console.channel_facts import ChannelFacts
 from console.doors import Doors
 from console.thumbnails import Thumbnails
 from core.clock import DAY, Clock
+from core.metrics import unreadable_receipts
 from detectors.rules import RuleSet
 from devices.device_types import DeviceType
 from ingest.store import ReadingStore
@@ -67,4 +68,5 @@ class Services:
     channels: Mapping[str, ChannelFacts] = field(default_factory=dict)
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
+    unreadable_receipts: Counter = field(default_factory=lambda: unreadable_receipts(None))
     restored: Restored | None = None

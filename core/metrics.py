@@ -16,6 +16,11 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2.5, 5, 10, 30, 60)
 _KEPT = 65_536
 
 
+def unreadable_receipts(registry: CollectorRegistry | None) -> Counter:
+    """The counter of receipts that a provider pushed and nobody can read."""
+    return Counter("shouwang_receipts_unreadable", "Receipts that can't be read", ["channel"], registry=registry)
+
+
 class Latencies:
     """The last 65,536 latencies of one hop, µs, for exact percentiles."""
 
@@ -103,6 +108,7 @@ class Metrics:
         for gauge in (self.escalation_findings, self.escalation_audited):
             gauge.set(math.nan)  # not every process has the desk clock
         self.notices = Gauge("shouwang_notices", "Notices of the last day", ["state"], registry=registry)
+        self.receipts_unreadable = unreadable_receipts(registry)
         self.task_failures = Counter("shouwang_task_failures", "Unexpected ends of a task", ["task"], registry=registry)
         self.hop_seconds = Histogram(
             "shouwang_hop_seconds", "From publication to each hop", ["hop"], buckets=_BUCKETS, registry=registry

@@ -319,6 +319,7 @@ class _Wiring:
             doors=doors_of(p.settings),
             channels=channel_facts(p.settings, p.engine),
             metrics=p.metrics.registry,
+            unreadable_receipts=p.metrics.receipts_unreadable,
             restored=Restored(kept.at, kept.made_at, kept.journal == "replay")
             if (kept := last_restore(p.settings.state))
             else None,

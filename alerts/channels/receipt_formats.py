@@ -24,6 +24,13 @@ class Told(NamedTuple):
     at: int = 0
 
 
+class Pushed(NamedTuple):
+    """What one request brought: the receipts that can be read, and why the others can't, without what they hold."""
+
+    told: list[Told]
+    unreadable: list[str]
+
+
 class _SmsReport(msgspec.Struct):
     success: bool
     err_code: str = ""
@@ -65,67 +72,52 @@ class _TencentCall(msgspec.Struct):
     voice_failure_callback: _Failure | None = None
 
 
-def aliyun_sms(body: bytes) -> list[Told] | None:
-    """SmsReport: an array, whatever was sent. None when it is none."""
-    reports = decoded(body, list[_SmsReport])
-    if reports is None:
-        return None
-    return [
-        Told(
-            each.biz_id, each.success, told(f"{each.err_code} {each.err_msg}"), _own(each.out_id), _at(each.report_time)
-        )
-        for each in reports
-    ]
+def aliyun_sms(body: bytes) -> Pushed | None:
+    """SmsReport: an array, whatever was sent. None when nothing of it can be read."""
+
+    def tell(each: _SmsReport) -> Told:
+        said = told(f"{each.err_code} {each.err_msg}")
+        return Told(each.biz_id, each.success, said, _own(each.out_id), _at(each.report_time))
+
+    return _read_each(body, _SmsReport, tell)
 
 
-def aliyun_voice(body: bytes) -> list[Told] | None:
-    """VoiceReport: an array; a call that somebody took has a start."""
-    reports = decoded(body, list[_VoiceReport])
-    if reports is None:
-        return None
-    return [
-        Told(
-            each.call_id,
-            bool(each.start_time) or each.status_code == _ANSWERED,
-            each.status_code[:40],
-            _own(each.out_id),
-        )
-        for each in reports
-    ]
+def aliyun_voice(body: bytes) -> Pushed | None:
+    """VoiceReport: an array; a call that somebody took has a start. None when nothing of it can be read."""
+
+    def tell(each: _VoiceReport) -> Told:
+        taken = bool(each.start_time) or each.status_code == _ANSWERED
+        return Told(each.call_id, taken, each.status_code[:40], _own(each.out_id))
+
+    return _read_each(body, _VoiceReport, tell)
 
 
-def tencent_sms(body: bytes) -> list[Told] | None:
-    """An array by the number that each message was given."""
-    reports = decoded(body, list[_TencentReport])
-    if reports is None:
-        return None
-    return [
-        Told(
-            each.sid,
-            each.report_status == "SUCCESS",
-            told(f"{each.errmsg} {each.description}"),
-            at=_at(each.user_receive_time),
-        )
-        for each in reports
-    ]
+def tencent_sms(body: bytes) -> Pushed | None:
+    """An array by the number that each message was given. None when nothing of it can be read."""
+
+    def tell(each: _TencentReport) -> Told:
+        said = told(f"{each.errmsg} {each.description}")
+        return Told(each.sid, each.report_status == "SUCCESS", said, at=_at(each.user_receive_time))
+
+    return _read_each(body, _TencentReport, tell)
 
 
-def tencent_voice(body: bytes) -> list[Told] | None:
+def tencent_voice(body: bytes) -> Pushed | None:
     """One call's end, or why it failed; other callbacks, such as of a key that was pressed, tell nothing here."""
     said = decoded(body, _TencentCall)
     if said is None:
         return None
     if prompt := said.voiceprompt_callback:
-        return [Told(prompt.callid, prompt.result == "0", f"result {prompt.result[:20]}")]
+        return Pushed([Told(prompt.callid, prompt.result == "0", f"result {prompt.result[:20]}")], [])
     if failure := said.voice_failure_callback:
-        return [Told(failure.callid, False, told(f"{failure.failure_code} {failure.failure_reason}"))]
-    return []
+        return Pushed([Told(failure.callid, False, told(f"{failure.failure_code} {failure.failure_reason}"))], [])
+    return Pushed([], [])
 
 
 class ReceiptFormat(NamedTuple):
     """How a provider's receipts are read, and the answers that end the matter or ask for them again."""
 
-    read: Callable[[bytes], list[Told] | None]
+    read: Callable[[bytes], Pushed | None]
     taken: Mapping[str, str | int]
     again: Mapping[str, str | int]
 
@@ -141,6 +133,20 @@ FORMATS: dict[str, ReceiptFormat] = {
     "tencent_voice": ReceiptFormat(tencent_voice, _TENCENT_TAKEN, _TENCENT_AGAIN),
 }
 """By the kind of channel."""
+
+
+def _read_each(body: bytes, shape: type[_Shape], tell: Callable[[_Shape], Told]) -> Pushed | None:
+    """Each for itself: one that a provider changed must not cost the others their receipts."""
+    reports = decoded(body, list[msgspec.Raw])
+    if reports is None:
+        return None
+    found = Pushed([], [])
+    for each in reports:
+        try:
+            found.told.append(tell(msgspec.json.decode(each, type=shape)))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            found.unreadable.append(told(str(error)))
+    return None if reports and not found.told else found
 
 
 def _own(out_id: str) -> int | None:

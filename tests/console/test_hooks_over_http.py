@@ -1,5 +1,6 @@
 """Receipts that providers push, and buttons that members press on WeCom's cards."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,6 +21,7 @@ from console.app import create_app
 from console.doors import CardDoor, Doors, ReceiptDoor
 from core.clock import SECOND, local
 from core.database import reading, writing
+from core.metrics import Metrics
 from tests.console.console_scene import Town, free_port, serving
 from tests.providers import aliyun, tencent, wecom_app
 
@@ -35,7 +37,10 @@ def hooks(town: Town) -> Iterator[httpx.Client]:
     url = f"http://127.0.0.1:{port}"
     kinds = {"sms": "aliyun_sms", "call": "aliyun_voice", "tsms": "tencent_sms", "tcall": "tencent_voice"}
     receipts = {name: ReceiptDoor(kind, TOKEN) for name, kind in kinds.items()}
-    app = create_app(replace(town.services(url), doors=Doors(receipts=receipts, cards={"app": DOOR})))
+    metrics = Metrics()
+    known = {"metrics": metrics.registry, "unreadable_receipts": metrics.receipts_unreadable}
+    doors = Doors(receipts=receipts, cards={"app": DOOR})
+    app = create_app(replace(town.services(url), doors=doors, **known))
     with serving(app, port), httpx.Client(base_url=url, timeout=20) as client:
         yield client
 
@@ -52,6 +57,12 @@ def send(town: Town, channel: Any, address: str) -> list[Any]:
     while sender.step(town.clock.now()):
         pass
     return rows(town, channel.name)
+
+
+def unreadable(hooks: httpx.Client, channel: str) -> float:
+    """How many receipts of a channel could not be read, by the platform's own metric."""
+    line = re.search(rf'shouwang_receipts_unreadable_total{{channel="{channel}"}} (\S+)', hooks.get("/metrics").text)
+    return float(line[1]) if line else 0
 
 
 def rows(town: Town, channel: str) -> list[Any]:
@@ -121,6 +132,32 @@ def test_an_unknown_number_is_asked_for_again_while_it_is_young(
 @pytest.mark.parametrize("body", [b"", b"{}", b"\xff", b'[{"success": "x"}]'])
 def test_what_is_no_receipt_is_refused(hooks: httpx.Client, body: bytes) -> None:
     assert hooks.post(f"/hooks/receipts/sms/{TOKEN}", content=body).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"success": "x"}, {"success": None}, 7, "text", [], {}],
+    ids=["text", "null", "number", "word", "list", "none"],
+)
+def test_one_that_cannot_be_read_costs_the_others_nothing(town: Town, hooks: httpx.Client, other: Any) -> None:
+    with aliyun.Aliyun(clock_s=town.clock.now() / SECOND) as provider, open_client() as client:
+        send(town, aliyun.sms(client, provider.url), aliyun.NUMBER)
+        batch = [other, *json.loads(provider.reports()), other]
+        before = unreadable(hooks, "sms")
+        answer = hooks.post(f"/hooks/receipts/sms/{TOKEN}", json=batch)
+    assert (answer.status_code, answer.json()["code"]) == (200, 0), "or it comes again for ever"
+    assert [row.state for row in rows(town, "sms")] == ["delivered"]
+    assert unreadable(hooks, "sms") - before == 2
+
+
+def test_tencents_too_are_read_each_for_itself(hooks: httpx.Client) -> None:
+    batch = [{"report_status": "SUCCESS", "sid": "1:1"}, {"report_status": "SUCCESS", "sid": 5}]
+    answer = hooks.post(f"/hooks/receipts/tsms/{TOKEN}", json=batch)
+    assert (answer.status_code, answer.json()["result"]) == (200, 0)
+    assert unreadable(hooks, "tsms") == 1
+    calls = [{"status_code": "200000"}, {"status_code": 200000}]
+    assert hooks.post(f"/hooks/receipts/call/{TOKEN}", json=calls).json()["code"] == 0
+    assert unreadable(hooks, "call") == 1
 
 
 def test_receipts_of_others_change_nothing(hooks: httpx.Client) -> None:
