@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import httpx
+import structlog
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,6 +30,8 @@ STORE_LATE = 5 * MINUTE
 STANDSTILLS = ("journal_stands_still", "detection_behind", "senders_stand_still", "console_does_not_answer")
 """Reasons that a restart may mend."""
 DATABASE_AWAY = "database_does_not_answer"
+
+_log = structlog.get_logger()
 
 
 def ingest_why(connected: bool, newest: int, now: int) -> str:
@@ -122,7 +125,11 @@ class Pulse:
         return False
 
     def _keep(self, role: str, beat: Beat) -> None:
+        """On a full disk the check finds an old pulse, while systemd still hears that the work is done."""
         file = pulse_file(self._state, role)
         draft = file.with_suffix(".new")
-        draft.write_text(json.dumps(beat._asdict()), encoding="utf-8")
-        draft.replace(file)
+        try:
+            draft.write_text(json.dumps(beat._asdict()), encoding="utf-8")
+            draft.replace(file)
+        except OSError as error:
+            _log.warning("pulse not kept", role=role, why=str(error))

@@ -100,6 +100,13 @@ def test_a_database_that_is_away_is_a_reason_for_all_but_ingest_and_never_for_a_
     assert "WATCHDOG=1" in told
 
 
+def test_a_disk_that_takes_no_pulse_is_no_reason_for_a_restart(tmp_path: Path, here: Engine) -> None:
+    told: list[str] = []
+    gone = tmp_path / "gone"
+    Pulse(gone, ManualClock(), {"ingest": lambda _: ""}, here, told.append).step()
+    assert told == ["STATUS=well", "WATCHDOG=1"]
+
+
 def test_systemd_hears_on_the_socket_that_it_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     notify("READY=1")  # nobody asked
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
