@@ -23,7 +23,7 @@ from alerts.settings import DEFAULTS, DeskSettings
 from alerts.tickets import insert_ticket, read_ticket, update_ticket, write_log
 from alerts.town_view import Person, TownView
 from alerts.wording import one_line
-from alerts.words import PLATFORM, Recipient, Row
+from alerts.words import PLATFORM, Recipient, Row, Words
 from core.clock import HOUR, MINUTE
 from detectors.rules import RuleSet
 from detectors.words import Severity
@@ -120,19 +120,39 @@ def start(
     told = [*_contacts(town, people), *_groups(town, held["teams"])]
     if not told:
         raise DrillRefused("nobody_to_call")
+    return begin_run(connection, town, held, people, told, now, settings, who)
+
+
+def begin_run(
+    connection: Connection,
+    town: TownView,
+    held: Row,
+    people: Sequence[Person],
+    told: Sequence[Recipient],
+    now: int,
+    settings: DeskSettings,
+    who: str,
+    *,
+    names: Words | None = None,
+    cause: str = "dispatched",
+) -> Row:
+    """Begin a run of a drill that calls `people` and tells `told`, while the desk is held; the run.
+
+    `names` are what it is called in both languages; else it has its drill's name.
+    """
     run = one_row(
         connection,
         insert(drill_run).returning(*drill_run.c),
-        {"drill": number, "began_at": now, "ends_at": now + held["window"]},
+        {"drill": held["id"], "began_at": now, "ends_at": now + held["window"]},
     )
     if people:
         connection.execute(insert(drill_call), [{"run": run["id"], "person": each.code} for each in people])
     work = DeskWork(connection, town, now, settings, occasion=now)
-    about = _ticket(work, held, run, people, told, who)
-    work.notify(about, None, told, "dispatched", now)
+    about = _ticket(work, held, run, people, told, who, names or Words(held["name"], held["name"]))
+    work.notify(about, None, told, cause, now)
     work.ticket_changed(about, "dispatch")
     schedule = DrillSchedule.from_json(held["schedule"])
-    connection.execute(update(drill).where(drill.c.id == number).values(next_at=schedule.next_at(now)))
+    connection.execute(update(drill).where(drill.c.id == held["id"]).values(next_at=schedule.next_at(now)))
     begun = update(drill_run).where(drill_run.c.id == run["id"]).values(ticket=about["id"])
     run = one_row(connection, begun.returning(*drill_run.c))
     work.finish()
@@ -239,7 +259,15 @@ def _groups(town: TownView, teams: Sequence[str]) -> Iterator[Recipient]:
         yield from (Recipient("station", code, *each) for each in town.contacts.get(("station", code), ()))
 
 
-def _ticket(work: DeskWork, held: Row, run: Row, people: Sequence[Person], told: Sequence[Recipient], who: str) -> Row:
+def _ticket(
+    work: DeskWork,
+    held: Row,
+    run: Row,
+    people: Sequence[Person],
+    told: Sequence[Recipient],
+    who: str,
+    names: Words,
+) -> Row:
     wakes = DrillSchedule.from_json(held["schedule"]).wakes
     common = {"chosen": True, "reason": "drill_calls", "distance": None, "step": 0}
     called = {("person", each.code): each.name for each in people}
@@ -255,8 +283,8 @@ def _ticket(work: DeskWork, held: Row, run: Row, people: Sequence[Person], told:
         source=SOURCE,
         drill=run["id"],
         status=Status.DISPATCHED,
-        title=f"{held['name']}：请打开链接并接单，以确认收到",
-        title_en=f"{held['name']}: open the link and accept, to confirm that this reached you",
+        title=f"{names.zh}：请打开链接并接单，以确认收到",
+        title_en=f"{names.en}: open the link and accept, to confirm that this reached you",
         hazard=SOURCE,
         category="应急指挥",
         severity=int(Severity.CRITICAL if wakes else Severity.ALARM),

@@ -10,7 +10,7 @@ from alerts.notices import insert_notices, next_step, notice_times, quiet_hours_
 from alerts.passing_on import PASSED_ON
 from alerts.quiet_hours import quiet_until
 from alerts.tables import contact, notice, ticket
-from alerts.words import Recipient, Row
+from alerts.words import TEST, Recipient, Row
 from detectors.words import Severity
 
 _GONE = frozenset({"failed", "expired"})
@@ -21,9 +21,9 @@ def fall_back(connection: Connection, row: Row, now: int) -> int:
     """Tell the recipient on the next channel that was not tried yet, else the next step; how many notices were new.
 
     A channel on which the same news waits or went out already needs no other. Nobody is told instead once the ticket is
-    over or was sent anew, nor that somebody else need not go.
+    over or was sent anew, nor that somebody else need not go. A test of a contact tells of that one alone.
     """
-    if _overtaken(connection, row):
+    if row["cause"] == TEST or _overtaken(connection, row):
         return 0
     about = row["key"].rsplit(":", 3)[0]
     for to in _further_channels(connection, row):
@@ -40,7 +40,7 @@ def fall_back(connection: Connection, row: Row, now: int) -> int:
 
 def escalate_unproven(connection: Connection, row: Row, now: int) -> int:
     """Tell the recipients of the ticket's next step what a lost notice should have said; how many were new."""
-    if row["cause"] == PASSED_ON or _overtaken(connection, row):
+    if row["cause"] in (PASSED_ON, TEST) or _overtaken(connection, row):
         return 0
     return _tell_next_step(connection, row, now)
 

@@ -78,6 +78,7 @@ CAUSES = {
     "replied": Words("督办已回复", "Supervision answered"),
     "reported": Words("人工上报，请受理", "Reported by hand: to be verified"),
     "resumed": Words("挂账到期，恢复办理", "Suspension over: work goes on"),
+    "test": Words("您本人发起的测试，无需处置", "A test that you sent yourself: nothing to do"),
     "hold_over": Words("静默结束，仍在报警", "No longer held back, still alarming"),
 }
 SAID = {

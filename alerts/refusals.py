@@ -74,6 +74,11 @@ REFUSALS: dict[str, Words] = {
     "no_such_run": Words("没有这次演练", "There is no such run of a drill"),
     "under_way": Words("该演练正在进行", "This drill is under way"),
     "nobody_to_call": Words("没有可联系的人", "There is nobody who can be reached"),
+    "no_person_behind": Words(
+        "您的账号没有对应的人员，没有可测试的联系方式", "No person belongs to your account: it has no contact to test"
+    ),
+    "no_such_contact": Words("您没有“{channel}”这个通道的联系方式", "You have no contact on the channel {channel}"),
+    "tested_just_now": Words("测试过于频繁，请 {seconds} 秒后再试", "Tested too often: again in {seconds} s"),
     "changed_meanwhile": Words("工单刚被别人更新，请重试", "Somebody changed the ticket just now: please try again"),
 }
 

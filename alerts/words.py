@@ -10,6 +10,10 @@ PLATFORM = "platform"
 """Who acted when no person did."""
 
 
+TEST = "test"
+"""The cause of a notice that somebody sent to themselves, to try a contact."""
+
+
 class Recipient(NamedTuple):
     """One address of one responder: `kind` is person, team or station, `channel` a channel's name in settings.
 

@@ -6,6 +6,7 @@ from alerts.case_tables import outside_message
 from alerts.outside_refusals import RECENT, refused_outside
 from alerts.stalled import stalled
 from alerts.tables import notice
+from console.tables import account
 from core.clock import MINUTE, SECOND
 from core.database import reading, writing
 from tests.console.console_scene import Town, Visit
@@ -47,3 +48,32 @@ def test_what_was_refused_between_platforms_is_listed_with_its_reason(town: Town
     page = visit("disp").get("/channels").text.split("外部平台往来被拒")[1]
     for text in ("not yours", "unknown_ticket", "k-1", number, "403"):
         assert text in page
+
+
+def test_a_dispatcher_tests_their_own_contact(town: Town, visit: Visit) -> None:
+    with writing(town.engine) as connection:
+        connection.execute(update(account).where(account.c.username == "disp").values(person="DISP-1"))
+    disp = visit("disp")
+    assert 'name="channel" value="phone"' in disp.get("/channels").text
+    answer = disp.post("/channels/test", data={"channel": "phone"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/channels?tested=phone#mine")
+    again = disp.post("/channels/test", data={"channel": "phone"})
+    assert again.status_code == 409
+    assert "测试过于频繁" in again.text
+    refused = disp.post("/api/v1/channels/phone/test")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "tested_just_now")
+    with writing(town.engine) as connection:
+        connection.execute(
+            update(notice).values(state="failed", error="refused_for_good 93000 the robot was stopped: x")
+        )
+    (told,) = disp.get("/api/v1/channels/tests").json()["tests"]
+    assert (told["channel"], told["state"]) == ("phone", "failed")
+    assert "机器人已停用" in disp.get("/channels").text.split('id="mine"')[1]
+
+
+def test_who_has_no_contact_is_told_so(visit: Visit) -> None:
+    disp = visit("disp")
+    assert "您没有登记联系方式" in disp.get("/channels").text
+    assert disp.post("/api/v1/channels/phone/test").json()["error"]["code"] == "no_person_behind"
+    assert visit("g01").post("/api/v1/channels/phone/test").status_code == 403
+    assert visit().post("/channels/test", data={"channel": "phone"}).status_code in (303, 401)
