@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 from alerts.alert_rows import worst_alert
 from alerts.desk_work import DeskWork
 from alerts.dispatching import desk_recipients, plan_again
-from alerts.escalation import Done, DueStep, Snapshot, decide_due
+from alerts.escalation import CAUSES, Done, DueStep, Snapshot, decide_due
 from alerts.escalation_recipients import Choice, Circle, Told, choose
 from alerts.escalation_rows import due_among, due_tickets, facts, progress, standing, write_run
 from alerts.hushing import NOTICES_OFF
@@ -23,16 +23,6 @@ from alerts.unsent import NOT_IN_TIME
 from alerts.words import Recipient, Row
 from detectors.rules import RuleSet
 
-CAUSES = {
-    "assign": "not_assigned",
-    "accept": "not_accepted",
-    "arrive": "not_arrived",
-    "handle": "not_handled",
-    "check": "not_checked",
-    "close": "not_closed",
-    "reply": "not_replied",
-}
-"""The cause of a notice by what the ticket lacks."""
 LIMIT = 50
 """Tickets in one transaction, so that the desk is held for a moment only."""
 

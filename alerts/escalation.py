@@ -18,6 +18,16 @@ from detectors.words import Severity
 Stage = Literal["assign", "accept", "arrive", "handle", "check", "close", "reply"]
 Whom = Literal["next_recipients", "station", "leader", "dispatchers", "all_on_duty", "holder"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
+CAUSES: dict[Stage, str] = {
+    "assign": "not_assigned",
+    "accept": "not_accepted",
+    "arrive": "not_arrived",
+    "handle": "not_handled",
+    "check": "not_checked",
+    "close": "not_closed",
+    "reply": "not_replied",
+}
+"""The cause of a notice by what the ticket lacks."""
 SUSPENDED = "suspended"
 DRILL = "drill"
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from alerts.escalation import CAUSES
 from alerts.lifecycle import ENDED
 from alerts.notices import insert_notices, next_step, notice_times, quiet_hours_of, recipients_of
 from alerts.passing_on import PASSED_ON
@@ -13,6 +14,7 @@ from alerts.tables import contact, notice, ticket
 from alerts.words import TEST, Recipient, Row
 from detectors.words import Severity
 
+_REPEATED = frozenset(CAUSES.values())
 _GONE = frozenset({"failed", "expired"})
 _TOLD = ("ticket", "alert", "life_safety", "severity")
 
@@ -57,9 +59,19 @@ def _tell_next_step(connection: Connection, row: Row, now: int, but: tuple[str, 
     others = [to for to in recipients_of(connection, assignment or {}) if (to.kind, to.code) != but]
     following = next_step(others, row["step"])
     body = {**row["body"], "cause": "uncertain", "mobiles": []}
-    about = row["key"].rsplit(":", 3)[0]  # one for all the recipients of a step
-    key = f"uncertain:{about.removeprefix('uncertain:')}"
-    return _queue(connection, row, following, key, "uncertain", body, now)
+    return _queue(connection, row, following, stands_in(row), "uncertain", body, now)
+
+
+def stands_in(row: Row) -> str:
+    """What the notices are about that are told to others in place of this one: their keys without the recipient.
+
+    One for all the recipients of a step. Of what is repeated until somebody moves it is one for all the repeats: a
+    contact that is dead stays so, and who stands in was told.
+    """
+    about: str = row["key"].rsplit(":", 3)[0]
+    if row["cause"] in _REPEATED:
+        about = about.rpartition(":")[0]
+    return f"uncertain:{about.removeprefix('uncertain:')}"
 
 
 def _further_channels(connection: Connection, row: Row) -> list[Recipient]:

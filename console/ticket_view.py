@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from alerts.escalation import Snapshot, Step
+from alerts.fallback import stands_in
 from alerts.lifecycle import LIVE
 from alerts.receipts import proof
 from alerts.tables import delivery, person, station, team
@@ -54,11 +55,18 @@ def facts_of(connection: Connection, services: Services, row: Row, case: Case) -
 
 
 def say_proofs(connection: Connection, services: Services, notices: list[Row]) -> None:
-    """Add to each notice what is known of its arrival, and how many others were listed in the same message."""
+    """Add to each notice what is known of its arrival, and how many others were listed in the same message.
+
+    `told_before`: it failed, and who stands in for it was told of an earlier one for the same cause.
+    """
     attempts = {each["attempt"] for each in notices if each["attempt"] is not None}
     carried = select(delivery.c.id, delivery.c.notices).where(delivery.c.id.in_(attempts))
     together: dict[int, int] = {row.id: row.notices for row in connection.execute(carried)}
+    stood_in = {each["key"].rsplit(":", 3)[0] for each in notices if each["instead_of"] is not None}
+    replaced = {each["instead_of"] for each in notices}
     for each in notices:
+        gone = each["state"] in ("failed", "expired") and each["id"] not in replaced
+        each["told_before"] = gone and stands_in(each) in stood_in
         each["proof"] = proof(each, each["channel"] in services.doors.receipts, services.clock.now())
         each["listed"] = together.get(each["attempt"], 1) - 1
 

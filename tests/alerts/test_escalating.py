@@ -9,9 +9,11 @@ from sqlalchemy import Engine, delete, update
 
 from alerts import notice_words, tables
 from alerts.auditor import audit, mend
-from alerts.escalating import CAUSES, run_due, run_ticket
-from alerts.escalation import STAGES
+from alerts.escalating import run_due, run_ticket
+from alerts.escalation import CAUSES, STAGES
 from alerts.escalation_tables import escalation, escalation_run
+from alerts.fallback import fall_back, stands_in
+from alerts.notices import change_state
 from alerts.one_writer import hold_desk
 from core.clock import HOUR, MINUTE, SECOND
 from core.database import reading, writing
@@ -50,6 +52,35 @@ def told(scene: Scene, cause: str) -> list[tuple[str, float]]:
 def findings(scene: Scene) -> list[str]:
     with reading(scene.engine) as connection:
         return [each.why for each in audit(connection, scene.clock.now(), scene.settings).findings]
+
+
+def test_a_dead_mailbox_costs_the_next_in_rank_one_notice_and_not_one_at_each_repeat(scene: Scene) -> None:
+    """Whoever can't be reached is tried at each repeat; who stands in was told once that it is theirs to look."""
+    scene.detect("PLANT-1", severity=CRITICAL)
+    dead: list[int] = []
+    for _ in range(30):
+        pass_time(scene, MINUTE)
+        for each in scene.notices:
+            if each["recipient"] == "DISP-1" and each["state"] == "queued":
+                with writing(scene.engine) as connection:
+                    ids = change_state(
+                        connection, tables.notice.c.id == each["id"], "failed", error="refused_for_good 550"
+                    )
+                    fall_back(connection, each, scene.clock.now())
+                dead += ids
+    assert len(dead) > 3, "it is tried again at each repeat"
+    instead = [each for each in scene.notices if each["instead_of"] in dead]
+    assert [each["instead_of"] for each in instead] == [dead[0]]
+    last = next(each for each in scene.notices if each["id"] == dead[-1])
+    assert instead[0]["key"].rsplit(":", 3)[0] == stands_in(last)
+
+
+def test_of_another_dispatch_the_next_in_rank_hears_again(scene: Scene) -> None:
+    one = {"key": "1:not_accepted:7:4:0:100:900:person:DISP-1:mail", "cause": "not_accepted"}
+    assert stands_in(one) == stands_in(one | {"key": one["key"].replace(":900:", ":950:")})
+    assert stands_in(one) != stands_in(one | {"key": one["key"].replace(":100:", ":200:")})
+    rework = {"key": "1:rework:-:4:0:100:900:person:G17-01:mail", "cause": "rework"}
+    assert stands_in(rework) != stands_in(rework | {"key": rework["key"].replace(":900:", ":950:")})
 
 
 def test_a_ticket_gets_its_next_step_with_its_dispatch(scene: Scene) -> None:

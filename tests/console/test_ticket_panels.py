@@ -1,13 +1,13 @@
 """What a ticket's page says of its clocks, its next step, its candidates and its notices."""
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, insert, select, update
 
 from alerts.escalating import run_due
 from alerts.escalation_tables import escalation
 from alerts.tables import delivery, notice
 from console.language import texts
 from core.clock import MINUTE
-from core.database import writing
+from core.database import reading, writing
 from detectors.words import Severity
 from tests.console.console_scene import Town, Visit
 
@@ -83,3 +83,24 @@ def test_a_ticket_that_both_must_accept_says_who_is_missing(town: Town, visit: V
     assert "双方接单" in shown
     assert "等待执法站" in shown
     assert visit("disp").post(f"/tickets/{number}/moves/accept").headers["location"].endswith("done=accept")
+
+
+def test_a_repeat_that_fails_says_that_others_were_told_before(town: Town, visit: Visit) -> None:
+    town.alert()
+    said = "已因同一事由告知下一级"
+    with reading(town.engine) as connection:
+        sent = dict(connection.execute(select(notice).limit(1)).mappings().one())
+    kept = {name: value for name, value in sent.items() if name not in ("id", "key", "cause", "state")}
+    about = f"not_accepted:7:4:0:{sent['created_at']}"
+    rows = [
+        {"key": f"1:{about}:1:person:DISP-1:mail", "cause": "not_accepted", "state": "failed"},
+        {"key": f"uncertain:1:{about}:person:ST1-01:phone", "cause": "uncertain", "state": "accepted"},
+        {"key": f"1:{about}:2:person:DISP-1:mail", "cause": "not_accepted", "state": "failed"},
+    ]
+    with writing(town.engine) as connection:
+        first = connection.execute(insert(notice).values(**kept, **rows[0]).returning(notice.c.id)).scalar_one()
+        connection.execute(insert(notice).values(**{**kept, **rows[1], "instead_of": first}))
+    assert said not in page(town, visit), "it was just told"
+    with writing(town.engine) as connection:
+        connection.execute(insert(notice).values(**kept, **rows[2]))
+    assert page(town, visit).count(said) == 1
