@@ -237,6 +237,7 @@ ticket = Table(
     Column("reply_by", BigInteger),  # until when a supervision wants its answer
     Column("replied_at", BigInteger),
     Column("updated_at", BigInteger, nullable=False),
+    Column("desk_by", BigInteger),  # by when the desk must verify, register, assign or check; as its timer says
     Column("queue_by", BigInteger, Derived(QUEUE_BY)),
     Index(None, "status", "done_by"),
     Index(None, "site", "hazard", "status"),

@@ -22,6 +22,9 @@ from detectors.words import Severity
 Stage = Literal["verify", "register", "assign", "accept", "arrive", "handle", "check", "reply"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
+DESK_STAGES: tuple[Stage, ...] = ("verify", "register", "assign", "check")
+"""The stages in which a ticket waits for the desk; the first of them to end is the ticket's `desk_by`."""
+
 DUE_COLUMNS: dict[str, str] = {"accept": "accept_by", "arrive": "arrive_by", "handle": "done_by", "reply": "reply_by"}
 """The stages whose time is a column of the ticket; the others' is only the timer's."""
 _RUNNING: dict[Status, tuple[Stage, ...]] = {
@@ -34,6 +37,10 @@ _RUNNING: dict[Status, tuple[Stage, ...]] = {
     Status.HANDLED: ("check",),
     Status.CHECKED: ("check",),
 }
+DESK_STAGE_OF: dict[str, Stage] = {
+    str(status): stage for status, stages in _RUNNING.items() for stage in stages if stage in DESK_STAGES
+}
+"""What the desk owes a ticket, by the status in which it waits for the desk."""
 _PASSED: dict[str, Status] = {
     "verify": Status.VERIFIED,
     "register": Status.REGISTERED,
@@ -47,7 +54,7 @@ _PASSED: dict[str, Status] = {
 _ORDER = {status: place for place, status in enumerate(Status)}
 _READ = (
     *("id", "status", "severity", "suspended_from", "on_scene_at", "accept_by", "arrive_by", "done_by", "reply_by"),
-    *("deadline_rule", "dispatched_at", "supervised_at", "replied_at", "result"),
+    *("deadline_rule", "dispatched_at", "supervised_at", "replied_at", "result", "desk_by"),
 )
 _AT_ONCE = 500
 
@@ -68,7 +75,11 @@ def follow(connection: Connection, tickets: Collection[int], now: int, settings:
         kept: dict[int, list[Row]] = {}
         for timer in rows(connection, select(ticket_timer).where(ticket_timer.c.ticket.in_(some))):
             kept.setdefault(timer["ticket"], []).append(timer)
-        _write(connection, [decide_timers(row, kept.get(row["id"], ()), now, settings) for row in found])
+        decided = [decide_timers(row, kept.get(row["id"], ()), now, settings) for row in found]
+        _write(connection, decided)
+        for row, each in zip(found, decided, strict=True):
+            if (by := _desk_by(kept.get(row["id"], ()), each)) != row["desk_by"]:
+                connection.execute(update(ticket).where(ticket.c.id == row["id"]).values(desk_by=by))
 
 
 def wanted(ticket: Row) -> set[str]:
@@ -142,6 +153,13 @@ def due_after_pause(timer: Row, now: int, calendar: WorkCalendar) -> int | None:
     clock: Clock = timer["clock"]
     stood = passed(clock, timer["paused_at"], now, calendar)
     return later(clock, due, stood, calendar) if stood else due
+
+
+def _desk_by(timers: Sequence[Row], decided: Follow) -> int | None:
+    """By when the desk must act on a ticket whose timers are changed so; None when nothing of it runs."""
+    then = [*({**each, **decided.changed.get(each["id"], {})} for each in timers), *decided.started]
+    running = (each for each in then if each["ended_at"] is None and each["paused_at"] is None)
+    return min((each["due_at"] for each in running if each["stage"] in DESK_STAGES and each["due_at"]), default=None)
 
 
 def _sent_anew(timer: Row, ticket: Row) -> bool:

@@ -1,12 +1,13 @@
 """Where a ticket stands: which clock runs, until when, and what comes next."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement
 
 from alerts.lifecycle import LIVE, UNACCEPTED, WITH_THE_DESK, WORKED_OFF
 from alerts.tables import ticket
+from alerts.timers import DESK_STAGE_OF
 
 OPEN = tuple(sorted(LIVE))
 TABS: dict[str, tuple[str, ...]] = {
@@ -18,8 +19,6 @@ TABS: dict[str, tuple[str, ...]] = {
     "suspended": ("suspended",),
 }
 """The queue's tabs and the statuses in each."""
-DESK_STAGES = ("verify", "register", "assign", "check")
-"""The stages in which a ticket waits for the desk; only their timers know by when."""
 
 
 class Due(NamedTuple):
@@ -46,10 +45,14 @@ def due(row: Mapping[str, Any]) -> Due | None:
     return None
 
 
-def desk_clocks(timers: Iterable[Mapping[str, Any]]) -> dict[int, Due]:
-    """By ticket the clock of what the desk owes it, of its timers."""
-    running = (each for each in timers if each["ended_at"] is None and each["paused_at"] is None and each["due_at"])
-    return {each["ticket"]: Due(each["stage"], each["due_at"]) for each in running if each["stage"] in DESK_STAGES}
+def desk_clock(row: Mapping[str, Any]) -> Due | None:
+    """The clock of what the desk owes a ticket; None when it owes nothing, or nothing by a time.
+
+    >>> desk_clock({"status": "reported", "desk_by": 9}), desk_clock({"status": "accepted", "desk_by": None})
+    (Due(stage='verify', by=9), None)
+    """
+    stage = DESK_STAGE_OF.get(row["status"])
+    return Due(stage, row["desk_by"]) if stage and row["desk_by"] is not None else None
 
 
 def clock_shown(row: Mapping[str, Any]) -> Due | None:

@@ -14,7 +14,7 @@ from console import board, dossier
 from console.case import Case
 from console.chain import chain, present_step, steps
 from console.services import Services
-from console.stages import clock_shown, desk_clocks
+from console.stages import clock_shown, desk_clock
 from devices.tables import grid, site, village
 
 Row = dossier.Row
@@ -28,7 +28,7 @@ def facts_of(connection: Connection, services: Services, row: Row, case: Case) -
     say_proofs(connection, services, notices)
     rules = services.rules()
     devices, now = services.town().devices, services.clock.now()
-    row["desk"] = desk_clocks(case.timers).get(row["id"])
+    row["desk"] = desk_clock(row)
     types = [devices[each["subject_id"]].type if each["subject_id"] in devices else "" for each in alerts]
     curves = [dossier.curve_of(rules, kind, each, now) for kind, each in zip(types, alerts, strict=True)]
     return {

@@ -1,17 +1,15 @@
 """The queue of open tickets, sorted by time left, and a patroller's part of it."""
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
-from alerts.case_tables import ticket_timer
 from alerts.tables import person, ticket
 from alerts.tables import station as station_table
 from alerts.tables import team as team_table
 from console.board import names_of
-from console.stages import OPEN, TABS, Due, clock_shown, desk_clocks, in_queue
+from console.stages import OPEN, TABS, clock_shown, desk_clock, in_queue
 from devices.tables import grid as grid_table
 from devices.tables import site as site_table
 
@@ -22,7 +20,7 @@ _COLUMNS = (
         for name in ("id", "number", "status", "title", "title_en", "hazard", "severity", "life_safety", "site")
     ),
     *(ticket.c[name] for name in ("lng", "lat", "address", "grid", "team", "station", "accept_by", "arrive_by")),
-    *(ticket.c[name] for name in ("done_by", "reported_at", "accepted_at", "accepted_by", "recovered_at")),
+    *(ticket.c[name] for name in ("done_by", "desk_by", "reported_at", "accepted_at", "accepted_by", "recovered_at")),
     *(ticket.c[name] for name in ("source", "priority", "supervised_at", "replied_at", "reply_by", "resume_at")),
 )
 _ORDER = (ticket.c.priority.desc(), ticket.c.queue_by, ticket.c.severity.desc(), ticket.c.id)
@@ -53,9 +51,9 @@ class Filter(NamedTuple):
 
 
 def queue(connection: Connection, wanted: Filter, limit: int = PAGE, offset: int = 0) -> list[dict[str, Any]]:
-    """Open tickets: those that somebody presses for first, then least time left, what waits for the dispatcher last.
+    """Open tickets: those that somebody presses for first, then least time left, those on which no clock runs last.
 
-    The more severe first in a tie. What waits for the dispatcher shows the desk's own clock.
+    The more severe first in a tie. What waits for the dispatcher stands and shows by the desk's own clock.
     """
     ids = (
         select(ticket.c.id)
@@ -65,20 +63,13 @@ def queue(connection: Connection, wanted: Filter, limit: int = PAGE, offset: int
         .offset(offset)
     )
     found = [int(row.id) for row in connection.execute(ids)]
-    return with_places(connection, found, _desk_clocks(connection, found))
+    return with_places(connection, found, for_desk=True)
 
 
-def _desk_clocks(connection: Connection, ids: Sequence[int]) -> dict[int, Due]:
-    its = (ticket_timer.c.ticket.in_(ids), ticket_timer.c.ended_at.is_(None))
-    return desk_clocks([each._asdict() for each in connection.execute(select(ticket_timer).where(*its))])
-
-
-def with_places(
-    connection: Connection, ids: Sequence[int], desk: Mapping[int, Due] = MappingProxyType({})
-) -> list[dict[str, Any]]:
+def with_places(connection: Connection, ids: Sequence[int], for_desk: bool = False) -> list[dict[str, Any]]:
     """The tickets in the order of `ids`, each with the names of its place and people and its running clock.
 
-    `desk` are clocks of what the desk owes them, by id.
+    What the desk itself owes them is a running clock `for_desk` only.
     """
     rows = {row["id"]: dict(row) for row in connection.execute(select(*_COLUMNS).where(_in_ids(ids))).mappings()}
     found = [rows[n] for n in ids if n in rows]
@@ -86,7 +77,7 @@ def with_places(
     grids = names_of(connection, grid_table, [row["grid"] for row in found])
     people = names_of(connection, person, [row["accepted_by"] for row in found])
     for row in found:
-        row["desk"] = desk.get(row["id"])
+        row["desk"] = desk_clock(row) if for_desk else None
         clock = clock_shown(row)
         row["place"] = sites.get(row["site"] or "")
         row["grid_name"] = grids.get(row["grid"] or "")

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, event, insert, select
 from alerts.lifecycle import ENDED, Status
 from alerts.tables import ticket
 from console.board import open_alerts_by_site
-from console.stages import due
+from console.stages import desk_clock, due
 from console.worklist import PAGE, Filter, Posting, mine, queue, tab_counts
 from core.database import open_engine, reading, writing
 
@@ -81,12 +81,21 @@ def test_the_stored_order_is_the_clock_that_the_page_shows(engine: Engine) -> No
     with writing(engine) as connection:
         clocks = [{"accept_by": 5, "arrive_by": 7, "done_by": 9}, {"arrive_by": 7, "done_by": 9}, {"done_by": 9}, {}]
         rows = [
-            {**TICKET, "accept_by": None, "arrive_by": None, "done_by": None, **each, "status": str(status)}
+            {
+                **TICKET,
+                "accept_by": None,
+                "arrive_by": None,
+                "done_by": None,
+                **each,
+                "status": str(status),
+                "desk_by": by,
+            }
             for status in Status
             for each in clocks
+            for by in (3, None)
         ]
         connection.execute(insert(ticket), [{**row, "number": f"T-{n}"} for n, row in enumerate(rows)])
         for row in connection.execute(select(ticket)).mappings():
-            clock = due(row)
+            clock = due({**row, "desk": desk_clock(row)})
             last = None if row["status"] in ENDED else 2**63 - 1
             assert row["queue_by"] == (clock.by if clock else last), dict(row)

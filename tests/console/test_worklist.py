@@ -2,7 +2,12 @@
 
 from sqlalchemy import Engine, select, update
 
+from alerts.case_tables import ticket_timer
+from alerts.categories import ensure_categories
+from alerts.manual_tickets import Report, report
+from alerts.moves import move
 from alerts.tables import alert, notice, ticket
+from alerts.timers import DESK_STAGES
 from console.board import figures, open_alerts_by_site, town_shapes, unproven
 from console.stages import badges_of
 from console.worklist import Filter, mine, posting, queue, tab_counts
@@ -27,13 +32,37 @@ def open_tickets(engine: Engine, clock: ManualClock) -> Town:
     return town
 
 
-def test_least_time_left_comes_first_and_what_waits_for_the_desk_last(engine: Engine, clock: ManualClock) -> None:
+def test_least_time_left_comes_first_and_what_no_clock_runs_on_last(engine: Engine, clock: ManualClock) -> None:
     open_tickets(engine, clock)
     assert numbers(engine) == [1, 2, 3]
     with writing(engine) as connection:
         connection.execute(update(ticket).where(ticket.c.id == 2).values(accept_by=1))
         connection.execute(update(ticket).where(ticket.c.id == 1).values(status="handled"))
     assert numbers(engine) == [2, 3, 1]
+
+
+def test_what_the_desk_owes_counts_as_any_stage_does(engine: Engine, clock: ManualClock) -> None:
+    """Reported by hand behind one that is due in 15 minutes: by its own clock, not at the end for ever."""
+    scene = open_tickets(engine, clock)
+    with writing(engine) as connection:
+        ensure_categories(connection)
+        said = Report("井盖缺失", "城市管理", Severity.ALARM, site="S01")
+        number = report(connection, scene.view, said, clock.now(), "patrol", "DISP-1")["id"]
+    with reading(engine) as connection:
+        rows = queue(connection, Filter())
+    assert [row["due_by"] for row in rows] == sorted(row["due_by"] for row in rows)
+    (own,) = (row for row in rows if row["id"] == number)
+    assert own["due_stage"] in DESK_STAGES
+    assert rows[-1]["id"] != number, "the warning has a working day, the desk has less"
+    with writing(engine) as connection:
+        move(connection, scene.view, 1, "accept", "G01-01", clock.now())
+        for action in ("arrive", "handle"):
+            move(connection, scene.view, 1, action, "G01-01", clock.advance(MINUTE))
+        kept = connection.execute(select(ticket).where(ticket.c.id == 1)).mappings().one()
+        check = connection.execute(
+            select(ticket_timer.c.due_at).where(ticket_timer.c.ticket == 1, ticket_timer.c.stage == "check")
+        ).scalar_one()
+    assert kept["desk_by"] == kept["queue_by"] == check
 
 
 def test_filters_narrow_the_queue_and_the_counts_alike(engine: Engine, clock: ManualClock) -> None:
