@@ -66,6 +66,8 @@ def _hops(times: Iterable[tuple[str, int | None]]) -> list[Hop]:
 
 STEPS = {
     "reported": "reported_at",
+    "verified": "verified_at",
+    "registered": "registered_at",
     "dispatched": "dispatched_at",
     "accepted": "accepted_at",
     "on_scene": "on_scene_at",
@@ -87,4 +89,4 @@ def present_step(ticket: Row) -> str:
     'accepted'
     """
     stands: str = ticket["suspended_from"] if ticket["status"] == "suspended" else ticket["status"]
-    return stands if stands in STEPS else {"verified": "reported", "registered": "reported"}.get(stands, stands)
+    return stands

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from alerts.lifecycle import Status
-from console.chain import Hop, chain
+from alerts.lifecycle import LIVE, Status
+from console.chain import Hop, chain, present_step, steps
 from console.stages import TABS, Due, due
 
 TICKET: dict[str, Any] = {
@@ -86,3 +86,17 @@ def test_every_live_status_stands_in_exactly_one_tab() -> None:
     split = [status for tab, statuses in TABS.items() if tab != "all" for status in statuses]
     assert sorted(split) == sorted(TABS["all"])
     assert set(TABS["all"]) == set(Status) - {"closed", "void", "false_alarm", "merged"}
+
+
+def test_the_bar_shows_every_stage_of_the_lifecycle() -> None:
+    """上报 → 受理 → 立案 → 派遣 → 接单 → 到场 → 处置 → 核查 → 结案, in this order."""
+    row = {**TICKET, "verified_at": 5_100, "registered_at": 5_200}
+    straight = [str(status) for status in Status if status in (*LIVE, Status.CLOSED) and status != Status.SUSPENDED]
+    assert [name for name, _ in steps(row)] == straight
+    assert dict(steps(row))["registered"] == 5_200
+
+
+@pytest.mark.parametrize("status", ["verified", "registered", "dispatched"])
+def test_the_bar_says_where_a_ticket_stands(status: str) -> None:
+    assert present_step({**TICKET, "status": status}) == status
+    assert present_step({**TICKET, "status": "suspended", "suspended_from": status}) == status
