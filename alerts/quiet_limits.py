@@ -31,6 +31,14 @@ QUIET_REFUSALS: dict[str, Words] = {
         "涉及生命安全的屏蔽须指明设备或点位（最多 10 个）",
         "What quiets matters of life and safety must name its devices or sites, 10 at most",
     ),
+    "confirm_wide": Words(
+        "范围覆盖 {devices} 台设备，超过全镇 {all} 台的一半：请缩小范围，或勾选确认（接口：confirm 为 true）",
+        "It covers {devices} devices, over half of the town's {all}: narrow it, or confirm it (API: confirm, true)",
+    ),
+    "confirm_life_safety": Words(
+        "将屏蔽涉及生命安全的报警（范围内 {devices} 台设备，全镇 {all} 台）：请勾选确认（接口：confirm 为 true）",
+        "It quiets what lives depend on ({devices} devices of the town's {all}): confirm it (API: confirm, true)",
+    ),
     "needs_reason": Words("请写明原因", "Please say why"),
     "needs_matchers": Words("请至少给出一个条件", "Please give at least one condition"),
     "unknown_label": Words("没有“{label}”这个标签", "There is no label “{label}”"),

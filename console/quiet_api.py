@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from alerts.quiet_limits import Asked, QuietRefused, read_matchers
-from alerts.quiet_preview import preview
+from alerts.quiet_limits import Asked, QuietRefused, check_quiet, read_matchers
+from alerts.quiet_preview import check_confirmed, preview
 from alerts.quieting import end_quiet, set_quiet, shelve
 from alerts.words import Row
 from console.access import Given
@@ -63,7 +63,10 @@ class HoursIn(BaseModel):
 
 
 class QuietIn(BaseModel):
-    """A silence or a window; without `starts_at` from now. A window has a `schedule`."""
+    """A silence or a window; without `starts_at` from now. A window has a `schedule`.
+
+    What covers more than half of the devices, or what lives depend on, needs `confirm`.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -74,6 +77,7 @@ class QuietIn(BaseModel):
     starts_at: int | None = Field(default=None, ge=0, le=2**62)
     life_safety: bool = False
     schedule: HoursIn | None = None
+    confirm: bool = False
 
 
 @router.get("/quiets")
@@ -98,6 +102,8 @@ def put_quiet(services: Given, keeper: Keeper, wanted: QuietIn) -> Response:
         starts = now if wanted.starts_at is None else wanted.starts_at
         hours = wanted.schedule.model_dump(by_alias=True) if wanted.schedule else {}
         asked = Asked(wanted.kind, matchers, starts, wanted.ends_at, wanted.reason, wanted.life_safety, schedule=hours)
+        check_quiet(asked, keeper.role, now)
+        check_confirmed(services.town(), services.rules().rules, asked, wanted.confirm)
         return set_quiet(connection, asked, keeper.account.actor, keeper.role, now)
 
     return _done(services, do)
@@ -105,7 +111,10 @@ def put_quiet(services: Given, keeper: Keeper, wanted: QuietIn) -> Response:
 
 @router.post("/quiets/preview")
 def preview_quiet(services: Given, _: Keeper, wanted: ConditionsIn) -> Response:
-    """What conditions match now: the worst open alerts and how many, how many stay heard, how many devices."""
+    """What conditions match now: the worst open alerts and how many, how many stay heard, how many devices of all.
+
+    `wide`: to make it takes `confirm`.
+    """
     try:
         with reading(services.engine) as connection:
             matchers = read_matchers([each.model_dump() for each in wanted.matchers])

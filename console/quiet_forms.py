@@ -33,6 +33,7 @@ class Entered(NamedTuple):
     to: str = "06:00"
     reason: str = ""
     life_safety: bool = False
+    confirm: bool = False
 
     def condition(self, place: int) -> tuple[str, str, str]:
         """What stands in one of the form's rows: label, operator, value."""
@@ -52,10 +53,12 @@ def entered(
     from_: Annotated[str, Form(alias="from", max_length=5)] = "",
     to: Annotated[str, Form(max_length=5)] = "",
     life_safety: _Text = "",
+    confirm: _Text = "",
 ) -> Entered:
     """The form of a silence or a window."""
     conditions = tuple(each for each in zip(label, op, value, strict=False) if each[2].strip())
-    return Entered(kind, conditions, minutes, starts, ends, tuple(days), from_, to, reason, bool(life_safety))
+    ticked = bool(life_safety), bool(confirm)
+    return Entered(kind, conditions, minutes, starts, ends, tuple(days), from_, to, reason, *ticked)
 
 
 def conditions_asked(form: Entered, now: int) -> Asked:

@@ -7,8 +7,8 @@ from sqlalchemy import select
 from starlette.responses import Response
 
 from alerts.matching import LABELS, OPERATORS
-from alerts.quiet_limits import LIFE_SAFETY_ROLES, LIMITS, QuietRefused
-from alerts.quiet_preview import Preview, preview
+from alerts.quiet_limits import LIFE_SAFETY_ROLES, LIMITS, QuietRefused, check_quiet
+from alerts.quiet_preview import Preview, check_confirmed, preview
 from alerts.quieting import end_quiet, set_quiet, shelve
 from alerts.tables import alert
 from console import dossier
@@ -49,7 +49,10 @@ def set_page(request: Request, services: Given, keeper: Keeper, form: Annotated[
     now = services.clock.now()
     try:
         with writing(services.engine) as connection:
-            set_quiet(connection, asked_for(form, now), keeper.account.actor, keeper.role, now)
+            asked = asked_for(form, now)
+            check_quiet(asked, keeper.role, now)
+            check_confirmed(services.town(), services.rules().rules, asked, form.confirm)
+            set_quiet(connection, asked, keeper.account.actor, keeper.role, now)
     except QuietRefused as refused:
         return _page(request, services, keeper, 409, refused=refused, form=form)
     return go("/quiets?done=set")
@@ -135,6 +138,7 @@ def _page(
         "limits": LIMITS,
         "most_held": MOST_HELD,
         "form": form or Entered(),
+        "to_confirm": (found and found.wide) or (refused and refused.reason in ("confirm_wide", "confirm_life_safety")),
         "found": found,
         "refused": refused,
         "done": done,

@@ -220,3 +220,65 @@ def test_a_preview_by_program_counts_devices_and_what_stays_heard(town: Town, vi
     assert previewed("colour", "red").json()["error"]["code"] == "unknown_label"
     assert visit("g01").post("/api/v1/quiets/preview", json={"matchers": []}).status_code == 403
     assert quiets(town) == []
+
+
+def test_a_silence_of_half_the_town_wants_a_confirmation(town: Town, visit: Visit) -> None:
+    """Conditions that only exclude: whoever wrote "all but one site" may have meant the one."""
+    disp, now = visit("disp"), town.clock.now()
+    matchers = [{"label": "site", "op": "!=", "value": "S01"}]
+    seen = disp.post("/api/v1/quiets/preview", json={"matchers": matchers}).json()
+    assert (seen["devices"], seen["of_all"], seen["wide"]) == (16, 18, True)
+    wanted = {"kind": "silence", "matchers": matchers, "ends_at": now + HOUR, "reason": "演习"}
+    refused = disp.post("/api/v1/quiets", json=wanted)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "confirm_wide")
+    assert "16" in refused.json()["error"]["zh"]
+    assert "confirm" in refused.json()["error"]["en"]
+    assert quiets(town) == []
+    assert disp.post("/api/v1/quiets", json={**wanted, "reason": ""}).json()["error"]["code"] == "needs_reason"
+    assert disp.post("/api/v1/quiets", json={**wanted, "confirm": True}).status_code == 200
+    assert len(quiets(town)) == 1
+
+
+def test_the_page_asks_for_it_too_and_keeps_the_form(town: Town, visit: Visit) -> None:
+    form = {**SILENCE, "label": ["site"], "op": ["!="], "value": ["S01"], "reason": "演习"}
+    disp = visit("disp")
+    assert 'name="confirm"' not in disp.get("/quiets").text
+    seen = disp.post("/quiets/preview", data=form).text
+    assert "范围内有 16 台设备，占全镇 18 台的 89%" in seen
+    assert seen.count('name="confirm"') == 1
+    refused = disp.post("/quiets", data=form)
+    assert refused.status_code == 409
+    assert "超过全镇 18 台的一半" in refused.text
+    assert refused.text.count('name="confirm"') == 1
+    assert 'value="演习"' in refused.text
+    assert disp.post("/quiets", data={**form, "confirm": "yes"}).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("matchers", "devices", "wide"),
+    [
+        ([("hazard", "!=", "gas")], 18, True),  # device.silence and the like judge every type
+        ([("hazard", "=", "gas")], 9, False),
+        ([("rule", "=", "flood.road")], 9, False),
+        ([("rule", "=", "flood.road"), ("site", "!=", "S01")], 8, False),
+        ([("severity", "=", "warning")], 18, True),
+        ([("grid", "in", ["G01", "G02"])], 4, False),
+        ([("device_type", "!=", "lift")], 18, True),
+        ([("rule", "=", "nothing.such")], 0, False),
+    ],
+)
+def test_what_rules_judge_counts_as_covered(
+    town: Town, visit: Visit, matchers: list[Any], devices: int, wide: bool
+) -> None:
+    body = {"matchers": [dict(zip(("label", "op", "value"), each, strict=True)) for each in matchers]}
+    seen = visit("disp").post("/api/v1/quiets/preview", json=body).json()
+    assert (seen["devices"], seen["wide"]) == (devices, wide)
+
+
+def test_what_lives_depend_on_wants_a_confirmation_however_little_it_is(town: Town, visit: Visit, leader: None) -> None:
+    now = town.clock.now()
+    matchers = [{"label": "site", "op": "=", "value": "S01"}]
+    wanted = {"kind": "silence", "matchers": matchers, "ends_at": now + HOUR, "reason": "检修", "life_safety": True}
+    refused = visit("g02").post("/api/v1/quiets", json=wanted)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "confirm_life_safety")
+    assert visit("g02").post("/api/v1/quiets", json={**wanted, "confirm": True}).status_code == 200

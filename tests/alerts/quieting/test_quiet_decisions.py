@@ -182,7 +182,7 @@ def test_what_may_be_is_not_refused(asked: Asked, role: Any) -> None:
 
 
 def test_every_refusal_says_what_it_means_in_both_languages() -> None:
-    facts = {"zh": "1 小时", "en": "1 h", "label": "x"}
+    facts = {"zh": "1 小时", "en": "1 h", "label": "x", "devices": "9", "all": "12"}
     for reason, words in QUIET_REFUSALS.items():
         assert QuietRefused(reason, **facts).text == words.zh.format(**facts)
 
