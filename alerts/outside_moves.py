@@ -3,6 +3,7 @@
 The append-only log is the outbox, so nothing that was committed is missed; what was told is kept beside what came in.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -44,6 +45,7 @@ class MoveTeller:
         self._floor = 0
         self._look_at = 0
         self._failures = 0
+        self._claimed_at: int | None = None
 
     def step(self, now: int) -> int:
         """Tell the oldest move that was not told yet, if it is time; how many requests were made (0 or 1)."""
@@ -66,9 +68,12 @@ class MoveTeller:
             self._floor = max(self._floor, newest - _UNORDERED)
             return None
         tried = found["tried_at"]
-        if tried is not None and now - tried < _OURS and not self._failures:
+        if tried is not None and now - tried < _OURS and tried != self._claimed_at:
             return None
-        return found if self._claim(found, now) else None
+        if not self._claim(found, now):
+            return None
+        self._claimed_at = now
+        return found
 
     def _left(self, now: int) -> Any:
         key = literal("log-") + cast(ticket_log.c.id, String)
@@ -121,6 +126,7 @@ class MoveTeller:
             "opinion": row["opinion"],
             "reason": row["reason"],
             "at": row["at"] // MILLISECOND,
+            **_came_with(row["details"]),
         }
 
     def _record(self, row: Row, outcome: Outcome, now: int) -> None:
@@ -134,7 +140,8 @@ class MoveTeller:
             self._failures = 0
             status, answer = int(outcome.code) if outcome.code.isdigit() else 400, outcome.detail or "taken"
         with writing(self._engine) as connection:
-            connection.execute(update(outside_message).where(self._its(row)).values(status=status, answer=answer))
+            mine = and_(self._its(row), outside_message.c.status == _UNDER_WAY)  # what ended meanwhile stays ended
+            connection.execute(update(outside_message).where(mine).values(status=status, answer=answer))
 
     def _key(self, row: Row) -> dict[str, str]:
         return {"system": self._outbox, "key": f"log-{row['id']}"}
@@ -142,3 +149,14 @@ class MoveTeller:
     def _its(self, row: Row) -> ColumnElement[bool]:
         key = self._key(row)
         return and_(outside_message.c.system == key["system"], outside_message.c.key == key["key"])
+
+
+def _came_with(details: Mapping[str, Any]) -> dict[str, Any]:
+    """A false alarm's cause, until when (ms UTC), and the number of the ticket that another goes on in."""
+    until = next((details[name] for name in ("until", "reply_by", "to") if details.get(name)), None)
+    told = {
+        "cause": details.get("cause"),
+        "until": until and until // MILLISECOND,
+        "into": details.get("number") if "into" in details else None,
+    }
+    return {name: value for name, value in told.items() if value}

@@ -16,6 +16,8 @@ from devices.geometry import Position
 
 _SNAP_M = 1_000.0
 """A position farther than this from any road of the service's map is not on that map."""
+_MOST_M, _MOST_S = 1_000_000.0, 86_400.0
+"""A way that is longer, or takes longer, is no way within a town."""
 
 
 class RoutingAway(Exception):
@@ -78,7 +80,7 @@ class Osrm:
         try:
             with httpx.Client(timeout=self._timeout_s) as client:
                 answer = client.get(f"{self._base}/table/v1/{self._profile}/{positions}", params=query)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:  # also for an answer that can't be unpacked
             raise RoutingAway(f"{type(error).__name__}: {error}") from error
         if answer.status_code == 429 or answer.status_code >= 500:
             raise RoutingAway(f"HTTP {answer.status_code}")
@@ -110,6 +112,6 @@ def _decoded(answer: httpx.Response, kind: Any) -> Any:
 def _route(table: _Table, start: int, place: int) -> Route | None:
     metres, seconds = table.distances[start][place], table.durations[start][place]
     far = max(table.sources[start].distance, table.destinations[place].distance) > _SNAP_M
-    if metres is None or seconds is None or far or metres < 0 or seconds < 0:
+    if metres is None or seconds is None or far or not (0 <= metres <= _MOST_M and 0 <= seconds <= _MOST_S):
         return None
     return Route(metres, seconds)

@@ -12,6 +12,7 @@ from core.clock import SHANGHAI, moment_of
 _Shape = TypeVar("_Shape")
 _ANSWERED = "200000"
 _LARGEST_ID = 2**63 - 1
+_LONGEST_ID = 19  # digits
 
 
 class Told(NamedTuple):
@@ -151,7 +152,8 @@ def _read_each(body: bytes, shape: type[_Shape], tell: Callable[[_Shape], Told])
 
 def _own(out_id: str) -> int | None:
     """The notice's id that went out with the message; None for one of somebody else."""
-    return int(out_id) if out_id.isascii() and out_id.isdigit() and int(out_id[:20]) <= _LARGEST_ID else None
+    plain = out_id.isascii() and out_id.isdigit() and len(out_id) <= _LONGEST_ID
+    return int(out_id) if plain and int(out_id) <= _LARGEST_ID else None
 
 
 def _at(text: str) -> int:

@@ -19,8 +19,8 @@ _NEVER_SENDABLE = (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProto
 _DETAIL_CHARACTERS = 200
 _CONTROLS = {code: " " for code in range(32) if code not in (9, 10)}
 _HIDDEN = "***"
-FAILED_REQUEST = (httpx.TransportError, httpx.InvalidURL)
-"""What a request may raise; everything in here has an outcome."""
+FAILED_REQUEST = (httpx.RequestError, httpx.InvalidURL)
+"""What a request may raise, an answer that can't be unpacked too; everything in here has an outcome."""
 
 
 def open_client(timeout_s: float = 10.0) -> httpx.Client:
@@ -34,7 +34,7 @@ def open_client(timeout_s: float = 10.0) -> httpx.Client:
     return httpx.Client(timeout=timeout_s, limits=httpx.Limits(max_keepalive_connections=0))
 
 
-def outcome_of_failure(error: httpx.TransportError | httpx.InvalidURL) -> Outcome:
+def outcome_of_failure(error: httpx.RequestError | httpx.InvalidURL) -> Outcome:
     """Sorts a request without an answer: never sent → retry, never sendable → failed, anything else → uncertain."""
     name = type(error).__name__
     if isinstance(error, _NEVER_SENDABLE):

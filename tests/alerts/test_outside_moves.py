@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -9,12 +10,13 @@ from sqlalchemy import select
 
 from alerts.case_tables import outside_message
 from alerts.categories import ensure_categories
+from alerts.channels import Outcome
 from alerts.channels.transport import open_client
 from alerts.manual_tickets import Outside, Report, report
 from alerts.outside_messages import Asked, take_move, take_ticket
 from alerts.outside_moves import MoveTeller
 from alerts.settings import DEFAULTS
-from core.clock import MINUTE, SECOND
+from core.clock import MILLISECOND, MINUTE, SECOND
 from core.database import reading, writing
 from tests.alerts.desk_scene import Scene
 from tests.fakes.webhook_receiver import Answer, WebhookReceiver
@@ -97,6 +99,66 @@ def test_what_it_refuses_holds_up_nothing(town: Scene, receiver: WebhookReceiver
     with reading(town.engine) as connection:
         rows = connection.execute(select(outside_message).where(outside_message.c.system == ">district")).all()
     assert sorted(row.status for row in rows) == [204, 204, 422]
+
+
+def test_an_answer_that_cant_be_unpacked_is_tried_again(
+    town: Scene, receiver: WebhookReceiver, client: httpx.Client
+) -> None:
+    teller, now = MoveTeller(town.engine, "district", receiver.url, SECRET, client), town.clock.now()
+    receiver.script.append(Answer(200, (("Content-Encoding", "gzip"),), body=b"no gzip"))
+    assert all_of(teller, now) == 1
+    assert all_of(teller, now + MINUTE) == 3
+    assert told(receiver) == ["verify", "register", "dispatch"]
+
+
+def test_what_another_process_has_under_way_is_left_to_it_after_failures_too(
+    town: Scene, receiver: WebhookReceiver, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = (MoveTeller(town.engine, "district", receiver.url, SECRET, client) for _ in range(2))
+    now = town.clock.now()
+    receiver.script += [Answer(503), Answer(503)]
+    assert one.step(now) == two.step(now + 2 * MINUTE) == 1
+    meanwhile = []
+    request = one._request
+
+    def slowly(*given: Any) -> Any:
+        meanwhile.append(two.step(now + 4 * MINUTE + SECOND))
+        return request(*given)
+
+    monkeypatch.setattr(one, "_request", slowly)
+    assert one.step(now + 4 * MINUTE) == 1
+    assert meanwhile == [0]
+    assert receiver.requests == 3
+
+
+def test_a_late_failure_of_a_process_that_was_given_up_undoes_no_success(
+    town: Scene, receiver: WebhookReceiver, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, other = (MoveTeller(town.engine, "district", receiver.url, SECRET, client) for _ in range(2))
+    now = town.clock.now()
+
+    def hangs(*_: Any) -> Outcome:
+        assert all_of(other, now + 2 * MINUTE) == 3
+        return Outcome("uncertain", "ReadTimeout", "no answer")
+
+    monkeypatch.setattr(slow, "_request", hangs)
+    slow.step(now)
+    assert all_of(other, now + 10 * MINUTE) == 0
+    assert receiver.requests == 3
+
+
+def test_what_comes_with_a_move_is_told(town: Scene, receiver: WebhookReceiver, client: httpx.Client) -> None:
+    now = town.clock.now()
+    with writing(town.engine) as connection:
+        said = Report("井盖松动", "城市管理", site="PLANT")
+        target = report(connection, town.town, said, now, "leader", "DISP-1", None)
+    town.move("supervise", "DISP-1", opinion="快", until=now + 10 * MINUTE)
+    town.move("merge", "DISP-1", into=target["id"])
+    all_of(MoveTeller(town.engine, "district", receiver.url, SECRET, client), now)
+    supervised, merged = list(receiver.received.values())[-2:]
+    assert supervised["until"] == (now + 10 * MINUTE) // MILLISECOND
+    assert (merged["action"], merged["into"]) == ("merge", target["number"])
+    assert "until" not in merged
 
 
 def test_a_process_that_died_in_the_middle_is_followed(

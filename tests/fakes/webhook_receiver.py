@@ -16,6 +16,7 @@ class Answer(NamedTuple):
     status: int = 204
     headers: tuple[tuple[str, str], ...] = ()
     delay_s: float = 0.0
+    body: bytes = b""
 
 
 class WebhookReceiver:
@@ -43,11 +44,14 @@ class WebhookReceiver:
         self._thread.join()
         self._server.server_close()
 
+    def sign(self, timestamp: str, raw: bytes) -> str:
+        """What a request's signature must be."""
+        return "sha256=" + hmac.new(self.secret, timestamp.encode() + b"." + raw, hashlib.sha256).hexdigest()
+
     def take(self, headers: dict[str, str], raw: bytes) -> Answer:
         """Judge one request as a careful receiver does."""
         self.requests += 1
-        signed = headers.get("X-Shouwang-Timestamp", "").encode() + b"." + raw
-        expected = "sha256=" + hmac.new(self.secret, signed, hashlib.sha256).hexdigest()
+        expected = self.sign(headers.get("X-Shouwang-Timestamp", ""), raw)
         if not hmac.compare_digest(expected, headers.get("X-Shouwang-Signature", "")):
             return Answer(401)
         answer = self.script.popleft() if self.script else Answer()
@@ -64,9 +68,10 @@ def _request_class(receiver: WebhookReceiver) -> type[BaseHTTPRequestHandler]:
             time.sleep(answer.delay_s)
             try:
                 self.send_response(answer.status)
-                for name, value in (*answer.headers, ("Content-Length", "0")):
+                for name, value in (*answer.headers, ("Content-Length", str(len(answer.body)))):
                     self.send_header(name, value)
                 self.end_headers()
+                self.wfile.write(answer.body)
             except (BrokenPipeError, ConnectionResetError):  # the sender gave up
                 self.close_connection = True
 

@@ -49,6 +49,20 @@ def test_what_passes_is_away(server: OsrmServer, answer: Answer) -> None:
         Osrm(server.url, timeout_s=0.5).ask([A], [B])
 
 
+def test_an_answer_that_cant_be_unpacked_is_away(server: OsrmServer) -> None:
+    server.script.append(Answer(b"no gzip", headers=(("Content-Encoding", "gzip"),)))
+    with pytest.raises(RoutingAway):
+        Osrm(server.url).ask([A], [B])
+
+
+@pytest.mark.parametrize("told", [1e308, 1e7, -1.0])
+def test_what_cant_be_a_way_in_a_town_is_none(server: OsrmServer, told: float) -> None:
+    near = [{"distance": 1}]
+    said = {"code": "Ok", "durations": [[told]], "distances": [[told]], "sources": near, "destinations": near}
+    server.script.append(Answer(json.dumps(said).encode()))
+    assert Osrm(server.url).ask([A], [B]) == [[None]]
+
+
 def test_nobody_there_is_away() -> None:
     with pytest.raises(RoutingAway):
         Osrm(gone(OsrmServer)).ask([A], [B])

@@ -3,7 +3,16 @@ import logging
 import httpx
 import pytest
 
-from alerts.channels.transport import RobotAddress, json_body, open_client, printable, told
+from alerts.channels.transport import (
+    FAILED_REQUEST,
+    RobotAddress,
+    json_body,
+    open_client,
+    outcome_of_failure,
+    printable,
+    told,
+)
+from tests.fakes.webhook_receiver import Answer, WebhookReceiver
 
 
 @pytest.mark.parametrize(
@@ -41,3 +50,13 @@ def test_the_library_does_not_log_whole_addresses(caplog: pytest.LogCaptureFixtu
     with open_client(0.2) as client, pytest.raises(httpx.ConnectError):
         client.get("http://127.0.0.1:1/send?key=7f2c")
     assert "7f2c" not in caplog.text
+
+
+def test_an_answer_that_cant_be_unpacked_leaves_it_uncertain() -> None:
+    """Something between the provider and us spoiled it: the request arrived."""
+    with WebhookReceiver(b"") as receiver, open_client() as client:
+        receiver.script.append(Answer(200, (("Content-Encoding", "gzip"),), body=b"no gzip"))
+        signed = {"X-Shouwang-Signature": receiver.sign("", b"{}"), "Idempotency-Key": "1"}
+        with pytest.raises(FAILED_REQUEST) as failed:
+            client.post(receiver.url, content=b"{}", headers=signed)
+    assert outcome_of_failure(failed.value).state == "uncertain"
