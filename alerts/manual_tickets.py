@@ -23,6 +23,7 @@ from alerts.town_view import TownView
 from alerts.wording import one_line, prose
 from alerts.words import Row
 from core.clock import MINUTE
+from detectors.rule_checks import HAZARDS
 from detectors.words import Severity
 from devices.geometry import Grids, in_china
 from devices.tables import grid as grid_table
@@ -33,6 +34,8 @@ _DOUBLE_TAP = MINUTE
 _COMPONENT = re.compile(r"[0-9]{16}")
 OTHER = "other"
 """The hazard of what nobody has given one: no alert joins it."""
+KNOWN_HAZARDS = (*HAZARDS, OTHER)
+"""What a report may be of: any other would join no alert and have no name."""
 
 
 class Outside(NamedTuple):
@@ -130,6 +133,8 @@ def _check(connection: Connection, town: TownView, said: Report, source: str, ou
         raise ReportRefused("unknown_severity")
     if not is_category(connection, said.category):
         raise ReportRefused("unknown_category", code=said.category)
+    if said.hazard not in KNOWN_HAZARDS:
+        raise ReportRefused("unknown_hazard", code=said.hazard, known=", ".join(KNOWN_HAZARDS))
     if said.class_code and not is_class(connection, said.class_code):
         raise ReportRefused("unknown_class", code=said.class_code)
     if said.component_code and not _COMPONENT.fullmatch(said.component_code):

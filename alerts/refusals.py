@@ -46,6 +46,7 @@ REFUSALS: dict[str, Words] = {
     ),
     "unknown_category": Words("没有“{code}”这个类别", "There is no category {code}"),
     "unknown_class": Words("没有“{code}”这个大小类代码", "There is no class code {code}"),
+    "unknown_hazard": Words("没有“{code}”这类隐患，只能是：{known}", "There is no hazard {code}: it is one of {known}"),
     "bad_class_code": Words("代码应形如 C01、E01-04", "A class code looks like C01 or E01-04"),
     "needs_names": Words(
         "请写明中英文名称（类别不超过 24 字）", "Please give both names (a category's up to 24 characters)"

@@ -6,7 +6,7 @@ import pytest
 
 from alerts import tables
 from alerts.categories import ClassCode, ensure_categories, put_class, retire_category
-from alerts.manual_tickets import Outside, Report, Source, report
+from alerts.manual_tickets import KNOWN_HAZARDS, Outside, Report, Source, report
 from alerts.refusals import ReportRefused
 from alerts.words import Row
 from core.clock import HOUR, MINUTE
@@ -98,6 +98,8 @@ def test_alerts_join_a_report_of_their_hazard_at_their_site_once_somebody_was_se
         ({"class_code": "C99"}, "unknown_class"),
         ({"component_code": "12x"}, "bad_component"),
         ({"site": "GHOST"}, "unknown_site"),
+        ({"hazard": "volcano"}, "unknown_hazard"),
+        ({"hazard": ""}, "unknown_hazard"),
         ({"lng": LNG}, "bad_position"),
         ({"lng": LAT, "lat": LNG}, "bad_position"),
         ({"lng": float("nan"), "lat": LAT}, "bad_position"),
@@ -111,6 +113,11 @@ def test_what_makes_no_ticket_says_why(town: Scene, wrong: dict[str, Any], reaso
     assert caught.value.reason == reason
     assert town.tickets == []
     assert town.rows(tables.ticket_number) == []
+
+
+@pytest.mark.parametrize("hazard", KNOWN_HAZARDS)
+def test_every_hazard_of_the_rules_can_be_reported_and_other(town: Scene, hazard: str) -> None:
+    assert reported(town, SAID._replace(hazard=hazard))["hazard"] == hazard
 
 
 def test_a_text_is_kept_as_it_can_be_sent_and_shown(town: Scene) -> None:
