@@ -11,7 +11,7 @@ from alerts.categories import ensure_categories
 from alerts.escalation_tables import drill_call, position
 from alerts.moves import move
 from alerts.pictures_sent import MOST_BYTES
-from alerts.tables import ticket, ticket_log
+from alerts.tables import delivery, notice, ticket, ticket_log
 from core.clock import DAY, SECOND, local
 from core.database import reading, writing
 from tests.alerts.notices.notice_rows import make_link
@@ -90,7 +90,9 @@ def test_a_form_without_a_photo_keeps_nothing(town: Town, visit: Visit) -> None:
 def test_nobody_adds_photos_to_anothers_ticket_nor_sees_them(town: Town, visit: Visit) -> None:
     town.alert("GAS-0009")
     with writing(town.engine) as connection:
-        connection.execute(ticket.update().values(team=None))  # by day the only patrol is the nearest one too
+        connection.execute(ticket.update().values(team=None, assignment={}))  # by day the only patrol is sent there too
+        connection.execute(delivery.delete())
+        connection.execute(notice.delete())
     answer = visit("g01").post(f"/m/tickets/{number_of(town)}/photos", files=files(jpeg()))
     assert answer.status_code == 409
     assert found(town, photo) == []
