@@ -26,6 +26,7 @@ from detectors.words import Severity
 _SPAN = re.compile(r"(\d+(?:\.\d+)?) *(working )?(s|min|h|hours?|days?)")
 _OWN = "town"
 """What a policy is called that the town wrote without a name."""
+_MOST_DAYS = 1000  # working time so far ahead may lie behind the last day that a calendar has
 _UNITS = {"s": SECOND, "min": MINUTE, "h": HOUR, "hour": HOUR, "hours": HOUR, "day": DAY, "days": DAY}
 
 
@@ -40,6 +41,8 @@ Span(clock='running', amount=90000000))
     if not found:
         raise ValueError('must be a span such as "30 min", "4 working hours", "1 working day" or "3 days"')
     number, working, unit = float(found[1]), bool(found[2]), found[3]
+    if number * _UNITS[unit] > _MOST_DAYS * DAY:
+        raise ValueError(f"must be at most {_MOST_DAYS} days")
     if unit.startswith("day"):
         if number != int(number):
             raise ValueError("must be whole days")
@@ -82,7 +85,8 @@ def _say(span: Span) -> str:
 
 Clocked = Annotated[Span, PlainValidator(span_of), PlainSerializer(_say, str)]
 Micros = Annotated[int, PlainValidator(micros_of), PlainSerializer(_said, str)]
-Hours = Annotated[tuple[int, int], Field(description="local hours [from, to)")]
+_Hour = Annotated[int, Field(ge=0, le=24)]
+Hours = Annotated[tuple[_Hour, _Hour], Field(description="local hours [from, to)")]
 
 
 class _Part(BaseModel):

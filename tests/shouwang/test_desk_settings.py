@@ -11,6 +11,7 @@ from alerts.escalation import Step
 from alerts.inhibition import Inhibitor
 from alerts.matching import matcher
 from alerts.settings import DEFAULTS
+from alerts.working_time import WorkCalendar
 from core.clock import DAY, HOUR, MINUTE, SECOND
 from detectors.words import Severity
 from shouwang.desk_settings import DeskSection, micros_of, span_of
@@ -118,7 +119,9 @@ def test_a_span_as_people_say_it(text: str, span: Span) -> None:
     assert span_of(text) == span
 
 
-@pytest.mark.parametrize("text", ["", "5", 5, "five min", "-1 min", "1.5 days", "3 working s", "1 week", None])
+@pytest.mark.parametrize(
+    "text", ["", "5", 5, "five min", "-1 min", "1.5 days", "3 working s", "1 week", "1001 days", None]
+)
 def test_what_is_no_span_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match="must be"):
         span_of(text)
@@ -128,6 +131,19 @@ def test_an_ordinary_span_knows_no_working_time() -> None:
     assert micros_of("2 days") == 2 * DAY
     with pytest.raises(ValueError, match="ordinary clock"):
         micros_of("2 working days")
+
+
+@pytest.mark.parametrize("longest", ["1000 working days", "24000 working hours", "1000 days", "24000 h"])
+def test_the_longest_span_ends_on_a_day_that_calendars_have(longest: str) -> None:
+    assert span_of(longest).after(1_790_000_000 * SECOND, WorkCalendar(overrides={})) < 2**53
+    with pytest.raises(ValueError, match="at most 1000 days"):
+        span_of(longest.replace("0 ", "9 ", 1))
+
+
+@pytest.mark.parametrize("hours", [[8, 30], [-1, 8], [25, 6]])
+def test_a_shift_has_hours_of_a_day(hours: list[int]) -> None:
+    with pytest.raises(ValueError, match="equal to"):
+        DeskSection(dispatch={"shifts": {"day": hours}})  # type: ignore[arg-type]
 
 
 STEP: dict[str, Any] = {"after": "5 min", "tell": ["leader"]}
