@@ -1,9 +1,9 @@
 """Who is on duty now, by grid, station and desk; and the grids of which no roster tells."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, NamedTuple
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from sqlalchemy import Connection, select
 from starlette.responses import Response
 
@@ -14,16 +14,20 @@ from alerts.tables import duty
 from alerts.town_view import Person, TownView
 from console.access import Dispatcher, Given
 from console.api import answer
+from console.board import names_of
 from console.dossier import Row, rows
 from console.pages import pages_of
 from console.services import Services
 from core.clock import DAY, MINUTE
 from core.database import reading
+from devices import tables as places
 
 router = APIRouter()
 FRESH = 30 * MINUTE
 """µs for which a position weighs in dispatch."""
 _ROWS = 300
+_KINDS = ("leader", "dispatcher", "station", "team")
+_Code = Annotated[str, Query(max_length=20)]
 
 
 class OnPost(NamedTuple):
@@ -45,22 +49,37 @@ class Post(NamedTuple):
     names: tuple[str, str]
     people: list[OnPost]
     rosterless: bool = False
+    village: str = ""
 
     @property
     def on(self) -> int:
         """How many are on duty."""
         return sum(each.state.on for each in self.people)
 
+    @property
+    def on_duty(self) -> list[OnPost]:
+        """Those who are on duty."""
+        return [each for each in self.people if each.state.on]
+
 
 @router.get("/roster", include_in_schema=False)
-def roster_page(request: Request, services: Given, _: Dispatcher) -> Response:
-    """Everybody by post, those without anybody on duty first, and the roster's rows of the next two days."""
+def roster_page(request: Request, services: Given, _: Dispatcher, village: _Code = "", post: _Code = "") -> Response:
+    """Every post in a line with who is on duty now, those without anybody first.
+
+    Of a village whoever is on duty, of one post everybody, with the roster's rows of the next two days.
+    """
     with reading(services.engine) as connection:
         now = services.clock.now()
         posts = posts_now(connection, services, now)
-        planned = _planned(connection, now)
+        shown = [each for each in posts if village in ("", each.village) and post in ("", each.code)]
+        villages = names_of(connection, places.village, sorted({each.village for each in posts}))
+        planned = _planned(connection, now, shown if village or post else None)
     context: dict[str, Any] = {
-        "posts": posts,
+        "posts": shown,
+        "all_posts": sorted(posts, key=lambda each: (_KINDS.index(each.kind), each.code)),
+        "villages": villages,
+        "village": village,
+        "post": post,
         "empty": [each for each in posts if not each.on],
         "rosterless": [each for each in posts if each.rosterless],
         "planned": planned,
@@ -102,7 +121,14 @@ def posts_now(connection: Connection, services: Services, now: int) -> list[Post
         return sorted(found, key=lambda each: (not each.state.on, each.person.code))
 
     posts = [
-        Post("team", code, _grid_names(town, team.grid), people(town.patrol_of.get(code, ())), code in without)
+        Post(
+            "team",
+            code,
+            _grid_names(town, team.grid),
+            people(town.patrol_of.get(code, ())),
+            code in without,
+            town.grids[team.grid].village if team.grid in town.grids else "",
+        )
         for code, team in town.teams.items()
     ]
     posts += [
@@ -128,7 +154,9 @@ def _grid_names(town: TownView, code: str) -> tuple[str, str]:
     return (grid.name, grid.name_en or grid.name) if grid else (code, code)
 
 
-def _planned(connection: Connection, now: int) -> list[Row]:
-    wanted: Mapping[str, Any] = {"ends": duty.c.ends_at > now, "starts": duty.c.starts_at < now + 2 * DAY}
-    query = select(duty).where(*wanted.values()).order_by(duty.c.starts_at, duty.c.person)
-    return rows(connection, query.limit(_ROWS))
+def _planned(connection: Connection, now: int, posts: Sequence[Post] | None) -> list[Row]:
+    """The rows of the next two days, of the people of some posts where these are given."""
+    query = select(duty).where(duty.c.ends_at > now, duty.c.starts_at < now + 2 * DAY)
+    if posts is not None:
+        query = query.where(duty.c.person.in_([one.person.code for each in posts for one in each.people]))
+    return rows(connection, query.order_by(duty.c.starts_at, duty.c.person).limit(_ROWS))

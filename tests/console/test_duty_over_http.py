@@ -24,8 +24,13 @@ def test_everybody_is_listed_by_post_with_whether_they_are_on_duty(town: Town, v
     assert (people["G01-01"]["on"], people["G01-01"]["reason"]) == (True, "rostered")
     assert (people["G01-02"]["on"], people["G01-02"]["reason"]) == (False, "off_roster")
     page = visit("disp").get("/roster").text
-    assert re.search(r"<summary>G01 网格.*?在岗 \d/2</span></summary>", page)
-    assert "排班不当值" in page
+    assert re.search(r"G01 网格.*?</a></td>\s*<td><span class=\"ok\">在岗 1/2</span>", page)
+    assert "网格员 G01-01" in page
+    assert "网格员 G01-02" not in page, "the overview has this shift alone"
+    one = visit("disp").get("/roster?post=T-G01").text
+    assert "排班不当值" in one
+    assert {"网格员 G01-01", "网格员 G01-02"} <= set(re.findall(r"网格员 G01-\d\d", one))
+    assert "ST1-01" not in one
     assert "值班领导" in page.split("现无人在岗")[1].split("</p>")[0]  # there is none in this town
 
 
@@ -37,6 +42,24 @@ def test_a_grid_of_which_nothing_tells_who_is_on_duty_is_named(town: Town, visit
     page = visit("disp").get("/roster").text
     assert "T-G01" in page.split("日间通知全体队员")[1].split("</p>")[0]
     assert visit("disp").get("/api/v1/roster").json()["posts"][0]["kind"]
+
+
+def test_the_page_stays_short_in_a_large_town_and_narrows_to_a_village(town: Town, visit: Visit) -> None:
+    with writing(town.engine) as connection:
+        crowd = [
+            {"code": f"X-{n:03d}", "name": f"队员{n:03d}", "role": "patroller", "team": "T-G01", "shift": "all"}
+            for n in range(200)
+        ]
+        connection.execute(insert(tables.person), crowd)
+    with reading(town.engine) as connection:
+        town.view = load_town_view(connection)
+    disp = visit("disp")
+    assert disp.get("/roster").text.count("队员") == 2
+    assert "另有 198 人" in disp.get("/roster").text
+    village = disp.get("/roster?village=V1").text
+    assert village.count("<b>队员") == 200
+    assert "执法一站</b>" not in village
+    assert "没有符合的岗位" in disp.get("/roster?post=nowhere").text
 
 
 def test_somebody_without_a_channel_is_seen(town: Town, visit: Visit) -> None:
