@@ -1,7 +1,7 @@
 """Sends curves after notices: drawn in a process of its own, since drawing holds Python for a fifth of a second."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures import TimeoutError as DrawingTooLong
 from concurrent.futures.process import BrokenProcessPool
 from importlib.util import find_spec
@@ -21,6 +21,7 @@ from ingest.store import ReadingStore
 
 IDLE = 1.0  # s between two looks
 _PATIENCE = 30.0  # s that one picture may take; the first one starts the process
+_LOOK = 0.5  # s between two looks at whether the platform ends
 _DRAWN_BY_ONE = 500
 _log = structlog.get_logger()
 
@@ -31,17 +32,22 @@ def can_draw() -> bool:
 
 
 class Draughtsman:
-    """Draws in a process that starts with the first picture and is replaced when it breaks."""
+    """Draws in a process that starts with the first picture and is replaced when it breaks, until `ending`."""
 
-    def __init__(self) -> None:
+    def __init__(self, ending: Signal) -> None:
+        self._ending = ending
         self._process: ProcessPoolExecutor | None = None
 
     def draw(self, curve: Curve, until: int, language: Language) -> bytes | None:
-        """The picture; None when it could not be drawn in time."""
+        """The picture; None when it could not be drawn in time, or the platform ends before it is."""
         if self._process is None:
             self._process = ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=_DRAWN_BY_ONE)
+        drawing = self._process.submit(drawn, curve, until, language)
+        for _ in range(round(_PATIENCE / _LOOK)):
+            if self._ending.is_set() or wait([drawing], _LOOK).done:
+                break
         try:
-            return self._process.submit(drawn, curve, until, language).result(_PATIENCE)
+            return drawing.result(0)
         except (BrokenProcessPool, DrawingTooLong) as error:
             _log.warning("a picture was not drawn", why=type(error).__name__)
             self.close()
@@ -67,7 +73,7 @@ def picturing(
         return found.at.tolist(), found.value.tolist()
 
     def work(ending: Signal) -> None:
-        draughtsman = Draughtsman()
+        draughtsman = Draughtsman(ending)
         pictures = Pictures(engine, taking, readings, draughtsman.draw, clock, language)
         try:
             while not ending.is_set():

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,7 +25,7 @@ CURVE = Curve("示例化工0123厂", [NOW - SECOND, NOW], [1.0, 2.0], "%LEL")
 
 @pytest.fixture
 def draughtsman() -> Iterator[Draughtsman]:
-    made = Draughtsman()
+    made = Draughtsman(threading.Event())
     yield made
     made.close()
 
@@ -45,6 +46,25 @@ def test_a_process_that_broke_is_replaced(draughtsman: Draughtsman) -> None:
         each.join()
     assert draughtsman.draw(CURVE, NOW, "zh") is None
     assert draughtsman.draw(CURVE, NOW, "en") is not None
+
+
+def test_nobody_waits_for_a_picture_when_the_platform_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, ending = threading.Event(), threading.Event()
+
+    def submit(*_: object) -> Future[bytes]:
+        begun.set()
+        return Future()
+
+    slow = SimpleNamespace(submit=submit, shutdown=lambda **_: None)
+    monkeypatch.setattr(picture_work, "ProcessPoolExecutor", lambda *_, **__: slow)
+    drawn: list[bytes | None] = []
+    worker = threading.Thread(target=lambda: drawn.append(Draughtsman(ending).draw(CURVE, NOW, "zh")))
+    worker.start()
+    assert begun.wait(10)
+    assert worker.is_alive()
+    ending.set()
+    worker.join(10)
+    assert drawn == [None]
 
 
 def test_the_worker_sends_what_it_drew(engine: Engine, clock: ManualClock) -> None:
