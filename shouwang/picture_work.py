@@ -42,11 +42,11 @@ class Draughtsman:
         """The picture; None when it could not be drawn in time, or the platform ends before it is."""
         if self._process is None:
             self._process = ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=_DRAWN_BY_ONE)
-        drawing = self._process.submit(drawn, curve, until, language)
-        for _ in range(round(_PATIENCE / _LOOK)):
-            if self._ending.is_set() or wait([drawing], _LOOK).done:
-                break
         try:
+            drawing = self._process.submit(drawn, curve, until, language)
+            for _ in range(round(_PATIENCE / _LOOK)):
+                if self._ending.is_set() or wait([drawing], _LOOK).done:
+                    break
             return drawing.result(0)
         except (BrokenProcessPool, DrawingTooLong) as error:
             _log.warning("a picture was not drawn", why=type(error).__name__)
