@@ -48,7 +48,8 @@ class ChannelSettings(BaseModel):
     `token` and `aes_key` (its 43 characters) are those of the application's callback; without them its cards have no
     buttons. A text message's or call's `token` is the last part of the address for its receipts; without one there are
     none. `key_id` is the AccessKey's, the SecretId or the mail account, `template` and `signature` are those that the
-    provider approved, `variables` the template's own in its order, `caller` the number that a call shows.
+    provider approved, `variables` the template's own in its order, `variable_characters` how many one of
+    them takes in a text message, `caller` the number that a call shows.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -70,6 +71,7 @@ class ChannelSettings(BaseModel):
     signature: str = ""
     template: str = ""
     variables: list[str] = []
+    variable_characters: int | None = Field(default=None, ge=13, le=500)  # a ticket's number has 13
     caller: str = ""
     sender: str = ""
 

@@ -27,7 +27,7 @@ def _given(settings: ChannelSettings, names: Sequence[str], language: Language) 
 
 
 def _aliyun_sms(name: str, settings: ChannelSettings, language: Language) -> Channel:
-    more = _given(settings, ("variables", "per_day"), language)
+    more = _given(settings, ("variables", "variable_characters", "per_day"), language)
     return AliyunSms(name, open_client(), _access(settings), _template(settings), **more)
 
 
@@ -37,7 +37,7 @@ def _aliyun_voice(name: str, settings: ChannelSettings, language: Language) -> C
 
 
 def _tencent_sms(name: str, settings: ChannelSettings, language: Language) -> Channel:
-    more = _given(settings, ("variables", "per_day", "region"), language)
+    more = _given(settings, ("variables", "variable_characters", "per_day", "region"), language)
     return TencentSms(name, open_client(), _secret(settings), settings.app_id, _template(settings), **more)
 
 

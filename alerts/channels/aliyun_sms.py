@@ -9,6 +9,7 @@ from alerts.channels.aliyun import AccessKey, Call, request
 from alerts.channels.template import SMS_VARIABLES, Template, filled
 from alerts.channels.transport import json_body
 from alerts.measurements import Language
+from alerts.sms_texts import VARIABLE_CHARACTERS
 from core.clock import DAY
 
 BASE_URL = "https://dysmsapi.aliyuncs.com"
@@ -17,7 +18,10 @@ PER_DAY = 50
 
 
 class AliyunSms(PlainChannel):
-    """Sends to a number. The provider drops no repeat; its receipts carry the notice's id, which goes as OutId."""
+    """Sends to a number. The provider drops no repeat; its receipts carry the notice's id, which goes as OutId.
+
+    A template's variable takes `variable_characters`, 35 as the provider has it (see VARIABLE_CHARACTERS).
+    """
 
     one_to_one = True
     gives_receipts = True
@@ -31,6 +35,7 @@ class AliyunSms(PlainChannel):
         *,
         variables: Sequence[str] = SMS_VARIABLES,
         per_day: int = PER_DAY,
+        variable_characters: int = VARIABLE_CHARACTERS,
         base_url: str = BASE_URL,
         language: Language = "zh",
     ) -> None:
@@ -40,11 +45,12 @@ class AliyunSms(PlainChannel):
         self._key = key
         self._template = template
         self._variables = variables
+        self._longest = variable_characters
         self._base_url = base_url
         self._language: Language = language
 
     def send(self, notice: OutgoingNotice) -> Outcome:
-        told = filled(notice, self._language, self._variables)
+        told = filled(notice, self._language, self._variables, self._longest)
         parameters = {
             "PhoneNumbers": notice.address.strip(),
             "SignName": self._template.signature,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from alerts.channels import OutgoingNotice
 from alerts.channels.transport import printable
 from alerts.measurements import Language
-from alerts.sms_texts import sms_variables
+from alerts.sms_texts import VARIABLE_CHARACTERS, sms_variables
 
 VARIABLES = ("level", "hazard", "value", "place", "note", "contact", "number", "code")
 """All that a template may name."""
@@ -21,9 +21,14 @@ class Template(NamedTuple):
     signature: str = ""
 
 
-def filled(notice: OutgoingNotice, language: Language, names: Sequence[str]) -> dict[str, str]:
-    """The named variables in their order, "-" for what is not known: providers refuse empty ones and control signs."""
-    told = sms_variables(notice, language)
+def filled(
+    notice: OutgoingNotice, language: Language, names: Sequence[str], longest: int = VARIABLE_CHARACTERS
+) -> dict[str, str]:
+    """The named variables in their order, each of at most `longest` characters.
+
+    What is not known is "-": providers refuse empty ones and control signs.
+    """
+    told = sms_variables(notice, language, longest)
     return {name: printable(told[name]).strip() or "-" for name in names}
 
 

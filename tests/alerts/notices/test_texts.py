@@ -163,6 +163,14 @@ def test_a_text_messages_variables_are_short_and_never_empty(
     assert ("可能重复" in said["level"] or "repeat" in said["level"]) == repeated
 
 
+@pytest.mark.parametrize("longest", [13, 20, 35, 60])
+def test_a_variable_is_cut_where_the_provider_cuts_and_says_so(longest: int) -> None:
+    note = "勿单独进入，须佩戴正压式空气呼吸器，先通风检测，撤离下风向人员，通知燃气公司关阀后再处置，并报告值班领导"
+    said = sms_variables(outgoing(advice_zh=note, link="a" * 14), "zh", longest)
+    assert said["note"] == (note if len(note) <= longest else note[: longest - 1] + "…")
+    assert (said["number"], said["code"]) == ("20261123-0007", "a" * 14), "a part of these is worth nothing"
+
+
 def test_a_voice_says_level_hazard_place_and_the_numbers_end() -> None:
     assert (
         spoken(outgoing(advice_zh="勿单独进入"), "zh")
