@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from starlette.responses import Response
 
 from alerts.changes import last_change
+from alerts.stalled import stalled
 from console import board, dossier
 from console.access import LARGEST_NUMBER, LATEST, SESSION_COOKIE, Dispatcher, Given, NotFound
 from console.accounts import account_of
@@ -56,11 +57,17 @@ def shapes(
 
 @router.get("/state")
 def state(request: Request, services: Given, _: Dispatcher) -> Response:
-    """What is open now by site, the figures, the server's time and the last change that it includes."""
+    """What is open now by site, the figures, the server's time and the last change that it includes.
 
-    def figures() -> dict[str, float | None]:
+    `stalled`: `waiting` notices are due `since` then while no sender sends anything; null when all is well.
+    """
+
+    def figures() -> tuple[dict[str, float | None], dict[str, int] | None]:
         with reading(services.engine) as connection:
-            return board.figures(connection, services.rules(), services.counters(), services.clock.now())
+            moment = services.clock.now()
+            still = stalled(connection, moment)
+            counted = board.figures(connection, services.rules(), services.counters(), moment)
+            return counted, still._asdict() if still else None
 
     def sites() -> tuple[int, msgspec.Raw]:
         with reading(services.engine) as connection:
@@ -68,11 +75,11 @@ def state(request: Request, services: Given, _: Dispatcher) -> Response:
             return seen, msgspec.Raw(msgspec.json.encode(board.open_alerts_by_site(connection)))
 
     now = services.clock.now()
-    counted = remembered(request, "figures").get(now // FIGURES_FRESH, figures)
+    counted, still = remembered(request, "figures").get(now // FIGURES_FRESH, figures)
     with reading(services.engine) as connection:
         newest = last_change(connection)
     change, by_site = remembered(request, "sites").get(newest, sites)
-    return answer({"now": now, "change": change, "figures": counted, "sites": by_site})
+    return answer({"now": now, "change": change, "figures": counted, "stalled": still, "sites": by_site})
 
 
 @router.get("/tickets")

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import Engine, func, select
 
+from alerts.stalled import stalled
 from alerts.tables import alert, notice, ticket
 from console.accounts import create_account
 from console.tables import account
@@ -149,6 +150,7 @@ def status(config: ConfigOption = None) -> None:
         tickets = connection.execute(select(ticket.c.status, func.count()).group_by(ticket.c.status)).all()
         recent = select(notice.c.state, func.count()).where(notice.c.created_at > now - DAY)
         notices = connection.execute(recent.group_by(notice.c.state)).all()
+        still = stalled(connection, now)
         refused = totals(connection, now - DAY)
         shut = [row.code for row in list_gateways(connection) if row.disabled_at]
         wrong = [report for report in list_gateway_reports(connection) if abs(report.clock_off_s or 0) * SECOND >= OFF]
@@ -168,6 +170,8 @@ def status(config: ConfigOption = None) -> None:
     table.add_row("open alerts", str(open_alerts))
     table.add_row("tickets", _listed(tickets))
     table.add_row("notices, 24 h", _listed(notices))
+    late = f"{still.waiting} since {local(still.since):%Y-%m-%d %H:%M:%S}: no sender sends" if still else "none"
+    table.add_row("notices not sent", late)
     table.add_row("rejects, 24 h", ", ".join(f"{r.gateway} {r.reason} {r.messages}" for r in refused[:8]) or "none")
     out.print(table)
 

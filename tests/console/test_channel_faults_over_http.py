@@ -1,11 +1,14 @@
 """What the page of channels says of notices that nobody sends, and of what other platforms refused."""
 
+import time
+
 from sqlalchemy import insert, update
 
 from alerts.case_tables import outside_message
 from alerts.outside_refusals import RECENT, refused_outside
 from alerts.stalled import stalled
 from alerts.tables import notice
+from console.api import FIGURES_FRESH
 from console.tables import account
 from core.clock import MINUTE, SECOND
 from core.database import reading, writing
@@ -16,11 +19,17 @@ def test_notices_that_nobody_sends_are_told_and_a_sender_ends_that(town: Town, v
     town.alert()
     disp = visit("disp")
     assert "派单服务" not in disp.get("/channels").text
+    assert disp.get("/api/v1/state").json()["stalled"] is None
     with writing(town.engine) as connection:
         connection.execute(update(notice).values(next_try_at=notice.c.next_try_at - MINUTE - SECOND))
     page = disp.get("/channels").text
     assert "派单服务（dispatch）在运行吗" in page
-    assert disp.get("/api/v1/channels").json()["stalled"]["waiting"] > 0
+    waiting = disp.get("/api/v1/channels").json()["stalled"]["waiting"]
+    assert waiting > 0
+    time.sleep(FIGURES_FRESH / SECOND)
+    told = disp.get("/api/v1/state").json()["stalled"]
+    assert told["waiting"] == waiting
+    assert told["since"] < town.clock.now() - MINUTE
     town.send_notices(visit.url)
     with reading(town.engine) as connection:
         assert stalled(connection, town.clock.now()) is None

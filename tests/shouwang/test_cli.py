@@ -134,7 +134,13 @@ def test_a_replay_says_what_cannot_be_replayed(letters: list[int]) -> None:
 def test_the_status_of_a_fresh_state() -> None:
     run("init")
     said = run("status").output
-    for row in (r"last record +│ never", r"dropped readings +│ none", r"open alerts +│ 0", r"tickets +│ none"):
+    for row in (
+        r"last record +│ never",
+        r"dropped readings +│ none",
+        r"open alerts +│ 0",
+        r"tickets +│ none",
+        r"notices not sent +│ none",
+    ):
         assert re.search(row, said), said
     assert "gate 0, store 0, safety 0, rejects 0" in said
 
