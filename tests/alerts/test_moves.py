@@ -130,7 +130,7 @@ def test_statuses_of_an_action_come_in_the_order_of_life() -> None:
 
 def test_every_refusal_speaks_both_languages() -> None:
     facts = {"status_zh": "状态", "status_en": "state", "action_zh": "操作", "action_en": "move", "who": "G17-01"}
-    facts |= dict.fromkeys(("days", "code", "limit", "most"), "30")
+    facts |= dict.fromkeys(("days", "code", "limit", "most", "known", "channel", "seconds"), "30")
     for reason in REFUSALS:
         refused = MoveRefused(reason, **facts)
         assert refused.text

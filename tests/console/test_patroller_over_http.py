@@ -4,7 +4,7 @@ import re
 
 from sqlalchemy import insert, select
 
-from alerts.tables import link, phone_message, ticket, ticket_log
+from alerts.tables import link, notice, phone_message, ticket, ticket_log
 from core.clock import DAY
 from core.database import reading, writing
 from tests.alerts.notices.notice_rows import make_link
@@ -96,7 +96,9 @@ def test_a_link_can_do_only_what_a_patroller_does(town: Town, visit: Visit) -> N
 
 def test_somebody_elses_ticket_can_not_be_moved(town: Town, visit: Visit) -> None:
     town.alert("GAS-0009")
-    with reading(town.engine) as connection:
+    with writing(town.engine) as connection:  # by day the only patrol is sent there too
+        connection.execute(ticket.update().values(team=None, assignment={}))
+        connection.execute(notice.delete())
         number = connection.scalar(select(ticket.c.number))
     answer = visit("g01").post(f"/m/tickets/{number}/accept")
     assert answer.status_code == 409
