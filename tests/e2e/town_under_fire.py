@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -281,4 +282,17 @@ class PlatformProcess:
         """Run for a random while, often too short to come up at all, and be killed."""
         self.start()
         time.sleep(chance.choice([chance.uniform(0.3, 2.5), chance.uniform(2.5, 5.0)]))
+        self.kill()
+
+    def live_and_die_sending(self, chance: random.Random, records: Records, seconds: float = 12) -> None:
+        """Run until a request is under way, for so long at most, and be killed within it.
+
+        However slowly a machine starts the platform, some kills then hit what they are about.
+        """
+        self.start()
+        assert self._process
+        asking = f"SELECT count(*) FROM notice WHERE state = 'sending' AND claimed_by LIKE '%:{self._process.pid}:%'"
+        with suppress(TimeoutError):
+            wait_until(lambda: records.one(asking) > 0, "a request", seconds)
+        time.sleep(chance.uniform(0, 0.1))
         self.kill()
