@@ -33,7 +33,8 @@ LABEL org.opencontainers.image.title="shouwang" \
 RUN groupadd --gid 10001 shouwang \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/shouwang --shell /usr/sbin/nologin shouwang \
     && install --directory --owner=10001 --group=10001 --mode=0700 \
-        /var/lib/shouwang /var/cache/shouwang /var/backups/shouwang /broker
+        /var/lib/shouwang /var/cache/shouwang /var/backups/shouwang /broker /grafana \
+    && chmod 0750 /grafana
 COPY --from=build /opt/shouwang /opt/shouwang
 COPY --from=build --chown=10001:10001 /var/cache/shouwang /var/cache/shouwang
 ENV PATH=/opt/shouwang/bin:$PATH \

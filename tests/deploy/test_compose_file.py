@@ -8,6 +8,7 @@ import pytest
 import yaml
 from compose_spec import PyCompose
 
+from grafana.sources import providers_text, sources_text
 from shouwang.settings import ROLES
 from tests.deploy.compose_file import (
     ROOT,
@@ -22,6 +23,7 @@ from tests.deploy.compose_file import (
 
 SERVICES = services()
 LONG_RUNNING = {name: each for name, each in SERVICES.items() if name != "setup"}
+(SETUP,) = SERVICES["setup"]["command"]
 SERVER_BYTES = 4 * 2**30
 SYSTEM_BYTES = 384 * 2**20
 """What the system keeps for itself."""
@@ -148,19 +150,28 @@ def test_the_platform_asks_for_what_the_servers_are_told_to_make() -> None:
     assert tuple(store.path.split("/")[1:]) == made
     assert influx["DOCKER_INFLUXDB_INIT_ADMIN_TOKEN_FILE"] == platform["SHOUWANG_STORE_TOKEN_FILE"]
     assert {database.hostname, store.hostname, broker.hostname} <= SERVICES.keys()
-    (setup,) = SERVICES["setup"]["command"]
-    assert f"--platform-port {broker.port}" in setup
-    assert f"--platform-password-file {platform['SHOUWANG_BROKER_PASSWORD_FILE']}" in setup
+    assert f"--platform-port {broker.port}" in SETUP
+    assert f"--platform-password-file {platform['SHOUWANG_BROKER_PASSWORD_FILE']}" in SETUP
     assert SERVICES["mosquitto"]["user"] == SERVICES["setup"]["user"]  # one writes what the other reads
     assert "/broker/mosquitto.conf" in SERVICES["mosquitto"]["command"]
 
 
-def test_grafana_is_given_what_its_provisioning_asks_for() -> None:
+def grafana_place(path: str) -> PurePosixPath:
+    """Where a path of Grafana's container is in the one of `setup`, which writes it."""
+    volumes = (dict(volume.split(":")[:2] for volume in SERVICES[name]["volumes"]) for name in ("grafana", "setup"))
+    seen, written = (volume["grafana-files"] for volume in volumes)
+    return written / PurePosixPath(path).relative_to(seen)
+
+
+@pytest.mark.parametrize("metrics", [True, False])
+def test_grafana_is_given_what_its_provisioning_asks_for(metrics: bool) -> None:
     grafana = SERVICES["grafana"]
-    asked = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "grafana" / "provisioning").rglob("*.yaml"))
+    asked = f"{providers_text()}{sources_text(metrics)}"
     values = "\n".join(line for line in asked.splitlines() if not line.lstrip().startswith("#"))
     assert set(re.findall(r"\$(\w+)(?!\{)\b", values)) - {"__file"} <= grafana["environment"].keys()
-    assert set(re.findall(r"\$__file\{/run/secrets/(\w+)\}", values)) <= set(grafana["secrets"])
+    for file in re.findall(r"\$__file\{(.+?)\}", values):
+        secret = file.removeprefix("/run/secrets/")
+        assert secret in grafana["secrets"] or f"store reader {grafana_place(file)}\n" in SETUP
     address, database = (
         grafana["environment"]["SHOUWANG_DESK_ADDRESS"],
         grafana["environment"]["SHOUWANG_DESK_DATABASE"],
@@ -168,3 +179,13 @@ def test_grafana_is_given_what_its_provisioning_asks_for() -> None:
     assert (address.split(":")[0] in SERVICES, database) == (True, SERVICES["postgres"]["environment"]["POSTGRES_DB"])
     bucket = SERVICES["influxdb"]["environment"]["DOCKER_INFLUXDB_INIT_BUCKET"]
     assert grafana["environment"]["SHOUWANG_READINGS_DATABASE"] == bucket
+
+
+def test_grafana_starts_from_what_setup_wrote_and_has_no_token_that_writes() -> None:
+    grafana = SERVICES["grafana"]
+    written = grafana_place(grafana["environment"]["GF_PATHS_PROVISIONING"]).parent
+    assert f"grafana provision {written}\n" in SETUP
+    assert grafana_place(grafana["environment"]["SHOUWANG_DASHBOARDS"]) == written / "dashboards"
+    assert next(volume for volume in grafana["volumes"] if volume.startswith("grafana-files:")).endswith(":ro")
+    assert "store_token" not in grafana["secrets"]
+    assert SERVICES["setup"]["environment"]["SHOUWANG_CONSOLE__BASE_URL"] == example_variables()["SHOUWANG_BASE_URL"]

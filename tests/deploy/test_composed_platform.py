@@ -5,6 +5,7 @@ Commands, environments, order and health checks are read from docker-compose.yml
 
 import json
 import socket
+import stat
 import threading
 import time
 from collections import Counter
@@ -13,9 +14,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import yaml
 from sqlalchemy import create_engine, text
 
 from core.clock import MILLISECOND, SECOND, SystemClock
+from grafana.generation import DASHBOARDS
 from ingest.influx_wire import InfluxWire
 from shouwang.settings import Settings, load_settings
 from tests.deploy.compose_file import bytes_of, platform_services, services
@@ -81,6 +84,7 @@ def test_a_leak_goes_the_whole_way_through_services_of_their_own(
     nobody_else_comes_in(plain)
     record_property("memory_mb", fitting_memory(plain))
 
+    grafana_can_start(plain)
     run("doctor")  # ends with 1 when anything is broken
     said = "".join(run(*command).output for command in plain.setup_commands())
     assert "is there already" in said
@@ -176,6 +180,22 @@ def on_the_desk(settings: Settings) -> tuple[int, int]:
         found = int(alerts.scalar_one()), int(tickets.scalar_one())
     engine.dispose()
     return found
+
+
+def grafana_can_start(plain: PlainServices) -> None:
+    """Its files are where it looks, with this town's addresses and a token that its group alone may read."""
+    told = plain.environment("grafana")
+    sources = yaml.safe_load((Path(told["GF_PATHS_PROVISIONING"]) / "datasources" / "shouwang.yaml").read_text("utf-8"))
+    assert [each["type"] for each in sources["datasources"]] == ["influxdb", "grafana-postgresql-datasource"]
+    boards = [file.read_text(encoding="utf-8") for file in Path(told["SHOUWANG_DASHBOARDS"]).glob("zh/*.json")]
+    assert len(boards) == len(DASHBOARDS)
+    assert f"{plain.environment('setup')['SHOUWANG_CONSOLE__BASE_URL']}/tickets/" in "".join(boards)
+    header = sources["datasources"][0]["secureJsonData"]["httpHeaderValue1"]
+    token = Path(plain.local("grafana", header.removeprefix("Token $__file{").removesuffix("}")))
+    assert stat.S_IMODE(token.stat().st_mode) == 0o640
+    assert token.read_text(encoding="utf-8") not in (plain.folder / "secrets" / "store_token").read_text(
+        encoding="utf-8"
+    )
 
 
 def fitting_memory(plain: PlainServices) -> dict[str, int]:
