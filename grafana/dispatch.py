@@ -5,23 +5,20 @@ from typing import Literal
 
 from grafana_foundation_sdk.builders.dashboard import QueryVariable
 from grafana_foundation_sdk.models import units
-from grafana_foundation_sdk.models.common import GraphDrawStyle
-from grafana_foundation_sdk.models.dashboard import Dashboard, DynamicConfigValue
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from detectors.words import Severity
 from grafana import indicators
 from grafana.choices import grids, name_of, told, villages
 from grafana.kit import AnyPanel, Kit, Link, Row, chosen, new_dashboard
 from grafana.panels import (
-    COLORS,
     Column,
     Look,
     Steps,
-    curves,
+    bars_by_severity,
+    counted,
     rows_of,
     severity_names,
     single,
-    stacked,
     steps_from,
     threshold_steps,
 )
@@ -53,7 +50,7 @@ def _seats(kit: Kit) -> QueryVariable:
 
 def _now(kit: Kit) -> Sequence[AnyPanel]:
     live = f"SELECT count(*) AS value FROM grafana.ticket WHERE live AND NOT drill AND {WHERE}"
-    counted = {
+    asked = {
         "live": (live, ()),
         "overdue": (f"{live} AND unhandled AND status <> 'suspended' AND left_s < 0", steps_from(1, "red")),
         "soon": (f"{live} AND unhandled AND left_s BETWEEN 0 AND 3600", steps_from(1, "orange")),
@@ -61,10 +58,7 @@ def _now(kit: Kit) -> Sequence[AnyPanel]:
         "supervised": (f"{live} AND supervised", steps_from(1, "orange")),
         "suspended": (f"{live} AND status = 'suspended'", ()),
     }
-    return [
-        single(Look(title=kit.words(f"dispatch.{name}"), queries=[SQL(sql)], span=4, height=4, decimals=0, steps=steps))
-        for name, (sql, steps) in counted.items()
-    ]
+    return [counted(kit.words(f"dispatch.{name}"), sql, 4, steps) for name, (sql, steps) in asked.items()]
 
 
 def _indicators(kit: Kit) -> Sequence[AnyPanel]:
@@ -175,14 +169,7 @@ def _over_time(kit: Kit) -> AnyPanel:
         decimals=0,
         minimum=0,
     )
-    panel = stacked(curves(look, legend=["sum"])).draw_style(GraphDrawStyle.BARS).fill_opacity(80)
-    for grade in Severity:
-        shown = {
-            "displayName": words(f"severity.{grade.name.lower()}"),
-            "color": {"mode": "fixed", "fixedColor": COLORS[grade]},
-        }
-        panel.override_by_name(str(int(grade)), [DynamicConfigValue(id_val=key, value=it) for key, it in shown.items()])
-    return panel
+    return bars_by_severity(look, words)
 
 
 def _actors(kit: Kit) -> AnyPanel:

@@ -11,7 +11,7 @@ from grafana.choices import PLACES, name_of, places, tagged, told
 from grafana.indicators import within
 from grafana.kit import AnyPanel, Kit, Link, Row, chosen, new_dashboard
 from grafana.limits import rule, rule_steps
-from grafana.panels import COLORS, Column, Look, bars, curves, rows_of, single, steps_from
+from grafana.panels import COLORS, Column, Look, bars, counted, curves, rows_of, steps_from
 from grafana.queries import SQL, InfluxQL
 from grafana.site import drawn_limit
 
@@ -60,17 +60,9 @@ def _pollutants(kit: Kit) -> QueryVariable:
 
 
 def _open(kit: Kit, hazard: str) -> AnyPanel:
-    counted = f"SELECT count(*) AS value FROM grafana.alert WHERE state = 'open' AND hazard = '{hazard}'"
-    return single(
-        Look(
-            title=kit.words(f"environment.open_{hazard}"),
-            queries=[SQL(f"{counted} AND {told(*PLACES)}")],
-            span=6,
-            height=4,
-            decimals=0,
-            steps=steps_from(1, "orange"),
-        )
-    )
+    open_ones = f"SELECT count(*) AS value FROM grafana.alert WHERE state = 'open' AND hazard = '{hazard}'"
+    title = kit.words(f"environment.open_{hazard}")
+    return counted(title, f"{open_ones} AND {told(*PLACES)}", 6, steps_from(1, "orange"))
 
 
 def _exceeded(kit: Kit) -> AnyPanel:

@@ -1,6 +1,6 @@
 """Panels in the look that all dashboards share: single values, curves, tables, timelines and bars."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
@@ -10,6 +10,7 @@ from grafana_foundation_sdk.models.common import (
     BarGaugeDisplayMode,
     BigValueColorMode,
     BigValueGraphMode,
+    GraphDrawStyle,
     GraphThresholdsStyleMode,
     LegendDisplayMode,
     LegendPlacement,
@@ -31,7 +32,7 @@ from grafana_foundation_sdk.models.dashboard import (
 
 from detectors.words import Severity
 from grafana.kit import Link
-from grafana.queries import InfluxQL, PromQL, Query, source_of
+from grafana.queries import SQL, InfluxQL, PromQL, Query, source_of
 from grafana.words import Words
 
 COLORS = {
@@ -142,6 +143,11 @@ def single(look: Look, *, calc: str = "lastNotNull", sparkline: bool = False, ro
     return panel.graph_mode(BigValueGraphMode.AREA if sparkline else BigValueGraphMode.NONE)
 
 
+def counted(title: str, sql: str, span: int, steps: Steps = ()) -> stat.Panel:
+    """A whole number that one row of the alerts database tells, such as how many alerts are open."""
+    return single(Look(title=title, queries=[SQL(sql)], span=span, height=4, decimals=0, steps=steps))
+
+
 def curves(look: Look, *, drawn: bool = False, legend: Sequence[str] = (), points: bool = False) -> timeseries.Panel:
     """Lines over time; `drawn` shows the thresholds as dashed lines, `legend` figures ("max", "mean") beside names."""
     panel = looking(timeseries.Panel(), look).fill_opacity(8).span_nulls(True)
@@ -157,6 +163,18 @@ def curves(look: Look, *, drawn: bool = False, legend: Sequence[str] = (), point
 def stacked(panel: timeseries.Panel) -> timeseries.Panel:
     """Lines one upon the other."""
     return panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL).group("A")).fill_opacity(40)
+
+
+def bars_by_severity(look: Look, words: Words, grades: Iterable[Severity] = Severity) -> timeseries.Panel:
+    """Stacked bars over time in the colours of severities; a line's name in the answer is its severity's number."""
+    panel = stacked(curves(look, legend=["sum"])).draw_style(GraphDrawStyle.BARS).fill_opacity(80)
+    for grade in grades:
+        shown = {
+            "displayName": words(f"severity.{grade.name.lower()}"),
+            "color": {"mode": "fixed", "fixedColor": COLORS[grade]},
+        }
+        panel.override_by_name(str(int(grade)), [DynamicConfigValue(id_val=key, value=it) for key, it in shown.items()])
+    return panel
 
 
 def rows_of(look: Look, columns: Sequence[Column]) -> table.Panel:

@@ -16,6 +16,7 @@ from grafana.panels import (
     COLORS,
     Column,
     Look,
+    counted,
     curves,
     rows_of,
     severity_names,
@@ -91,7 +92,7 @@ def _now(kit: Kit) -> Sequence[AnyPanel]:
         links=here,
     )
     in_service = f"SELECT count(*) AS value FROM grafana.device WHERE {_HERE} AND state = 'in_service'"
-    counted = {
+    asked = {
         "open_alerts": (f"SELECT open_alerts {site}", "orange", 4),
         "live_tickets": (f"SELECT live_tickets {site}", "orange", 4),
         "devices": (in_service, "", 5),
@@ -100,17 +101,8 @@ def _now(kit: Kit) -> Sequence[AnyPanel]:
     return [
         single(worst),
         *(
-            single(
-                Look(
-                    title=words(f"site.{name}"),
-                    queries=[SQL(sql)],
-                    span=span,
-                    height=4,
-                    decimals=0,
-                    steps=steps_from(1, color) if color else (),
-                )
-            )
-            for name, (sql, color, span) in counted.items()
+            counted(words(f"site.{name}"), sql, span, steps_from(1, color) if color else ())
+            for name, (sql, color, span) in asked.items()
         ),
     ]
 
