@@ -47,6 +47,7 @@ _WHAT = {
     "disk": "磁盘",
     "escalation": "升级",
     "grafana": "Grafana",
+    "grafana role": "Grafana 只读角色",
     "heartbeat": "心跳",
     "journal": "日志",
     "people": "人员",

@@ -9,13 +9,15 @@ from shutil import disk_usage, which
 from urllib.parse import urlsplit
 
 import httpx
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DatabaseError
 
 from alerts.tables import contact, person
 from console.tables import account
 from core.clock import HOUR, SECOND, Clock, local
 from core.database import open_engine, reading
+from grafana.role import role_faults
+from grafana.views import READER
 from shouwang.backup import backups_in
 from shouwang.diagnosis import database_is_missing
 from shouwang.findings import Finding, Standing
@@ -151,12 +153,29 @@ def _in_database(settings: Settings) -> Iterator[Finding]:
             people = connection.scalar(select(func.count()).select_from(person).where(person.c.retired == 0)) or 0
             owners = select(contact.c.channel, func.count()).group_by(contact.c.channel)
             channels = {str(row[0]): int(row[1]) for row in connection.execute(owners)}
+            reader = list(_reader(connection, bool(settings.grafana.url)))
     except DatabaseError:
         return
     finally:
         engine.dispose()
     yield from _accounts([bool(each) for each in admins])
     yield from _people(people, channels, set(settings.channels))
+    yield from reader
+
+
+def _reader(connection: Connection, wanted: bool) -> Iterator[Finding]:
+    """The role by which a Grafana reads the desk, where one was made or is `wanted`."""
+    if connection.dialect.name != "postgresql":
+        return
+    known = connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": READER})
+    if not (known or wanted):
+        return
+    if faults := role_faults(connection):
+        en, zh = "; ".join(each.en for each in faults), "；".join(each.zh for each in faults)
+        do, zh_do = "run `shouwang grafana role`", "请运行 shouwang grafana role"
+        yield Finding("grafana role", _DOUBTFUL, f"{READER}: {en}: {do}", f"{READER}：{zh}：{zh_do}")
+    else:
+        yield Finding("grafana role", _GOOD, f"{READER} reads its views and nothing else", f"{READER} 只能读它的视图")
 
 
 def _accounts(admins: list[bool]) -> Iterator[Finding]:
