@@ -93,9 +93,12 @@ def _restore(settings: Settings) -> Iterator[Finding]:
 def _secrets(file: Path | None) -> Iterator[Finding]:
     if file is None:
         return
-    if stat.S_IMODE(file.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
-        text = f"{file} can be read by others, and may hold passwords: chmod 600 {file}"
-        yield Finding("settings", _DOUBTFUL, text, f"{file} 别的用户也能读，里面可能有口令：请 chmod 600 {file}")
+    mode, mine = stat.S_IMODE(file.stat().st_mode), file.stat().st_uid == os.geteuid()
+    fixed = os.statvfs(file).f_flag & os.ST_RDONLY  # mounted for this process alone, who can't change it
+    if not fixed and mode & (stat.S_IRWXG | stat.S_IRWXO if mine else stat.S_IRWXO):
+        do = "chmod 600" if mine else "sudo chmod o="  # of root's, a group may be ours
+        text = f"{file} can be read by others, and may hold passwords: {do} {file}"
+        yield Finding("settings", _DOUBTFUL, text, f"{file} 别的用户也能读，里面可能有口令：请 {do} {file}")
     elif not os.access(file, os.W_OK):
         yield Finding("settings", _GOOD, f"{file}, read only", f"{file}，只读")
 

@@ -67,7 +67,7 @@ def robot(tmp_path: Path) -> Iterator[WecomRobot]:
 def test_a_leak_goes_the_whole_way_through_services_of_their_own(
     plain: PlainServices, settings: Settings, robot: WecomRobot, record_property: Callable[[str, object], None]
 ) -> None:
-    assert "sign in" in plain.set_up()
+    assert "登录     admin / " in plain.set_up()
     assert plain.is_healthy("postgres")
     plain.start_broker()
     password = found_town(plain.folder / "town")
@@ -87,7 +87,7 @@ def test_a_leak_goes_the_whole_way_through_services_of_their_own(
     grafana_can_start(plain)
     run("doctor")  # ends with 1 when anything is broken
     said = "".join(run(*command).output for command in plain.setup_commands())
-    assert "is there already" in said
+    assert "管理员 admin 已经有了" in said
     assert "nothing: all was as it should be" in said
     assert plain.end(ROLES) == dict.fromkeys(ROLES, 0)
     assert [role for role in ROLES if "did not end in time" in plain.log(role)] == []

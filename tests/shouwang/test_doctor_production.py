@@ -65,6 +65,14 @@ def test_settings_that_others_can_read_are_told(fresh: None) -> None:
     )
 
 
+def test_settings_of_another_owner_are_mended_by_who_owns_them(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 10001)
+    Path("shouwang.toml").chmod(0o640)
+    assert "settings" not in found(), "root's, and our group's: to close it would shut ourselves out"
+    Path("shouwang.toml").chmod(0o644)
+    assert found()["settings"].text.endswith(": sudo chmod o= shouwang.toml")
+
+
 def test_links_must_lead_somewhere_and_not_in_the_clear(fresh: None) -> None:
     assert "base_url is not set" in found()["console"].text
     assert "in clear" in found(console={"base_url": "http://town.example"})["console"].text
