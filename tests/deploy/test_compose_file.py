@@ -15,6 +15,7 @@ from tests.deploy.compose_file import (
     bytes_of,
     composed,
     example_variables,
+    filled,
     in_order,
     platform_services,
     services,
@@ -38,7 +39,7 @@ def test_it_is_what_the_compose_specification_allows() -> None:
 
 
 def test_the_example_sets_every_variable_and_no_other() -> None:
-    assert used_variables() == set(example_variables())
+    assert used_variables() == set(example_variables()) - {"COMPOSE_PROFILES"}  # which Compose itself reads
 
 
 def test_services_wait_for_services_that_are_there_and_can_be_waited_for() -> None:
@@ -54,7 +55,7 @@ def test_services_wait_for_services_that_are_there_and_can_be_waited_for() -> No
 @pytest.mark.parametrize("name", SERVICES)
 def test_an_image_is_exact(name: str) -> None:
     image = SERVICES[name]["image"]
-    assert re.fullmatch(r"shouwang:\d+\.\d+\.\d+|[\w/-]+:\d+\.\d+[\w.-]*@sha256:[0-9a-f]{64}", image), image
+    assert re.fullmatch(r"shouwang:\d+\.\d+\.\d+|[\w/-]+:v?\d+\.\d+[\w.-]*@sha256:[0-9a-f]{64}", image), image
 
 
 def test_the_image_is_of_the_version_that_is_built() -> None:
@@ -179,6 +180,29 @@ def test_grafana_is_given_what_its_provisioning_asks_for(metrics: bool) -> None:
     assert (address.split(":")[0] in SERVICES, database) == (True, SERVICES["postgres"]["environment"]["POSTGRES_DB"])
     bucket = SERVICES["influxdb"]["environment"]["DOCKER_INFLUXDB_INIT_BUCKET"]
     assert grafana["environment"]["SHOUWANG_READINGS_DATABASE"] == bucket
+
+
+def test_prometheus_asks_every_role_where_it_tells_its_figures() -> None:
+    prometheus = SERVICES["prometheus"]
+    assert prometheus["profiles"] == ["metrics"]
+    assert not [name for name, each in SERVICES.items() if "prometheus" in each.get("depends_on", {})]
+    (job,) = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
+    (asked,) = job["static_configs"]
+    ports = {role: each["environment"]["SHOUWANG_METRICS__PORT"] for role, each in platform_services().items()}
+    assert sorted(asked["targets"]) == sorted(f"{role}:{port}" for role, port in ports.items())
+    (label,) = job["relabel_configs"]
+    assert re.fullmatch(label["regex"], asked["targets"][0])
+    assert f"./deploy/prometheus.yml:{prometheus['command'][0].partition('=')[2]}:ro" in prometheus["volumes"]
+    for name in (*platform_services(), "prometheus"):
+        assert "inside" in SERVICES[name]["networks"]
+        assert not any("9464" in port or "9090" in port for port in SERVICES[name].get("ports", []))
+
+
+def test_grafana_asks_a_prometheus_only_where_there_is_one() -> None:
+    assert SERVICES["setup"]["environment"]["SHOUWANG_GRAFANA__METRICS_URL"] in ("", None)
+    chosen = yaml.safe_load(filled({**example_variables(), "SHOUWANG_PROMETHEUS_URL": "http://prometheus:9090"}))
+    for name, variable in (("setup", "SHOUWANG_GRAFANA__METRICS_URL"), ("grafana", "SHOUWANG_PROMETHEUS_URL")):
+        assert chosen["services"][name]["environment"][variable] == "http://prometheus:9090"
 
 
 def test_grafana_starts_from_what_setup_wrote_and_has_no_token_that_writes() -> None:

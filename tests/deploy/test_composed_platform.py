@@ -4,6 +4,8 @@ Commands, environments, order and health checks are read from docker-compose.yml
 """
 
 import json
+import math
+import re
 import socket
 import stat
 import threading
@@ -13,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 from sqlalchemy import create_engine, text
@@ -85,6 +88,7 @@ def test_a_leak_goes_the_whole_way_through_services_of_their_own(
     record_property("memory_mb", fitting_memory(plain))
 
     grafana_can_start(plain)
+    every_role_tells_its_figures(plain)
     run("doctor")  # ends with 1 when anything is broken
     said = "".join(run(*command).output for command in plain.setup_commands())
     assert "管理员 admin 已经有了" in said
@@ -198,6 +202,22 @@ def grafana_can_start(plain: PlainServices) -> None:
     )
 
 
+def every_role_tells_its_figures(plain: PlainServices) -> None:
+    """Each on a port of its own; what only one of them knows the others don't deny."""
+
+    def figures(name: str) -> dict[str, float]:
+        told = {
+            role: httpx.get(f"http://127.0.0.1:{plain.metrics[role]}/metrics", trust_env=False).text for role in ROLES
+        }
+        return {role: float(re.findall(rf"^{name} (\S+)$", text, re.MULTILINE)[0]) for role, text in told.items()}
+
+    assert [role for role, count in figures("shouwang_readings_total").items() if count >= 2] == ["ingest"]
+    assert [role for role, count in figures("shouwang_stored_total").items() if count >= 2] == ["store"]
+    connected = figures("shouwang_broker_connected")
+    assert connected.pop("ingest") == 1
+    assert all(math.isnan(each) for each in connected.values())
+
+
 def fitting_memory(plain: PlainServices) -> dict[str, int]:
     """The most memory of each role, MB; with room below its limit, for this town is small."""
     found = {role: round(plain.memory_mb(role)) for role in ROLES}
@@ -207,4 +227,4 @@ def fitting_memory(plain: PlainServices) -> dict[str, int]:
 
 
 def test_no_service_of_the_file_is_left_out() -> None:
-    assert {*ROLES, "setup", "mosquitto", "postgres", "influxdb", "grafana"} == services().keys()
+    assert {*ROLES, "setup", "mosquitto", "postgres", "influxdb", "grafana", "prometheus"} == services().keys()
