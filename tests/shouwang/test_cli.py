@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from core.clock import SystemClock
 from core.database import open_engine, writing
@@ -218,6 +219,26 @@ def test_a_database_file_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("why", "advice"),
+    [
+        ("database or disk is full", "清理"),
+        ("disk I/O error", "剩余空间"),
+        ("attempt to write a readonly database", "属主"),
+        ("unable to open database file", "属主"),
+        ("connection refused", "口令"),
+    ],
+)
+def test_what_a_database_says_is_told_with_what_to_do(why: str, advice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(*_: object) -> None:
+        raise OperationalError("SELECT 1", {}, Exception(why))
+
+    monkeypatch.setattr("shouwang.cli_operate.open_database", refusing)
+    said = run("init", fails=1).stderr
+    assert why in said
+    assert advice in said.splitlines()[0]
+
+
 def test_a_journal_of_another_registry_is_told() -> None:
     run("init")
     run("status")
@@ -247,7 +268,9 @@ def test_the_simulation_of_a_town_speaks_for_its_own_devices_only(town: Path) ->
 )
 def test_roles_are_checked(roles: str, problem: str) -> None:
     said = run("run", "--roles", roles, fails=1).stderr
-    assert said == f"{problem}: choose from ingest, store, detect, dispatch, console\n"
+    chinese, english = said.splitlines()
+    assert english == f"{problem}: choose from ingest, store, detect, dispatch, console"
+    assert chinese.startswith("没有角色 ")
     assert not Path("state").exists()
 
 

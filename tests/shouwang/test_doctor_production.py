@@ -33,6 +33,8 @@ def test_it_speaks_chinese_first_and_english_by_choice(fresh: None) -> None:
     chinese = run("doctor").output.splitlines()
     assert all(CHINESE.search(line.partition("  ")[0]) for line in chinese)
     assert any(line.startswith("注意  备份：") for line in chinese)
+    names = [line.partition("  ")[2].partition("：")[0] for line in chinese]
+    assert [name for name in names if not CHINESE.search(name) and name != "Grafana"] == []
     english = run("doctor", "--language", "en").output
     assert not CHINESE.search(english)
     assert "doubtful backup: none in state/backups: run `shouwang backup` each day" in english
