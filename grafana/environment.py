@@ -87,7 +87,14 @@ def _exceeded(kit: Kit) -> AnyPanel:
         Column("site", "", hidden=True),
     ]
     about = words("environment.exceeded_about")
-    look = Look(title=words("environment.exceeded"), about=about, queries=[SQL(sql)], span=24, height=7)
+    look = Look(
+        title=words("environment.exceeded"),
+        about=about,
+        queries=[SQL(sql)],
+        span=24,
+        height=7,
+        empty=words("environment.none_exceeded"),
+    )
     return rows_of(look, columns)
 
 

@@ -32,7 +32,7 @@ from grafana_foundation_sdk.models.dashboard import (
 
 from detectors.words import Severity
 from grafana.kit import Link
-from grafana.queries import SQL, InfluxQL, PromQL, Query, source_of
+from grafana.queries import MIXED, SQL, InfluxQL, PromQL, Query, source_of
 from grafana.words import Words
 
 COLORS = {
@@ -79,6 +79,7 @@ class Column:
     title: str
     unit: str = ""
     width: int = 0
+    decimals: int | None = None
     links: Sequence[Link] = ()
     cell: Literal["", "color-text", "color-background"] = ""
     steps: Steps = ()
@@ -150,13 +151,22 @@ def counted(title: str, sql: str, span: int, steps: Steps = ()) -> stat.Panel:
 
 def curves(look: Look, *, drawn: bool = False, legend: Sequence[str] = (), points: bool = False) -> timeseries.Panel:
     """Lines over time; `drawn` shows the thresholds as dashed lines, `legend` figures ("max", "mean") beside names."""
-    panel = looking(timeseries.Panel(), look).fill_opacity(8).span_nulls(True)
+    panel = looking(timeseries.Panel(), look).fill_opacity(0).span_nulls(True)
     panel.show_points(VisibilityMode.ALWAYS if points else VisibilityMode.AUTO)
     shown = common.VizLegendOptions().show_legend(True).placement(LegendPlacement.BOTTOM).calcs(list(legend))
     panel.legend(shown.display_mode(LegendDisplayMode.TABLE if legend else LegendDisplayMode.LIST))
     panel.tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
     if drawn:
         panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED))
+        bounds = [step.value for step in look.steps if step.value is not None]
+        panel.axis_soft_max(1.1 * min(bounds))  # the next limit is in sight also while all is far below it
+    return panel
+
+
+def called(panel: timeseries.Panel, names: Mapping[str, str]) -> timeseries.Panel:
+    """Lines by the name that people have for them."""
+    for line, name in names.items():
+        panel.override_by_name(line, [DynamicConfigValue(id_val="displayName", value=name)])
     return panel
 
 
@@ -168,6 +178,7 @@ def stacked(panel: timeseries.Panel) -> timeseries.Panel:
 def bars_by_severity(look: Look, words: Words, grades: Iterable[Severity] = Severity) -> timeseries.Panel:
     """Stacked bars over time in the colours of severities; a line's name in the answer is its severity's number."""
     panel = stacked(curves(look, legend=["sum"])).draw_style(GraphDrawStyle.BARS).fill_opacity(80)
+    panel.axis_soft_max(1)
     for grade in grades:
         shown = {
             "displayName": words(f"severity.{grade.name.lower()}"),
@@ -178,17 +189,18 @@ def bars_by_severity(look: Look, words: Words, grades: Iterable[Severity] = Seve
 
 
 def rows_of(look: Look, columns: Sequence[Column]) -> table.Panel:
-    """A table; columns of the query that are not told stay as they are."""
+    """A table; untold columns of the query stay as they are. `look.empty` is said of no rows, not in cells."""
     panel = looking(table.Panel(), look).show_header(True).filterable(False)
+    blank = [DynamicConfigValue(id_val="noValue", value="")] if look.empty else []
     for column in columns:
-        panel.override_by_name(column.name, properties(column))
+        panel.override_by_name(column.name, [*properties(column), *blank])
     return panel
 
 
-def timeline(look: Look, *, values: bool = False) -> statetimeline.Panel:
-    """States over time as coloured bars, equal ones merged, named by the value names; `values` writes them in."""
+def timeline(look: Look) -> statetimeline.Panel:
+    """States over time as coloured bars, equal ones merged, with their names or bounds written in."""
     panel = looking(statetimeline.Panel(), look).merge_values(True).row_height(0.85).fill_opacity(80)
-    panel.show_value(VisibilityMode.AUTO if values else VisibilityMode.NEVER).per_page(20)
+    panel.show_value(VisibilityMode.AUTO).per_page(20)
     hidden = common.VizLegendOptions().show_legend(False).display_mode(LegendDisplayMode.LIST)
     return panel.legend(hidden.placement(LegendPlacement.BOTTOM))
 
@@ -206,8 +218,7 @@ def looking(panel: P, look: Look) -> P:
     for number, query in enumerate(look.queries):
         panel.with_target(query.named(chr(ord("A") + number)))
     sources = {source_of(query).uid: source_of(query) for query in look.queries}
-    if len(sources) == 1:  # else each query names its own, and Grafana mixes them
-        panel.datasource(next(iter(sources.values())))
+    panel.datasource(next(iter(sources.values())) if len(sources) == 1 else MIXED)
     for figure, value in ((panel.decimals, look.decimals), (panel.min, look.minimum), (panel.max, look.maximum)):
         if value is not None:
             figure(value)
@@ -240,6 +251,8 @@ def properties(column: Column) -> list[DynamicConfigValue]:
     given: dict[str, object] = {"displayName": column.title}
     if column.unit:
         given["unit"] = column.unit
+    if column.decimals is not None:
+        given["decimals"] = column.decimals
     if column.width:
         given["custom.width"] = column.width
     if column.links:

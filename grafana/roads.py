@@ -71,7 +71,8 @@ def _alerts(kit: Kit) -> AnyPanel:
         Column("ticket_number", words("column.number"), width=150, links=[to_ticket]),
         Column("site", "", hidden=True),
     ]
-    return rows_of(Look(title=words("roads.alerts"), queries=[SQL(sql)], span=24, height=7), columns)
+    look = Look(title=words("roads.alerts"), queries=[SQL(sql)], span=24, height=7, empty=words("no_alerts"))
+    return rows_of(look, columns)
 
 
 def _readings(what: str, measurement: str) -> InfluxQL:
