@@ -150,14 +150,19 @@ def counted(title: str, sql: str, span: int, steps: Steps = ()) -> stat.Panel:
 
 
 def curves(look: Look, *, drawn: bool = False, legend: Sequence[str] = (), points: bool = False) -> timeseries.Panel:
-    """Lines over time; `drawn` shows the thresholds as dashed lines, `legend` figures ("max", "mean") beside names."""
+    """Lines over time; `drawn` shows the thresholds as dashed lines or, of lower limits, as areas.
+
+    `legend` has figures ("max", "mean") beside the names.
+    """
     panel = looking(timeseries.Panel(), look).fill_opacity(0).span_nulls(True)
     panel.show_points(VisibilityMode.ALWAYS if points else VisibilityMode.AUTO)
     shown = common.VizLegendOptions().show_legend(True).placement(LegendPlacement.BOTTOM).calcs(list(legend))
     panel.legend(shown.display_mode(LegendDisplayMode.TABLE if legend else LegendDisplayMode.LIST))
     panel.tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
     if drawn:
-        panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED))
+        below = look.steps[0].color != COLORS[Severity.NONE]  # a line would have the colour of what is above it
+        style = GraphThresholdsStyleMode.AREA if below else GraphThresholdsStyleMode.DASHED
+        panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(style))
         bounds = [step.value for step in look.steps if step.value is not None]
         panel.axis_soft_max(1.1 * min(bounds))  # the next limit is in sight also while all is far below it
     return panel

@@ -183,7 +183,7 @@ def _requests(kit: Kit) -> AnyPanel:
     panel = _curve(kit, "outcomes", [InfluxQL(asked, "$tag_channel $tag_outcome")], units.Short, 24)
     for state in _STATES:
         shown = f"${{__field.labels.channel}} {kit.words(f'platform.state_{state}')}"
-        panel.override_by_regexp(f" {state}$", [DynamicConfigValue(id_val="displayName", value=shown)])
+        panel.override_by_regexp(f"/ {state}$/", [DynamicConfigValue(id_val="displayName", value=shown)])
     return panel
 
 

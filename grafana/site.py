@@ -129,8 +129,7 @@ def _spans(kit: Kit) -> AnyPanel:
     look = Look(
         title=kit.words("site.spans"),
         queries=[SQL(sql)],
-        steps=steps_of({each: float(each) for each in Severity if each}),
-        mappings=severity_names(kit.words),
+        mappings=severity_names(kit.words),  # thresholds would be written into the bars instead of names
     )
     parted = {"fields": ["name"], "keepFields": False, "naming": {"asLabels": True}}
     panel = timeline(look).display_name("${__field.labels.name}")
@@ -143,12 +142,12 @@ def _tickets(kit: Kit) -> AnyPanel:
     sql = (
         f"SELECT number, severity, {title} AS title, status, {HOURS_LEFT}, reported_at FROM grafana.ticket "
         f"WHERE {_HERE} AND NOT drill AND (live OR reported_at_us BETWEEN {SINCE} AND {UNTIL}) "
-        "ORDER BY live DESC, left_s ASC NULLS LAST, reported_at DESC LIMIT 100"
+        "ORDER BY live DESC, left_h ASC NULLS LAST, reported_at DESC LIMIT 100"
     )
     to_ticket = Link(words("site.open_ticket"), kit.to_console("/tickets/${__data.fields.number}"), new=True)
     columns = [
         Column("number", words("column.number"), width=NUMBER_WIDTH, links=[to_ticket]),
-        Column("severity", words("column.severity"), width=65, cell="color-text", mappings=severity_names(words)),
+        Column("severity", words("column.severity"), width=80, cell="color-text", mappings=severity_names(words)),
         Column("title", words("column.title"), links=[to_ticket]),
         Column("status", words("column.status"), width=90, mappings=texts(words.family("status"))),
         time_left(kit, "color-text"),
@@ -182,7 +181,7 @@ def _metric(kit: Kit) -> AnyPanel:
     panel = curves(look, legend=["lastNotNull", "max"]).repeat("metric").repeat_direction("h").max_per_row(2)
     for each in Severity:
         if each:
-            panel.override_by_regexp(f"^{words(f'severity.{each.name.lower()}')} ", drawn_limit(COLORS[each]))
+            panel.override_by_regexp(f"/^{words(f'severity.{each.name.lower()}')} /", drawn_limit(COLORS[each]))
     return panel
 
 

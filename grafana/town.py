@@ -27,8 +27,8 @@ from grafana.panels import (
 from grafana.queries import SQL, InfluxQL
 from grafana.town_map import town_map
 
-HOURS_LEFT = "left_s / 3600 AS left_h"
-"""In SQL the hours until a ticket's time is over. Grafana's own units of time speak English alone."""
+HOURS_LEFT = "CASE WHEN unhandled THEN left_s / 3600 END AS left_h"
+"""In SQL the hours until a ticket's time is over, none once it is handled. Grafana's own units speak English alone."""
 NUMBER_WIDTH = 145
 GRADES = (Severity.CRITICAL, Severity.ALARM, Severity.WARNING, Severity.NOTICE)
 
@@ -113,13 +113,13 @@ def _worklist(kit: Kit) -> AnyPanel:
     sql = (
         f"SELECT number, severity, {title} AS title, {place} AS place, status, {HOURS_LEFT}, site FROM grafana.ticket "
         f"WHERE live AND NOT drill AND {told(*PLACES)} "
-        "ORDER BY supervised DESC, left_s ASC NULLS LAST, severity DESC, number LIMIT 200"
+        "ORDER BY supervised DESC, left_h ASC NULLS LAST, severity DESC, number LIMIT 200"
     )
     to_ticket = Link(words("town.open_ticket"), kit.to_console("/tickets/${__data.fields.number}"), new=True)
     to_site = Link(words("town.open_site"), kit.to_dashboard("site", "var-site=${__data.fields.site}"))
     columns = [
         Column("number", words("column.number"), width=NUMBER_WIDTH, links=[to_ticket]),
-        Column("severity", words("column.severity"), width=65, cell="color-text", mappings=severity_names(words)),
+        Column("severity", words("column.severity"), width=80, cell="color-text", mappings=severity_names(words)),
         Column("title", words("column.title"), links=[to_ticket]),
         Column("place", words("column.site"), links=[to_site]),
         Column("status", words("column.status"), width=90, mappings=texts(words.family("status"))),
