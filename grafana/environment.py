@@ -109,7 +109,8 @@ def _noise(kit: Kit) -> AnyPanel:
     limit = (
         "WITH hours AS (SELECT generate_series(date_trunc('hour', $__timeFrom()::timestamptz), "
         "$__timeTo()::timestamptz, '1 hour') AS time UNION SELECT $__timeTo()::timestamptz), "
-        "limits AS (SELECT min(by_day) AS by_day, min(by_night) AS by_night FROM grafana.noise_meter WHERE class = ${noise_class:sqlstring}) "
+        "limits AS (SELECT min(by_day) AS by_day, min(by_night) AS by_night "
+        "FROM grafana.noise_meter WHERE class = ${noise_class:sqlstring}) "
         f"SELECT time, '{words('column.limit')}' AS metric, CASE WHEN (time AT TIME ZONE 'Asia/Shanghai')::time "
         f">= '{_BEGIN}' AND (time AT TIME ZONE 'Asia/Shanghai')::time < '{_END}' "
         "THEN by_day ELSE by_night END AS value FROM hours, limits ORDER BY time"
