@@ -1,5 +1,5 @@
 # The platform: one image, its roles are services (docker-compose.yml). docker build --tag shouwang:0.1.0 .
-ARG PYTHON=python:3.11.16-slim-bookworm@sha256:c425d915a89a6dcd3183b1797ad9bd8878caff5a417f6371c8df93c8ea8b727f
+ARG PYTHON=python:3.11.17-slim-bookworm@sha256:0a310eeecf4e1f5a0743f9a6520c90c88d089c903ca5fd283f501e3a805f5f89
 
 FROM ${PYTHON} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
@@ -33,7 +33,8 @@ LABEL org.opencontainers.image.title="shouwang" \
 RUN groupadd --gid 10001 shouwang \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/shouwang --shell /usr/sbin/nologin shouwang \
     && install --directory --owner=10001 --group=10001 --mode=0700 \
-        /var/lib/shouwang /var/cache/shouwang /var/backups/shouwang /broker
+        /var/lib/shouwang /var/cache/shouwang /var/backups/shouwang /broker /grafana \
+    && chmod 0750 /grafana
 COPY --from=build /opt/shouwang /opt/shouwang
 COPY --from=build --chown=10001:10001 /var/cache/shouwang /var/cache/shouwang
 ENV PATH=/opt/shouwang/bin:$PATH \

@@ -76,6 +76,7 @@ class Metrics:
         self.detections = Counter("shouwang_detections", "Detections", ["change"], registry=registry)
         self.records_skipped = Counter("shouwang_records_skipped", "Records no rule could judge", registry=registry)
         self.broker_connected = Gauge("shouwang_broker_connected", "1 while subscribed", registry=registry)
+        self.broker_connected.set(math.nan)  # not every process has a session
         self.registry_version = Gauge(
             "shouwang_registry_version", "Version of the registry that the gate judges by", registry=registry
         )

@@ -5,23 +5,20 @@ from typing import Literal
 
 from grafana_foundation_sdk.builders.dashboard import QueryVariable
 from grafana_foundation_sdk.models import units
-from grafana_foundation_sdk.models.common import GraphDrawStyle
-from grafana_foundation_sdk.models.dashboard import Dashboard, DynamicConfigValue
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from detectors.words import Severity
 from grafana import indicators
 from grafana.choices import grids, name_of, told, villages
 from grafana.kit import AnyPanel, Kit, Link, Row, chosen, new_dashboard
 from grafana.panels import (
-    COLORS,
     Column,
     Look,
     Steps,
-    curves,
+    bars_by_severity,
+    counted,
     rows_of,
     severity_names,
     single,
-    stacked,
     steps_from,
     threshold_steps,
 )
@@ -53,7 +50,7 @@ def _seats(kit: Kit) -> QueryVariable:
 
 def _now(kit: Kit) -> Sequence[AnyPanel]:
     live = f"SELECT count(*) AS value FROM grafana.ticket WHERE live AND NOT drill AND {WHERE}"
-    counted = {
+    asked = {
         "live": (live, ()),
         "overdue": (f"{live} AND unhandled AND status <> 'suspended' AND left_s < 0", steps_from(1, "red")),
         "soon": (f"{live} AND unhandled AND left_s BETWEEN 0 AND 3600", steps_from(1, "orange")),
@@ -61,10 +58,7 @@ def _now(kit: Kit) -> Sequence[AnyPanel]:
         "supervised": (f"{live} AND supervised", steps_from(1, "orange")),
         "suspended": (f"{live} AND status = 'suspended'", ()),
     }
-    return [
-        single(Look(title=kit.words(f"dispatch.{name}"), queries=[SQL(sql)], span=4, height=4, decimals=0, steps=steps))
-        for name, (sql, steps) in counted.items()
-    ]
+    return [counted(kit.words(f"dispatch.{name}"), sql, 4, steps) for name, (sql, steps) in asked.items()]
 
 
 def _indicators(kit: Kit) -> Sequence[AnyPanel]:
@@ -80,7 +74,9 @@ def _indicators(kit: Kit) -> Sequence[AnyPanel]:
     return [_figure(kit, name, sql, steps, units.Percent, 4) for name, (sql, steps) in asked.items()]
 
 
-def _figure(kit: Kit, name: str, sql: str, steps: Steps, unit: str = units.Short, span: int = 4) -> AnyPanel:
+def _figure(
+    kit: Kit, name: str, sql: str, steps: Steps, unit: str = units.Short, span: int = 4, decimals: int = 1
+) -> AnyPanel:
     look = Look(
         title=kit.words(f"dispatch.{name}"),
         about=kit.words(f"dispatch.{name}_about"),
@@ -88,7 +84,7 @@ def _figure(kit: Kit, name: str, sql: str, steps: Steps, unit: str = units.Short
         span=span,
         height=4,
         unit=unit,
-        decimals=1,
+        decimals=decimals,
         steps=steps,
         empty="–",
     )
@@ -105,10 +101,10 @@ def _at_most(good: float, poor: float) -> Steps:
     return threshold_steps((None, "green"), (good, "yellow"), (poor, "red"))
 
 
-def _named(kit: Kit, column: str, sql: str) -> str:
+def _named(kit: Kit, column: str, sql: str, told: str = "i.*") -> str:
     """The rows of an indicator with the name of their team or grid; teams have one name."""
     name = "coalesce(n.name, i.team)" if column == "team" else f"coalesce({name_of(kit, 'n')}, i.grid)"
-    return f"SELECT {name} AS name, i.* FROM ({sql}) AS i LEFT JOIN grafana.{column} n ON n.code = i.{column}"
+    return f"SELECT {name} AS name, {told} FROM ({sql}) AS i LEFT JOIN grafana.{column} n ON n.code = i.{column}"
 
 
 def _kept_by(kit: Kit, column: Literal["grid", "team"]) -> AnyPanel:
@@ -123,7 +119,10 @@ def _kept_by(kit: Kit, column: Literal["grid", "team"]) -> AnyPanel:
     ]
     ordered = f"{_named(kit, column, sql)} ORDER BY i.rate, i.due DESC, i.{column}"
     look = Look(
-        title=words(f"dispatch.kept_by_{column}"), about=words("dispatch.on_time_about"), queries=[SQL(ordered)]
+        title=words(f"dispatch.kept_by_{column}"),
+        about=words("dispatch.on_time_about"),
+        queries=[SQL(ordered)],
+        empty=words("no_tickets"),
     )
     return rows_of(look, columns)
 
@@ -132,19 +131,24 @@ def _response(kit: Kit, column: Literal["grid", "team"]) -> AnyPanel:
     words = kit.words
     sql = indicators.response_by(column, WHERE)
     figures = [
-        Column(f"{stage}_{share}", f"{words(f'dispatch.{stage}')} {words(f'dispatch.{share}')}", unit=units.Seconds)
+        Column(f"{stage}_{share}", f"{words(f'dispatch.{stage}')} {words(f'dispatch.{share}')}", width=105, decimals=1)
         for stage in ("accept", "arrive", "handle")
         for share in ("p50", "p90")
     ]
+    minutes = ", ".join(f"i.{each.name} / 60 AS {each.name}" for each in figures)
     columns = [
         Column("name", words(f"dispatch.{column}")),
         Column(column, "", hidden=True),
         Column("tickets", words("dispatch.tickets"), width=80),
         *figures,
     ]
-    ordered = f"{_named(kit, column, sql)} ORDER BY i.accept_p50 DESC NULLS LAST, i.{column}"
+    told = f"i.{column}, i.tickets, {minutes}"
+    ordered = f"{_named(kit, column, sql, told)} ORDER BY i.accept_p50 DESC NULLS LAST, i.{column}"
     look = Look(
-        title=words(f"dispatch.response_by_{column}"), about=words("dispatch.response_about"), queries=[SQL(ordered)]
+        title=words(f"dispatch.response_by_{column}"),
+        about=words("dispatch.response_about"),
+        queries=[SQL(ordered)],
+        empty=words("no_tickets"),
     )
     return rows_of(look, columns)
 
@@ -153,16 +157,16 @@ def _alarms(kit: Kit) -> Sequence[AnyPanel]:
     """ISA-18.2's figures against its targets."""
     per_hour = _at_most(indicators.ALARMS_AN_HOUR, indicators.MOST_AN_HOUR)
     asked = {
-        "an_hour": (indicators.alarms_an_hour(WHERE), per_hour, units.Short),
-        "flood": (indicators.flood_share(WHERE), steps_from(indicators.FLOOD_SHARE, "red"), units.Percent),
-        "chattering": (indicators.chattering(WHERE), steps_from(1, "red"), units.Short),
-        "standing": (indicators.standing(WHERE), steps_from(indicators.MOST_STANDING, "red"), units.Short),
-        "top": (indicators.top_share(WHERE), steps_from(indicators.TOP_SHARE, "orange"), units.Percent),
+        "an_hour": (indicators.alarms_an_hour(WHERE), per_hour, units.Short, 1),
+        "flood": (indicators.flood_share(WHERE), steps_from(indicators.FLOOD_SHARE, "red"), units.Percent, 1),
+        "chattering": (indicators.chattering(WHERE), steps_from(1, "red"), units.Short, 0),
+        "standing": (indicators.standing(WHERE), steps_from(indicators.MOST_STANDING, "red"), units.Short, 0),
+        "top": (indicators.top_share(WHERE), steps_from(indicators.TOP_SHARE, "orange"), units.Percent, 1),
     }
     spans = (5, 5, 5, 5, 4)
     return [
-        _figure(kit, name, sql, steps, unit, span)
-        for span, (name, (sql, steps, unit)) in zip(spans, asked.items(), strict=True)
+        _figure(kit, name, sql, steps, unit, span, decimals)
+        for span, (name, (sql, steps, unit, decimals)) in zip(spans, asked.items(), strict=True)
     ]
 
 
@@ -175,14 +179,7 @@ def _over_time(kit: Kit) -> AnyPanel:
         decimals=0,
         minimum=0,
     )
-    panel = stacked(curves(look, legend=["sum"])).draw_style(GraphDrawStyle.BARS).fill_opacity(80)
-    for grade in Severity:
-        shown = {
-            "displayName": words(f"severity.{grade.name.lower()}"),
-            "color": {"mode": "fixed", "fixedColor": COLORS[grade]},
-        }
-        panel.override_by_name(str(int(grade)), [DynamicConfigValue(id_val=key, value=it) for key, it in shown.items()])
-    return panel
+    return bars_by_severity(look, words)
 
 
 def _actors(kit: Kit) -> AnyPanel:
@@ -203,7 +200,13 @@ def _actors(kit: Kit) -> AnyPanel:
             "share", words("dispatch.share"), unit=units.Percent, width=110, cell="color-text", steps=_at_most(1, 5)
         ),
     ]
-    look = Look(title=words("dispatch.actors"), about=words("dispatch.top_about"), queries=[SQL(sql)], span=15)
+    look = Look(
+        title=words("dispatch.actors"),
+        about=words("dispatch.top_about"),
+        queries=[SQL(sql)],
+        span=15,
+        empty=words("no_alerts"),
+    )
     return rows_of(look, columns)
 
 
@@ -211,7 +214,7 @@ def _priorities(kit: Kit) -> AnyPanel:
     words = kit.words
     columns = [
         Column("severity", words("column.severity"), cell="color-text", mappings=severity_names(words)),
-        Column("alarms", words("dispatch.count"), width=90),
+        Column("alarms", words("dispatch.count"), width=90, decimals=0),
         Column("share", words("dispatch.share"), unit=units.Percent),
         Column("wanted", words("dispatch.wanted"), unit=units.Percent),
     ]

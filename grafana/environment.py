@@ -11,7 +11,7 @@ from grafana.choices import PLACES, name_of, places, tagged, told
 from grafana.indicators import within
 from grafana.kit import AnyPanel, Kit, Link, Row, chosen, new_dashboard
 from grafana.limits import rule, rule_steps
-from grafana.panels import COLORS, Column, Look, bars, curves, rows_of, single, steps_from
+from grafana.panels import COLORS, Column, Look, bars, counted, curves, rows_of, steps_from
 from grafana.queries import SQL, InfluxQL
 from grafana.site import drawn_limit
 
@@ -60,17 +60,9 @@ def _pollutants(kit: Kit) -> QueryVariable:
 
 
 def _open(kit: Kit, hazard: str) -> AnyPanel:
-    counted = f"SELECT count(*) AS value FROM grafana.alert WHERE state = 'open' AND hazard = '{hazard}'"
-    return single(
-        Look(
-            title=kit.words(f"environment.open_{hazard}"),
-            queries=[SQL(f"{counted} AND {told(*PLACES)}")],
-            span=6,
-            height=4,
-            decimals=0,
-            steps=steps_from(1, "orange"),
-        )
-    )
+    open_ones = f"SELECT count(*) AS value FROM grafana.alert WHERE state = 'open' AND hazard = '{hazard}'"
+    title = kit.words(f"environment.open_{hazard}")
+    return counted(title, f"{open_ones} AND {told(*PLACES)}", 6, steps_from(1, "orange"))
 
 
 def _exceeded(kit: Kit) -> AnyPanel:
@@ -95,7 +87,14 @@ def _exceeded(kit: Kit) -> AnyPanel:
         Column("site", "", hidden=True),
     ]
     about = words("environment.exceeded_about")
-    look = Look(title=words("environment.exceeded"), about=about, queries=[SQL(sql)], span=24, height=7)
+    look = Look(
+        title=words("environment.exceeded"),
+        about=about,
+        queries=[SQL(sql)],
+        span=24,
+        height=7,
+        empty=words("environment.none_exceeded"),
+    )
     return rows_of(look, columns)
 
 
@@ -109,8 +108,9 @@ def _noise(kit: Kit) -> AnyPanel:
     )
     limit = (
         "WITH hours AS (SELECT generate_series(date_trunc('hour', $__timeFrom()::timestamptz), "
-        "$__timeTo()::timestamptz, '1 hour') AS time), limits AS (SELECT min(by_day) AS by_day, "
-        "min(by_night) AS by_night FROM grafana.noise_meter WHERE class = ${noise_class:sqlstring}) "
+        "$__timeTo()::timestamptz, '1 hour') AS time UNION SELECT $__timeTo()::timestamptz), "
+        "limits AS (SELECT min(by_day) AS by_day, min(by_night) AS by_night "
+        "FROM grafana.noise_meter WHERE class = ${noise_class:sqlstring}) "
         f"SELECT time, '{words('column.limit')}' AS metric, CASE WHEN (time AT TIME ZONE 'Asia/Shanghai')::time "
         f">= '{_BEGIN}' AND (time AT TIME ZONE 'Asia/Shanghai')::time < '{_END}' "
         "THEN by_day ELSE by_night END AS value FROM hours, limits ORDER BY time"
@@ -204,4 +204,4 @@ def _emission(kit: Kit) -> AnyPanel:
         interval="1h",
     )
     panel = curves(look, legend=["max", "mean"], points=True).repeat("pollutant").repeat_direction("h").max_per_row(2)
-    return panel.override_by_regexp(f" {words('column.limit')}$", drawn_limit(COLORS[Severity.ALARM]))
+    return panel.override_by_regexp(f"/ {words('column.limit')}$/", drawn_limit(COLORS[Severity.ALARM]))

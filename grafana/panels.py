@@ -1,6 +1,6 @@
 """Panels in the look that all dashboards share: single values, curves, tables, timelines and bars."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
@@ -10,6 +10,7 @@ from grafana_foundation_sdk.models.common import (
     BarGaugeDisplayMode,
     BigValueColorMode,
     BigValueGraphMode,
+    GraphDrawStyle,
     GraphThresholdsStyleMode,
     LegendDisplayMode,
     LegendPlacement,
@@ -31,7 +32,7 @@ from grafana_foundation_sdk.models.dashboard import (
 
 from detectors.words import Severity
 from grafana.kit import Link
-from grafana.queries import InfluxQL, PromQL, Query, source_of
+from grafana.queries import MIXED, SQL, InfluxQL, PromQL, Query, source_of
 from grafana.words import Words
 
 COLORS = {
@@ -78,6 +79,7 @@ class Column:
     title: str
     unit: str = ""
     width: int = 0
+    decimals: int | None = None
     links: Sequence[Link] = ()
     cell: Literal["", "color-text", "color-background"] = ""
     steps: Steps = ()
@@ -142,15 +144,34 @@ def single(look: Look, *, calc: str = "lastNotNull", sparkline: bool = False, ro
     return panel.graph_mode(BigValueGraphMode.AREA if sparkline else BigValueGraphMode.NONE)
 
 
+def counted(title: str, sql: str, span: int, steps: Steps = ()) -> stat.Panel:
+    """A whole number that one row of the alerts database tells, such as how many alerts are open."""
+    return single(Look(title=title, queries=[SQL(sql)], span=span, height=4, decimals=0, steps=steps))
+
+
 def curves(look: Look, *, drawn: bool = False, legend: Sequence[str] = (), points: bool = False) -> timeseries.Panel:
-    """Lines over time; `drawn` shows the thresholds as dashed lines, `legend` figures ("max", "mean") beside names."""
-    panel = looking(timeseries.Panel(), look).fill_opacity(8).span_nulls(True)
+    """Lines over time; `drawn` shows the thresholds as dashed lines or, of lower limits, as areas.
+
+    `legend` has figures ("max", "mean") beside the names.
+    """
+    panel = looking(timeseries.Panel(), look).fill_opacity(0).span_nulls(True)
     panel.show_points(VisibilityMode.ALWAYS if points else VisibilityMode.AUTO)
     shown = common.VizLegendOptions().show_legend(True).placement(LegendPlacement.BOTTOM).calcs(list(legend))
     panel.legend(shown.display_mode(LegendDisplayMode.TABLE if legend else LegendDisplayMode.LIST))
     panel.tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
     if drawn:
-        panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED))
+        below = look.steps[0].color != COLORS[Severity.NONE]  # a line would have the colour of what is above it
+        style = GraphThresholdsStyleMode.AREA if below else GraphThresholdsStyleMode.DASHED
+        panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(style))
+        bounds = [step.value for step in look.steps if step.value is not None]
+        panel.axis_soft_max(1.1 * min(bounds))  # the next limit is in sight also while all is far below it
+    return panel
+
+
+def called(panel: timeseries.Panel, names: Mapping[str, str]) -> timeseries.Panel:
+    """Lines by the name that people have for them."""
+    for line, name in names.items():
+        panel.override_by_name(line, [DynamicConfigValue(id_val="displayName", value=name)])
     return panel
 
 
@@ -159,18 +180,32 @@ def stacked(panel: timeseries.Panel) -> timeseries.Panel:
     return panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL).group("A")).fill_opacity(40)
 
 
-def rows_of(look: Look, columns: Sequence[Column]) -> table.Panel:
-    """A table; columns of the query that are not told stay as they are."""
-    panel = looking(table.Panel(), look).show_header(True).filterable(False)
-    for column in columns:
-        panel.override_by_name(column.name, properties(column))
+def bars_by_severity(look: Look, words: Words, grades: Iterable[Severity] = Severity) -> timeseries.Panel:
+    """Stacked bars over time in the colours of severities; a line's name in the answer is its severity's number."""
+    panel = stacked(curves(look, legend=["sum"])).draw_style(GraphDrawStyle.BARS).fill_opacity(80)
+    panel.axis_soft_max(1)
+    for grade in grades:
+        shown = {
+            "displayName": words(f"severity.{grade.name.lower()}"),
+            "color": {"mode": "fixed", "fixedColor": COLORS[grade]},
+        }
+        panel.override_by_name(str(int(grade)), [DynamicConfigValue(id_val=key, value=it) for key, it in shown.items()])
     return panel
 
 
-def timeline(look: Look, *, values: bool = False) -> statetimeline.Panel:
-    """States over time as coloured bars, equal ones merged, named by the value names; `values` writes them in."""
+def rows_of(look: Look, columns: Sequence[Column]) -> table.Panel:
+    """A table; untold columns of the query stay as they are. `look.empty` is said of no rows, not in cells."""
+    panel = looking(table.Panel(), look).show_header(True).filterable(False)
+    blank = [DynamicConfigValue(id_val="noValue", value="")] if look.empty else []
+    for column in columns:
+        panel.override_by_name(column.name, [*properties(column), *blank])
+    return panel
+
+
+def timeline(look: Look) -> statetimeline.Panel:
+    """States over time as coloured bars, equal ones merged, with their names or bounds written in."""
     panel = looking(statetimeline.Panel(), look).merge_values(True).row_height(0.85).fill_opacity(80)
-    panel.show_value(VisibilityMode.AUTO if values else VisibilityMode.NEVER).per_page(20)
+    panel.show_value(VisibilityMode.AUTO).per_page(20)
     hidden = common.VizLegendOptions().show_legend(False).display_mode(LegendDisplayMode.LIST)
     return panel.legend(hidden.placement(LegendPlacement.BOTTOM))
 
@@ -188,8 +223,7 @@ def looking(panel: P, look: Look) -> P:
     for number, query in enumerate(look.queries):
         panel.with_target(query.named(chr(ord("A") + number)))
     sources = {source_of(query).uid: source_of(query) for query in look.queries}
-    if len(sources) == 1:  # else each query names its own, and Grafana mixes them
-        panel.datasource(next(iter(sources.values())))
+    panel.datasource(next(iter(sources.values())) if len(sources) == 1 else MIXED)
     for figure, value in ((panel.decimals, look.decimals), (panel.min, look.minimum), (panel.max, look.maximum)):
         if value is not None:
             figure(value)
@@ -222,6 +256,8 @@ def properties(column: Column) -> list[DynamicConfigValue]:
     given: dict[str, object] = {"displayName": column.title}
     if column.unit:
         given["unit"] = column.unit
+    if column.decimals is not None:
+        given["decimals"] = column.decimals
     if column.width:
         given["custom.width"] = column.width
     if column.links:

@@ -6,15 +6,17 @@ desk and the readings store too, so that a town without a Prometheus sees them.
 
 from collections.abc import Sequence
 
+from grafana_foundation_sdk.builders import timeseries
 from grafana_foundation_sdk.models import units
-from grafana_foundation_sdk.models.dashboard import Dashboard
+from grafana_foundation_sdk.models.dashboard import Dashboard, DynamicConfigValue
 
 from grafana.indicators import within
 from grafana.kit import AnyPanel, Kit, Link, Row, new_dashboard
-from grafana.panels import Column, Look, Steps, curves, rows_of, single, steps_from, threshold_steps
+from grafana.panels import Column, Look, Steps, called, curves, rows_of, single, steps_from, texts, threshold_steps
 from grafana.queries import SQL, InfluxQL, PromQL, Query
 
 _RATE = "$__rate_interval"
+_STATES = ("queued", "sending", "accepted", "delivered", "acknowledged", "uncertain", "failed", "expired")
 
 
 def platform_dashboard(kit: Kit) -> Dashboard:
@@ -32,7 +34,7 @@ def platform_dashboard(kit: Kit) -> Dashboard:
 
 def _now(kit: Kit) -> Sequence[AnyPanel]:
     asked: dict[str, tuple[str, str, Steps]] = {
-        "connected": ("min(shouwang_broker_connected)", units.BoolYesNo, threshold_steps((None, "red"), (1, "green"))),
+        "connected": ("min(shouwang_broker_connected)", units.Short, threshold_steps((None, "red"), (1, "green"))),
         "readings": (f"sum(rate(shouwang_readings_total[{_RATE}]))", units.Short, ()),
         "canary": ("max(shouwang_canary_age_seconds)", units.Seconds, _two(30, 90)),
         "quota": ("max(shouwang_journal_share)", units.PercentUnit, _two(0.6, 0.8)),
@@ -50,6 +52,7 @@ def _now(kit: Kit) -> Sequence[AnyPanel]:
                 height=4,
                 unit=unit,
                 steps=steps,
+                mappings=texts(kit.words.family("connection")) if name == "connected" else (),
                 empty="–",
             )
         )
@@ -61,10 +64,12 @@ def _two(warn: float, alarm: float) -> Steps:
     return threshold_steps((None, "green"), (warn, "orange"), (alarm, "red"))
 
 
-def _curve(kit: Kit, name: str, queries: Sequence[Query], unit: str, span: int = 12, steps: Steps = ()) -> AnyPanel:
-    return curves(
-        Look(title=kit.words(f"platform.{name}"), queries=queries, unit=unit, span=span, minimum=0, steps=steps)
-    )
+def _curve(
+    kit: Kit, name: str, queries: Sequence[Query], unit: str, span: int = 12, steps: Steps = ()
+) -> timeseries.Panel:
+    look = Look(title=kit.words(f"platform.{name}"), queries=queries, unit=unit, span=span, minimum=0, steps=steps)
+    panel = curves(look)
+    return panel.axis_soft_max(1) if unit == units.Short else panel  # nothing at all lies on the ground, not at 100
 
 
 def _ingest(kit: Kit) -> Sequence[AnyPanel]:
@@ -75,8 +80,8 @@ def _ingest(kit: Kit) -> Sequence[AnyPanel]:
     ]
     refused = [PromQL(f"60 * sum by (reason) (rate(shouwang_rejects_total[{_RATE}]))", "{{reason}}")]
     return [
-        _curve(kit, "rates", flows, units.CountsPerSecond),
-        _curve(kit, "rejects", refused, units.CountsPerMinute),
+        _curve(kit, "rates", flows, units.Short),
+        _curve(kit, "rejects", refused, units.Short),
     ]
 
 
@@ -103,13 +108,14 @@ def _rejects(kit: Kit) -> AnyPanel:
 def _gateways(kit: Kit) -> AnyPanel:
     words = kit.words
     sql = (
-        "SELECT code, online, silent_s, clock_off_s, rejected_messages, shed_messages FROM grafana.gateway "
-        "WHERE NOT disabled ORDER BY online NULLS FIRST, silent_s DESC NULLS LAST, code LIMIT 100"
+        "SELECT code, coalesce(online::int, -1) AS online, silent_s / 3600 AS silent_h, clock_off_s, "
+        "rejected_messages, shed_messages FROM grafana.gateway "
+        "WHERE NOT disabled ORDER BY online IS NULL, online, silent_s DESC NULLS LAST, code LIMIT 100"
     )
     columns = [
         Column("code", words("platform.gateway")),
-        Column("online", words("platform.online"), unit=units.BoolYesNo, width=80),
-        Column("silent_s", words("platform.silent"), unit=units.Seconds, width=110),
+        Column("online", words("platform.online"), width=110, mappings=texts(words.family("presence"))),
+        Column("silent_h", words("platform.silent"), unit=f"suffix: {words('unit.hours')}", width=110, decimals=1),
         Column(
             "clock_off_s",
             words("platform.clock"),
@@ -140,10 +146,11 @@ def _latency(kit: Kit) -> Sequence[AnyPanel]:
         buckets = f"sum by (le, hop) (rate(shouwang_hop_seconds_bucket[{_RATE}]))"
         return [PromQL(f"histogram_quantile({share}, {buckets})", "{{hop}}")]
 
+    hops = kit.words.family("hop")
     canary = [PromQL("max(shouwang_canary_age_seconds)", kit.words("platform.canary"))]
     return [
-        _curve(kit, "p50", hop(0.5), units.Seconds, 8),
-        _curve(kit, "p99", hop(0.99), units.Seconds, 8),
+        called(_curve(kit, "p50", hop(0.5), units.Seconds, 8), hops),
+        called(_curve(kit, "p99", hop(0.99), units.Seconds, 8), hops),
         _curve(kit, "canary_age", canary, units.Seconds, 8, _two(30, 90)),
     ]
 
@@ -151,8 +158,7 @@ def _latency(kit: Kit) -> Sequence[AnyPanel]:
 def _channels(kit: Kit) -> AnyPanel:
     """Each channel's notices of the time range: what became of them, and how long until they were requested."""
     words = kit.words
-    states = ("queued", "sending", "accepted", "delivered", "acknowledged", "uncertain", "failed", "expired")
-    counted = ", ".join(f"count(*) FILTER (WHERE state = '{state}') AS {state}" for state in states)
+    counted = ", ".join(f"count(*) FILTER (WHERE state = '{state}') AS {state}" for state in _STATES)
     sql = (
         f"SELECT channel, {counted}, "
         "percentile_cont(0.99) WITHIN GROUP (ORDER BY request_s) AS request_p99 FROM grafana.notice "
@@ -160,10 +166,13 @@ def _channels(kit: Kit) -> AnyPanel:
     )
     columns = [
         Column("channel", words("platform.channel")),
-        *(Column(state, words(f"platform.state_{state}"), width=85) for state in states),
+        *(Column(state, words(f"platform.state_{state}"), width=85) for state in _STATES),
         Column("request_p99", words("platform.request_p99"), unit=units.Seconds, width=130),
     ]
-    return rows_of(Look(title=words("platform.channels"), queries=[SQL(sql)], span=24, height=7), columns)
+    look = Look(
+        title=words("platform.channels"), queries=[SQL(sql)], span=24, height=7, empty=words("platform.no_notice")
+    )
+    return rows_of(look, columns)
 
 
 def _requests(kit: Kit) -> AnyPanel:
@@ -171,15 +180,20 @@ def _requests(kit: Kit) -> AnyPanel:
         'SELECT count("id") AS "notices" FROM "notice" WHERE $timeFilter '
         'GROUP BY time($__interval), "channel", "outcome" fill(none)'
     )
-    return _curve(kit, "outcomes", [InfluxQL(asked, "$tag_channel $tag_outcome")], units.Short, 24)
+    panel = _curve(kit, "outcomes", [InfluxQL(asked, "$tag_channel $tag_outcome")], units.Short, 24)
+    for state in _STATES:
+        shown = f"${{__field.labels.channel}} {kit.words(f'platform.state_{state}')}"
+        panel.override_by_regexp(f"/ {state}$/", [DynamicConfigValue(id_val="displayName", value=shown)])
+    return panel
 
 
 def _sending(kit: Kit) -> Sequence[AnyPanel]:
     alerts = [PromQL("max(shouwang_open_alerts)", kit.words("platform.open_alerts"))]
     found = [PromQL(f"60 * sum by (change) (rate(shouwang_detections_total[{_RATE}]))", "{{change}}")]
     notices = [PromQL("max by (state) (shouwang_notices)", "{{state}}")]
+    states = {state: kit.words(f"platform.state_{state}") for state in _STATES}
     return [
         _curve(kit, "open_over_time", alerts, units.Short, 8),
-        _curve(kit, "detections", found, units.CountsPerMinute, 8),
-        _curve(kit, "notices", notices, units.Short, 8),
+        called(_curve(kit, "detections", found, units.Short, 8), kit.words.family("change")),
+        called(_curve(kit, "notices", notices, units.Short, 8), states),
     ]

@@ -119,6 +119,10 @@ def source(kind: str) -> DataSourceRef:
     return DataSourceRef(type_val=kind, uid=SOURCES[kind])
 
 
+MIXED = DataSourceRef(type_val="datasource", uid="-- Mixed --")
+"""What a panel says of its data source when its queries ask several: else the first one is asked all of them."""
+
+
 def source_of(query: Query) -> DataSourceRef:
     """The data source that a query asks."""
     kinds = {InfluxQL: "influxdb", SQL: "grafana-postgresql-datasource", PromQL: "prometheus"}
@@ -129,3 +133,9 @@ def register_queries() -> None:
     """Let the SDK read our queries back from JSON."""
     for kind, query in (("influxdb", InfluxQL), ("grafana-postgresql-datasource", SQL)):
         runtime.register_dataquery_variant(runtime.DataqueryConfig(kind, query.from_json))
+    runtime.register_dataquery_variant(runtime.DataqueryConfig(str(MIXED.type_val), _of_a_mixed_panel))
+
+
+def _of_a_mixed_panel(kept: Mapping[str, Any]) -> Dataquery:
+    """A query by the type of its own source; the SDK goes by the panel's."""
+    return runtime.dataquery_from_json(dict(kept), kept["datasource"]["type"])

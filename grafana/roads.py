@@ -9,7 +9,7 @@ from grafana.annotations import annotation
 from grafana.choices import PLACES, name_of, places, tagged, told
 from grafana.kit import AnyPanel, Kit, Link, Row, new_dashboard
 from grafana.limits import rule_steps
-from grafana.panels import Column, Look, curves, rows_of, severity_names, single, steps_from, texts, timeline
+from grafana.panels import Column, Look, counted, curves, rows_of, severity_names, steps_from, texts, timeline
 from grafana.queries import SQL, InfluxQL
 
 CONGESTION, FLOOD = "traffic.congestion", "flood.road"
@@ -27,7 +27,7 @@ def roads_dashboard(kit: Kit) -> Dashboard:
 
 def _now(kit: Kit) -> Sequence[AnyPanel]:
     words = kit.words
-    counted = {
+    asked = {
         "sections": f"SELECT count(*) AS value FROM grafana.site WHERE kind = 'road' AND {told('village', 'grid')}",
         "with_alerts": "SELECT count(*) AS value FROM grafana.site "
         f"WHERE kind = 'road' AND worst > 0 AND {told('village', 'grid')}",
@@ -38,17 +38,8 @@ def _now(kit: Kit) -> Sequence[AnyPanel]:
     }
     spans = (4, 5, 5, 5, 5)
     figures = [
-        single(
-            Look(
-                title=words(f"roads.{name}"),
-                queries=[SQL(sql)],
-                span=span,
-                height=4,
-                decimals=0,
-                steps=() if name == "sections" else steps_from(1, "orange"),
-            )
-        )
-        for span, (name, sql) in zip(spans, counted.items(), strict=True)
+        counted(words(f"roads.{name}"), sql, span, () if name == "sections" else steps_from(1, "orange"))
+        for span, (name, sql) in zip(spans, asked.items(), strict=True)
     ]
     return [*figures, _alerts(kit)]
 
@@ -80,7 +71,8 @@ def _alerts(kit: Kit) -> AnyPanel:
         Column("ticket_number", words("column.number"), width=150, links=[to_ticket]),
         Column("site", "", hidden=True),
     ]
-    return rows_of(Look(title=words("roads.alerts"), queries=[SQL(sql)], span=24, height=7), columns)
+    look = Look(title=words("roads.alerts"), queries=[SQL(sql)], span=24, height=7, empty=words("no_alerts"))
+    return rows_of(look, columns)
 
 
 def _readings(what: str, measurement: str) -> InfluxQL:

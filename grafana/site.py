@@ -16,6 +16,7 @@ from grafana.panels import (
     COLORS,
     Column,
     Look,
+    counted,
     curves,
     rows_of,
     severity_names,
@@ -26,7 +27,7 @@ from grafana.panels import (
     timeline,
 )
 from grafana.queries import SQL, InfluxQL
-from grafana.town import haste
+from grafana.town import HOURS_LEFT, NUMBER_WIDTH, time_left
 
 BATTERY = "device.battery"
 _HERE = "site = ${site:sqlstring}"
@@ -91,7 +92,7 @@ def _now(kit: Kit) -> Sequence[AnyPanel]:
         links=here,
     )
     in_service = f"SELECT count(*) AS value FROM grafana.device WHERE {_HERE} AND state = 'in_service'"
-    counted = {
+    asked = {
         "open_alerts": (f"SELECT open_alerts {site}", "orange", 4),
         "live_tickets": (f"SELECT live_tickets {site}", "orange", 4),
         "devices": (in_service, "", 5),
@@ -100,23 +101,17 @@ def _now(kit: Kit) -> Sequence[AnyPanel]:
     return [
         single(worst),
         *(
-            single(
-                Look(
-                    title=words(f"site.{name}"),
-                    queries=[SQL(sql)],
-                    span=span,
-                    height=4,
-                    decimals=0,
-                    steps=steps_from(1, color) if color else (),
-                )
-            )
-            for name, (sql, color, span) in counted.items()
+            counted(words(f"site.{name}"), sql, span, steps_from(1, color) if color else ())
+            for name, (sql, color, span) in asked.items()
         ),
     ]
 
 
 def _spans(kit: Kit) -> AnyPanel:
-    """A bar from each alert's opening to its end; a frame for each name, so that a gap in one is none in the others."""
+    """A bar from each alert's opening to its end; a frame for each name, so that a gap in one is none in the others.
+
+    Without an alert one bar says so: nothing at all would be shown as a fault.
+    """
     whose = "CASE a.subject_kind WHEN 'device' THEN ' ' || a.subject_id ELSE '' END"
     name = f"coalesce({name_of(kit, 'r')}, a.rule) || {whose}"
     sql = (
@@ -126,14 +121,15 @@ def _spans(kit: Kit) -> AnyPanel:
         f"WHERE a.{_HERE} AND a.opened_at_us <= {UNTIL} AND coalesce(a.closed_at_us, {UNTIL}) >= {SINCE}) "
         "SELECT greatest(opened_at, $__timeFrom()::timestamptz) AS time, name, severity FROM its UNION ALL "
         "SELECT least(closed_at, $__timeTo()::timestamptz), name, "
-        f"CASE WHEN coalesce(closed_at_us, {UNTIL} + 1) > {UNTIL} THEN severity END FROM its ORDER BY name, time"
+        f"CASE WHEN coalesce(closed_at_us, {UNTIL} + 1) > {UNTIL} THEN severity END FROM its UNION ALL "
+        f"SELECT moment, '{kit.words('site.no_alert')}', {int(Severity.NONE)} "
+        "FROM (VALUES ($__timeFrom()::timestamptz), ($__timeTo()::timestamptz)) AS ends (moment) "
+        "WHERE NOT EXISTS (SELECT FROM its) ORDER BY name, time"
     )
     look = Look(
         title=kit.words("site.spans"),
         queries=[SQL(sql)],
-        steps=steps_of({each: float(each) for each in Severity if each}),
-        mappings=severity_names(kit.words),
-        empty=kit.words("site.no_alert"),
+        mappings=severity_names(kit.words),  # thresholds would be written into the bars instead of names
     )
     parted = {"fields": ["name"], "keepFields": False, "naming": {"asLabels": True}}
     panel = timeline(look).display_name("${__field.labels.name}")
@@ -144,20 +140,20 @@ def _tickets(kit: Kit) -> AnyPanel:
     words = kit.words
     title = "title" if kit.language == "zh" else "coalesce(nullif(title_en, ''), title)"
     sql = (
-        f"SELECT number, severity, {title} AS title, status, left_s, reported_at FROM grafana.ticket "
+        f"SELECT number, severity, {title} AS title, status, {HOURS_LEFT}, reported_at FROM grafana.ticket "
         f"WHERE {_HERE} AND NOT drill AND (live OR reported_at_us BETWEEN {SINCE} AND {UNTIL}) "
-        "ORDER BY live DESC, left_s ASC NULLS LAST, reported_at DESC LIMIT 100"
+        "ORDER BY live DESC, left_h ASC NULLS LAST, reported_at DESC LIMIT 100"
     )
     to_ticket = Link(words("site.open_ticket"), kit.to_console("/tickets/${__data.fields.number}"), new=True)
     columns = [
-        Column("number", words("column.number"), width=125, links=[to_ticket]),
-        Column("severity", words("column.severity"), width=65, cell="color-text", mappings=severity_names(words)),
+        Column("number", words("column.number"), width=NUMBER_WIDTH, links=[to_ticket]),
+        Column("severity", words("column.severity"), width=80, cell="color-text", mappings=severity_names(words)),
         Column("title", words("column.title"), links=[to_ticket]),
         Column("status", words("column.status"), width=90, mappings=texts(words.family("status"))),
-        Column("left_s", words("column.left"), unit=units.Seconds, width=110, cell="color-text", steps=haste()),
+        time_left(kit, "color-text"),
         Column("reported_at", words("site.reported"), width=160),
     ]
-    return rows_of(Look(title=words("site.tickets"), queries=[SQL(sql)]), columns)
+    return rows_of(Look(title=words("site.tickets"), queries=[SQL(sql)], empty=words("no_tickets")), columns)
 
 
 def _metric(kit: Kit) -> AnyPanel:
@@ -185,7 +181,7 @@ def _metric(kit: Kit) -> AnyPanel:
     panel = curves(look, legend=["lastNotNull", "max"]).repeat("metric").repeat_direction("h").max_per_row(2)
     for each in Severity:
         if each:
-            panel.override_by_regexp(f"^{words(f'severity.{each.name.lower()}')} ", drawn_limit(COLORS[each]))
+            panel.override_by_regexp(f"/^{words(f'severity.{each.name.lower()}')} /", drawn_limit(COLORS[each]))
     return panel
 
 
@@ -229,7 +225,7 @@ def _batteries(kit: Kit) -> AnyPanel:
         f'WHERE $timeFilter AND "kind" =~ /./ AND {tagged("site", "device")} GROUP BY "device"'
     )
     columns = [
-        Column("Time", words("column.newest"), width=160),
+        Column("Time", words("column.newest"), unit="time:YYYY-MM-DD HH:mm:ss", width=165),
         Column("device", words("column.device")),
         Column("battery", words("column.battery"), unit=units.Percent, cell="color-text", steps=rule_steps(BATTERY)),
     ]

@@ -9,6 +9,8 @@ from grafana.queries import DESK, METRICS, READINGS, SOURCES
 from grafana.views import READER
 from grafana.words import LANGUAGES, Words
 
+TOKEN_FILE = "/etc/shouwang/grafana/readings_token"
+"""Where Grafana sees the token of `shouwang store reader`, which may read the readings and nothing else."""
 _TYPES = {uid: kind for kind, uid in SOURCES.items()}
 
 
@@ -86,12 +88,13 @@ def folder_of(words: Words) -> tuple[str, str]:
     return ("shouwang" if words.language == "zh" else f"shouwang-{words.language}"), words("folder")
 
 
-def provisioned() -> list[Source]:
-    """The data sources of the provisioning file: addresses from Grafana's environment, secrets from files."""
-    return [
-        readings_source(
-            Readings("$SHOUWANG_READINGS_URL", "$SHOUWANG_READINGS_DATABASE", "$__file{/run/secrets/store_token}")
-        ),
+def provisioned(metrics: bool = True) -> list[Source]:
+    """The data sources of the provisioning file: addresses from Grafana's environment, secrets from files.
+
+    `metrics`: with the Prometheus that scrapes the platform.
+    """
+    found = [
+        readings_source(Readings("$SHOUWANG_READINGS_URL", "$SHOUWANG_READINGS_DATABASE", f"$__file{{{TOKEN_FILE}}}")),
         desk_source(
             Desk(
                 "$SHOUWANG_DESK_ADDRESS",
@@ -100,8 +103,8 @@ def provisioned() -> list[Source]:
                 "$SHOUWANG_DESK_SSLMODE",
             )
         ),
-        metrics_source("$SHOUWANG_PROMETHEUS_URL"),
     ]
+    return [*found, metrics_source("$SHOUWANG_PROMETHEUS_URL")] if metrics else found
 
 
 def providers_text() -> str:
@@ -117,13 +120,15 @@ def providers_text() -> str:
     return f"# SHOUWANG_DASHBOARDS: the folder that `shouwang grafana dashboards` wrote, as Grafana sees it.\n{told}"
 
 
-def sources_text() -> str:
-    """The file of data sources that Grafana reads at its start."""
+def sources_text(metrics: bool = True) -> str:
+    """The file of data sources that Grafana reads at its start; without `metrics` it lets go of that source."""
     listed = [
         {**each.body, "editable": False, **({"secureJsonData": dict(each.secrets)} if each.secrets else {})}
-        for each in provisioned()
+        for each in provisioned(metrics)
     ]
-    told = yaml.safe_dump({"apiVersion": 1, "datasources": listed}, allow_unicode=True, sort_keys=False, width=120)
+    gone = {} if metrics else {"deleteDatasources": [{"name": metrics_source("").body["name"], "orgId": 1}]}
+    whole = {"apiVersion": 1, **gone, "datasources": listed}
+    told = yaml.safe_dump(whole, allow_unicode=True, sort_keys=False, width=120)
     return f"{_ABOUT}{told}"
 
 

@@ -6,6 +6,7 @@ outlines of grids come from the console, which tells them to anybody (console.ou
 
 from grafana_foundation_sdk.builders import common, geomap
 from grafana_foundation_sdk.models.common import FrameGeometrySourceMode
+from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 from grafana_foundation_sdk.models.geomap import MapCenterID, TooltipMode
 
 from detectors.words import Severity
@@ -16,6 +17,8 @@ from grafana.queries import SQL
 
 OUTLINES = "/grids.geojson"
 """Where the console tells the grids' outlines."""
+_WHOLE_SCALE = [DynamicConfigValue(id_val="min", value=0), DynamicConfigValue(id_val="max", value=int(max(Severity)))]
+"""A worse site is also a larger one, whatever the others are."""
 _CIRCLE = "img/icons/marker/circle.svg"
 
 
@@ -38,7 +41,7 @@ def town_map(kit: Kit) -> AnyPanel:
     )
     panel = looking(geomap.Panel(), look)
     for column in (
-        Column("worst", words("column.severity"), mappings=severity_names(words)),
+        Column("worst", words("column.severity"), mappings=severity_names(words), more=_WHOLE_SCALE),
         Column("name", words("column.site")),
         Column("open_alerts", words("site.open_alerts")),
         Column("live_tickets", words("site.live_tickets")),
@@ -71,7 +74,7 @@ def _sites(kit: Kit) -> common.MapLayerOptions:
     style = {
         "color": {"field": "worst", "fixed": COLORS[Severity.NONE]},
         "opacity": 0.8,
-        "size": {"fixed": 6, "min": 4, "max": 12},
+        "size": {"field": "worst", "fixed": 6, "min": 5, "max": 11},
         "symbol": {"fixed": _CIRCLE, "mode": "fixed"},
         "symbolAlign": {"horizontal": "center", "vertical": "center"},
         "rotation": {"fixed": 0, "max": 360, "min": -360, "mode": "mod"},

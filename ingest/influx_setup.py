@@ -1,7 +1,7 @@
 """Making the buckets in which readings and roll-ups stand, and looking whether they can be used."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from influxdb_client.client.influxdb_client import InfluxDBClient
@@ -17,6 +17,7 @@ from ingest.influx_queries import named
 from ingest.influx_wire import InfluxWire, client_of, release
 from ingest.store import StoreError, StoreUnavailable
 
+_Answer = TypeVar("_Answer")
 _POLICY = "autogen"
 
 
@@ -25,7 +26,7 @@ def set_up(address: InfluxAddress, kept: Mapping[str, int]) -> list[str]:
 
     Raises StoreUnavailable, StoreError when the token may not.
     """
-    version = _version(address)
+    version = version_of(address)
     if version.startswith("1."):
         wire = InfluxWire(address)
         try:
@@ -46,10 +47,10 @@ def probe(address: InfluxAddress) -> str:
         wire.write(address.bucket, b"")  # an empty one writes nothing; some engines refuse it, after they let us in
     finally:
         wire.close()
-    return _version(address)
+    return version_of(address)
 
 
-def _version(address: InfluxAddress) -> str:
+def version_of(address: InfluxAddress) -> str:
     """What the server says of itself, "" when a proxy in front hides it."""
     try:
         answer = httpx.get(f"{address.base}/ping", timeout=10, trust_env=False)
@@ -62,7 +63,7 @@ def _database(wire: InfluxWire, bucket: str, days: int) -> str:
     """A database of 1.x; its retention policy is the default one."""
     listed = [row[0] for _, answer in wire.query(bucket, ["SHOW DATABASES"]) for row in answer.values]
     if bucket not in listed:
-        _run(wire, bucket, f"CREATE DATABASE {named(bucket)} WITH DURATION {days}d NAME {named(_POLICY)}")
+        run_statement(wire, bucket, f"CREATE DATABASE {named(bucket)} WITH DURATION {days}d NAME {named(_POLICY)}")
         return f"database {bucket}: made, {days} days"
     asked = f"SHOW RETENTION POLICIES ON {named(bucket)}"
     policies = [
@@ -73,11 +74,12 @@ def _database(wire: InfluxWire, bucket: str, days: int) -> str:
     policy = next(policy for policy in policies if policy["default"])
     if policy["duration"] == f"{days * 24}h0m0s":
         return f"database {bucket}: stands, {days} days"
-    _run(wire, bucket, f"ALTER RETENTION POLICY {named(policy['name'])} ON {named(bucket)} DURATION {days}d")
+    run_statement(wire, bucket, f"ALTER RETENTION POLICY {named(policy['name'])} ON {named(bucket)} DURATION {days}d")
     return f"database {bucket}: its retention is {days} days now"
 
 
-def _run(wire: InfluxWire, bucket: str, statement: str) -> None:
+def run_statement(wire: InfluxWire, bucket: str, statement: str) -> None:
+    """Run an InfluxQL statement that answers nothing. Raises StoreUnavailable."""
     for _ in wire.query(bucket, [statement]):
         pass
 
@@ -85,17 +87,18 @@ def _run(wire: InfluxWire, bucket: str, statement: str) -> None:
 def _bucket(address: InfluxAddress, bucket: str, days: int) -> list[str]:
     client = client_of(address)
     try:
-        return _told(address, lambda: [_made(client, address, bucket, days), _mapped(client, address, bucket)])
+        return told(address, lambda: [_made(client, address, bucket, days), _mapped(client, address, bucket)])
     finally:
         release(client)
 
 
-def _told(address: InfluxAddress, work: Callable[[], list[str]]) -> list[str]:
+def told(address: InfluxAddress, work: Callable[[], _Answer]) -> _Answer:
+    """What `work` with the client answers; its errors as StoreUnavailable, StoreError when the token may not."""
     try:
         return work()
     except ApiException as error:
         if error.status in (401, 403):
-            text = "the token may not make buckets: use one with all access for `shouwang store init`"
+            text = "the token may not make buckets and tokens: give `store` one with all access"
             raise StoreError(f"{address.base}: {text}") from error
         raise StoreUnavailable(f"{address.base} answers {error.status}: {error.body}") from error
     except (HTTPError, OSError) as error:

@@ -70,7 +70,8 @@ def run(
     wanted = [role.strip() for role in roles.split(",") if role.strip()]
     unknown = [role for role in wanted if role not in ROLES]
     if unknown or not wanted:
-        raise fail(f"unknown role {', '.join(unknown) or '(none)'}: choose from {', '.join(ROLES)}")
+        named, known = ", ".join(unknown), ", ".join(ROLES)
+        raise fail(f"没有角色 {named or '(空)'}：可选 {known}\nunknown role {named or '(none)'}: choose from {known}")
     sys.setswitchinterval(_SWITCH)
     platform = build(settings_from(config), SystemClock(), _roles(wanted))
     platform.lifecycle.run(lambda: notify("READY=1"))

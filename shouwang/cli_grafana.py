@@ -12,7 +12,17 @@ from core.database import open_engine, writing
 from devices.device_types import load_device_types
 from grafana.kit import Places
 from grafana.role import RoleRefused, make_role
-from grafana.sources import Desk, Readings, Source, desk_source, folder_of, metrics_source, readings_source
+from grafana.sources import (
+    Desk,
+    Readings,
+    Source,
+    desk_source,
+    folder_of,
+    metrics_source,
+    providers_text,
+    readings_source,
+    sources_text,
+)
 from grafana.views import READER, ensure_views
 from grafana.words import LANGUAGES, Words
 from shouwang.migrate import ensure_schema
@@ -85,6 +95,33 @@ def dashboards(
     folder.mkdir(parents=True, exist_ok=True)
     for path in write_dashboards(folder, _places(settings_from(config), console)):
         out.print(str(path), highlight=False, soft_wrap=True)
+
+
+@app.command()
+@telling_errors
+def provision(
+    folder: Annotated[Path, typer.Argument(file_okay=False, help="Where to write dashboards/ and provisioning/.")],
+    config: ConfigOption = None,
+) -> None:
+    """Write all that a Grafana starts from by files: this town's dashboards, where they are, and the data sources.
+
+    A Prometheus is among them where `grafana.metrics_url` names one.
+    """
+    from grafana.generation import write_dashboards  # noqa: PLC0415
+
+    settings = settings_from(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = write_dashboards(folder / "dashboards", _places(settings))
+    for kind, text in (
+        ("dashboards", providers_text()),
+        ("datasources", sources_text(bool(settings.grafana.metrics_url))),
+    ):
+        file = folder / "provisioning" / kind / "shouwang.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        written.append(file)
+    for file in written:
+        out.print(str(file), highlight=False, soft_wrap=True)
 
 
 @app.command()

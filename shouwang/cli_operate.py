@@ -4,7 +4,7 @@ import json
 import secrets
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.markup import escape
@@ -32,6 +32,7 @@ from shouwang.findings import Standing
 from shouwang.incidents import Script
 from shouwang.production_findings import production_findings
 from shouwang.settings import Settings, masked
+from shouwang.settings_template import settings_template
 from shouwang.short_session import dropped_messages
 from shouwang.simulation import Fleet, Published
 from shouwang.terminal import DEFAULT_FILE, ConfigOption, fail, out, settings_file, settings_from, telling_errors
@@ -39,50 +40,6 @@ from shouwang.wiring import CONSUMERS, open_database, open_journal
 
 ADMIN = "admin"
 _GIGABYTE = 2**30
-_TEMPLATE = """\
-# Shouwang. Every key can also be set in the environment: SHOUWANG_STATE, SHOUWANG_CONSOLE__PORT, …
-# `shouwang config show` tells what is in effect.
-
-state = "{state}"                       # all files live here
-broker = "embedded://127.0.0.1:1883"    # for trying out; in service mqtts://USER:PASSWORD@HOST
-# database = "postgresql+psycopg://shouwang@localhost/shouwang"
-
-[console]
-host = "127.0.0.1"
-port = 8000
-# base_url = "https://shouwang.example"  # what links in messages begin with
-
-[journal]
-quota_gb = 8
-reserve_gb = 1
-
-# A channel's name is what the contacts of people, teams and stations refer to.
-[channels.phone]
-kind = "phone"
-
-# [channels.robot]
-# kind = "wecom_robot"
-
-# Where the platform says every minute that it is well; the address rings when it hears nothing.
-# [heartbeat]
-# url = "https://…"                      # better: SHOUWANG_HEARTBEAT__URL
-
-# `shouwang backup` each day, by a timer; copy them to another machine.
-# [backup]
-# folder = "/srv/backup/shouwang"
-# keep = 14
-
-# The desk's policies; what is not written stays as it is by default.
-# [desk.deadlines.critical]
-# accept = "5 min"
-# [[desk.escalation.critical.accept]]    # whom to tell of a critical ticket that nobody has accepted
-# after = "2 min"
-# tell = ["next_recipients"]
-
-# [channels.district]
-# kind = "webhook"
-# secret = "…"                           # better: SHOUWANG_CHANNELS__DISTRICT__SECRET
-"""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -94,30 +51,46 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(shown, name="config")
 
 
-def init(config: ConfigOption = None) -> None:
+def init(
+    config: ConfigOption = None,
+    language: Annotated[
+        Literal["zh", "en"] | None, typer.Option(help="zh or en. Default: that of the settings.")
+    ] = None,
+) -> None:
     """Make the settings file, the state folder, the database and an administrator with a one-time password.
 
     What is there already stays as it is.
     """
     file = config or DEFAULT_FILE
-    if not file.exists():
+    made = not file.exists()
+    if made:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o600)  # it may come to hold the broker's password
-        file.write_text(_TEMPLATE.format(state="state"), encoding="utf-8")
-        out.print(f"settings   {file}", highlight=False, soft_wrap=True)
+        file.write_text(settings_template(language or "zh"), encoding="utf-8")
     settings = settings_from(file)
+    english = (language or settings.language) == "en"
+
+    def say(zh: str, en: str) -> None:
+        out.print(en if english else zh, highlight=False, markup=False, soft_wrap=True)
+
+    if made:
+        say(f"设置     {file}", f"settings   {file}")
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    out.print(f"state      {settings.state}", highlight=False, soft_wrap=True)
+    say(f"状态     {settings.state}", f"state      {settings.state}")
     engine = open_database(settings)
     try:
         known, password = _administrator(engine)
     finally:
         engine.dispose()
     if known:
-        out.print(f"administrator {known} is there already")
+        say(f"管理员 {known} 已经有了，未作改动", f"administrator {known} is there already")
         return
-    out.print(f"sign in    {ADMIN} / {password}   (once: it must be changed)", highlight=False, markup=False)
-    out.print("next       shouwang town import FOLDER, shouwang account add NAME --role dispatcher, shouwang run")
+    say(
+        f"登录     {ADMIN} / {password}   （一次性口令，登录后须更改）",
+        f"sign in    {ADMIN} / {password}   (once: it must be changed)",
+    )
+    todo = "shouwang town import {}, shouwang account add {} --role dispatcher, shouwang run"
+    say(f"下一步   {todo.format('目录', '姓名')}", f"next       {todo.format('FOLDER', 'NAME')}")
 
 
 def _administrator(engine: Engine) -> tuple[str, str]:

@@ -112,6 +112,12 @@ def _back_up(source: Path, file: Path) -> None:
         try:
             opened.backup(copy, pages=_PAGES)
         except sqlite3.DatabaseError as error:
+            if "disk is full" in str(error):
+                raise CopyRefused(
+                    f"{file.parent} 所在的磁盘满了，没有写成备份：请清理，或用 --to 换一个目录。\n"
+                    f"The disk of {file.parent} is full, no backup was written: free some, or choose another folder "
+                    "with --to."
+                ) from error
             raise CopyRefused(
                 f"数据库 {source} 读不出来（{error}）。\nThe database {source} can't be read ({error})."
             ) from error

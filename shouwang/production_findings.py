@@ -9,13 +9,15 @@ from shutil import disk_usage, which
 from urllib.parse import urlsplit
 
 import httpx
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DatabaseError
 
 from alerts.tables import contact, person
 from console.tables import account
 from core.clock import HOUR, SECOND, Clock, local
 from core.database import open_engine, reading
+from grafana.role import role_faults
+from grafana.views import READER
 from shouwang.backup import backups_in
 from shouwang.diagnosis import database_is_missing
 from shouwang.findings import Finding, Standing
@@ -91,9 +93,12 @@ def _restore(settings: Settings) -> Iterator[Finding]:
 def _secrets(file: Path | None) -> Iterator[Finding]:
     if file is None:
         return
-    if stat.S_IMODE(file.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
-        text = f"{file} can be read by others, and may hold passwords: chmod 600 {file}"
-        yield Finding("settings", _DOUBTFUL, text, f"{file} 别的用户也能读，里面可能有口令：请 chmod 600 {file}")
+    mode, mine = stat.S_IMODE(file.stat().st_mode), file.stat().st_uid == os.geteuid()
+    fixed = os.statvfs(file).f_flag & os.ST_RDONLY  # mounted for this process alone, who can't change it
+    if not fixed and mode & (stat.S_IRWXG | stat.S_IRWXO if mine else stat.S_IRWXO):
+        do = "chmod 600" if mine else "sudo chmod o="  # of root's, a group may be ours
+        text = f"{file} can be read by others, and may hold passwords: {do} {file}"
+        yield Finding("settings", _DOUBTFUL, text, f"{file} 别的用户也能读，里面可能有口令：请 {do} {file}")
     elif not os.access(file, os.W_OK):
         yield Finding("settings", _GOOD, f"{file}, read only", f"{file}，只读")
 
@@ -151,12 +156,29 @@ def _in_database(settings: Settings) -> Iterator[Finding]:
             people = connection.scalar(select(func.count()).select_from(person).where(person.c.retired == 0)) or 0
             owners = select(contact.c.channel, func.count()).group_by(contact.c.channel)
             channels = {str(row[0]): int(row[1]) for row in connection.execute(owners)}
+            reader = list(_reader(connection, bool(settings.grafana.url)))
     except DatabaseError:
         return
     finally:
         engine.dispose()
     yield from _accounts([bool(each) for each in admins])
     yield from _people(people, channels, set(settings.channels))
+    yield from reader
+
+
+def _reader(connection: Connection, wanted: bool) -> Iterator[Finding]:
+    """The role by which a Grafana reads the desk, where one was made or is `wanted`."""
+    if connection.dialect.name != "postgresql":
+        return
+    known = connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": READER})
+    if not (known or wanted):
+        return
+    if faults := role_faults(connection):
+        en, zh = "; ".join(each.en for each in faults), "；".join(each.zh for each in faults)
+        do, zh_do = "run `shouwang grafana role`", "请运行 shouwang grafana role"
+        yield Finding("grafana role", _DOUBTFUL, f"{READER}: {en}: {do}", f"{READER}：{zh}：{zh_do}")
+    else:
+        yield Finding("grafana role", _GOOD, f"{READER} reads its views and nothing else", f"{READER} 只能读它的视图")
 
 
 def _accounts(admins: list[bool]) -> Iterator[Finding]:

@@ -26,9 +26,11 @@ class RoleLocks:
                 owner = os.read(descriptor, 32).decode(errors="replace").strip()
                 os.close(descriptor)
                 self.release()
+                who = owner or "?"
                 raise PartFailed(
-                    f"process {owner or '(unknown)'} runs the role {role} on {self._state} already: stop it first, "
-                    "or choose other --roles"
+                    f"{self._state} 上已有进程 {who} 在运行角色 {role}：请先停下它（run 也可用 --roles 换别的角色）。\n"
+                    f"process {who} runs the role {role} on {self._state} already: stop it first (`run` may have other "
+                    "--roles)"
                 ) from error
             os.ftruncate(descriptor, 0)
             os.write(descriptor, str(os.getpid()).encode())

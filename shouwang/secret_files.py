@@ -48,7 +48,7 @@ def _take(into: dict[str, Any], key: str, file: Path, where: str, problems: list
         text = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "no text"
-        problems.append(f"{where}: {file} can't be read: {why}")
+        problems.append(f"{where}: {file} 读不出来，请改正路径或权限 can't be read: {why}")
         return
     into[key] = text
 

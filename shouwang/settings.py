@@ -18,6 +18,7 @@ from ingest.mqtt import BrokerAddress
 from shouwang.channel_settings import ChannelSettings, OutsideSettings, SystemName
 from shouwang.desk_settings import DeskSection
 from shouwang.grafana_settings import GrafanaSettings
+from shouwang.metrics_page import MetricsSettings
 from shouwang.secret_files import SUFFIX, from_environment, from_table, opened
 
 _PREFIX = "SHOUWANG_"
@@ -199,6 +200,7 @@ class Settings(BaseSettings):
     routing: RoutingSettings = RoutingSettings()
     grafana: GrafanaSettings = GrafanaSettings()
     backup: BackupSettings = BackupSettings()
+    metrics: MetricsSettings = MetricsSettings()
     channels: dict[str, ChannelSettings] = {"phone": ChannelSettings(kind="phone")}
     outside: dict[SystemName, OutsideSettings] = {}
     language: Literal["zh", "en"] = "zh"

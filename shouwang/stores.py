@@ -13,6 +13,7 @@ from ingest.store import FIVE_MINUTES, ONE_HOUR, ReadingStore
 from shouwang.settings import Settings
 
 if TYPE_CHECKING:
+    from ingest.influx_reader import Keep
     from ingest.points import InfluxPoints
 
 
@@ -53,10 +54,25 @@ def prepare_store(settings: Settings) -> list[str]:
     if address is None:
         return [f"{settings.store_file}: a file that is made at the first start; nothing needs doing"]
     from ingest.influx_setup import set_up  # noqa: PLC0415
+
+    days = [span // DAY for span in kept_for(settings).values()]
+    return set_up(address, dict(zip(_buckets(address), days, strict=True)))
+
+
+def reader_of_store(settings: Settings, kept: str, keep: "Keep") -> str:
+    """See that a token may read the store's buckets and nothing else, as `give_reader` does. Raises StoreError."""
+    from ingest.influx_reader import give_reader  # noqa: PLC0415
+
+    address = settings.influx
+    assert address is not None
+    return give_reader(address, _buckets(address), kept, keep)
+
+
+def _buckets(address: InfluxAddress) -> list[str]:
+    """Those of readings and of each width of roll-ups."""
     from ingest.influx_store import SUFFIXES  # noqa: PLC0415
 
-    days = {width: span // DAY for width, span in kept_for(settings).items()}
-    return set_up(address, {address.bucket + SUFFIXES.get(width, ""): number for width, number in days.items()})
+    return [address.bucket + SUFFIXES.get(width, "") for width in (0, FIVE_MINUTES, ONE_HOUR)]
 
 
 def look_at_store(settings: Settings) -> str:
@@ -65,7 +81,6 @@ def look_at_store(settings: Settings) -> str:
     if address is None:
         return str(settings.store_file)
     from ingest.influx_setup import probe  # noqa: PLC0415
-    from ingest.influx_store import SUFFIXES  # noqa: PLC0415
 
-    versions = [probe(address._replace(bucket=address.bucket + suffix)) for suffix in ("", *SUFFIXES.values())]
+    versions = [probe(address._replace(bucket=bucket)) for bucket in _buckets(address)]
     return f"InfluxDB {versions[0]} at {address.base}, bucket {address.bucket}"

@@ -1,5 +1,6 @@
 """What all commands share: the settings, clear errors, and a place to print."""
 
+import sqlite3
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -42,6 +43,23 @@ EXPECTED = (
 )
 """Errors that a person can mend: told in their own words, without a traceback."""
 
+_DATABASE_FAULTS = (
+    ("disk is full", "磁盘满了，请清理（旧备份、replaced-… 目录）或扩盘", "the disk is full: free some, or enlarge it"),
+    (
+        "disk I/O error",
+        "磁盘满了或坏了，请看剩余空间和系统日志",
+        "the disk is full or broken: look at its room, at the system's log",
+    ),
+    ("No space left", "磁盘满了，请清理或扩盘", "the disk is full: free some, or enlarge it"),
+    ("readonly database", "本用户不能写库文件，请改正属主", "this user may not write its file: mend the owner"),
+    (
+        "unable to open database file",
+        "库文件打不开，请查目录和属主",
+        "its file can't be opened: look at folder and owner",
+    ),
+)
+"""What a database's own words begin to mean: (a part of them, Chinese, English)."""
+
 _Arguments = ParamSpec("_Arguments")
 _Answer = TypeVar("_Answer")
 
@@ -59,12 +77,24 @@ def telling_errors(command: Callable[_Arguments, _Answer]) -> Callable[_Argument
     def told(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> _Answer:
         try:
             return command(*arguments, **options)
-        except OperationalError as error:
-            raise fail(f"the database does not answer: {error.orig}") from error
+        except (OperationalError, sqlite3.OperationalError) as error:
+            raise fail(_of_database(error)) from error
         except EXPECTED as error:
             raise fail(str(error)) from error
 
     return told
+
+
+def _of_database(error: Exception) -> str:
+    """What to do about a database that can't be used."""
+    why = str(getattr(error, "orig", error)).strip()
+    for sign, zh, en in _DATABASE_FAULTS:
+        if sign in why:
+            return f"数据库用不了（{why}）：{zh}。\nthe database can't be used: {en}"
+    return (
+        f"数据库没有应答（{why}）：它在运行吗？地址、用户、口令对吗？shouwang doctor 逐项检查。\n"
+        "the database does not answer: does it run, are its address, user and password right? `shouwang doctor` tells"
+    )
 
 
 def settings_from(config: Path | None) -> Settings:

@@ -44,6 +44,7 @@ from shouwang.doors import doors_of
 from shouwang.escalating import DeskClock
 from shouwang.housekeeping import Housekeeping
 from shouwang.learning import Learning
+from shouwang.metrics_page import MetricsPage
 from shouwang.migrate import SchemaRefused, ensure_schema
 from shouwang.present import registry_version, rules_of, town_of
 from shouwang.pulse import (
@@ -172,6 +173,8 @@ def build(
     if "ingest" in roles:
         wire.ingest(registry)
     wire.feel(roles)
+    if settings.metrics.port:
+        parts.append(MetricsPage(metrics.registry, settings.metrics.host, settings.metrics.port))
     return platform
 
 
@@ -346,6 +349,7 @@ class _Wiring:
         inbox, gate = Inbox(), Gate(registry, limits.gateway_messages_per_s, limits.gateway_burst)
         held = p.settings.state / "subscriptions.json"
         session = BrokerSession(BrokerAddress.parse(url), gate.routes.subscriptions, inbox, p.clock, held)
+        p.metrics.broker_connected.set(0)
         p.metrics.broker_dropped.set_function(lambda: math.nan if session.dropped is None else session.dropped)
         replays, reader = Replays(p.engine, inbox, p.clock), RegistryReader(reload, gate.admission)
         figures = GatewayFigures(p.engine, p.clock)

@@ -38,6 +38,7 @@ class PlainServices:
         self.ports = {str(port): str(free_port()) for port in _PORTS}
         self.postgres = ComposedPostgres()
         self.influx = InfluxOne.installed()
+        self.metrics = {name: free_port() for name in self.services}
         self.ports |= {"5432": str(self.postgres.port), "8086": str(self.influx.port)}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._broker = program(["mosquitto"], "mosquitto mosquitto-clients")
@@ -67,7 +68,10 @@ class PlainServices:
         """A service's own environment, and what any process of this machine needs."""
         kept = {name: os.environ[name] for name in ("LANG", "TMPDIR") if name in os.environ}
         path = os.pathsep.join([str(PROGRAMS), os.environ.get("PATH", os.defpath), "/usr/sbin"])
-        own = {name: self.local(service, str(value)) for name, value in self.services[service]["environment"].items()}
+        told = self.services[service]["environment"].items()
+        own = {name: self.local(service, str(value or "")) for name, value in told}  # Compose: nothing is an empty text
+        if "SHOUWANG_METRICS__PORT" in own:  # on one machine each process needs another one
+            own["SHOUWANG_METRICS__PORT"] = str(self.metrics[service])
         caches = {"NUMBA_CACHE_DIR": os.environ["NUMBA_CACHE_DIR"]} if "NUMBA_CACHE_DIR" in os.environ else {}
         return kept | caches | {"PATH": path, "PYTHONWARNINGS": "default"} | own
 

@@ -8,12 +8,14 @@ import pytest
 import yaml
 from compose_spec import PyCompose
 
+from grafana.sources import providers_text, sources_text
 from shouwang.settings import ROLES
 from tests.deploy.compose_file import (
     ROOT,
     bytes_of,
     composed,
     example_variables,
+    filled,
     in_order,
     platform_services,
     services,
@@ -22,6 +24,7 @@ from tests.deploy.compose_file import (
 
 SERVICES = services()
 LONG_RUNNING = {name: each for name, each in SERVICES.items() if name != "setup"}
+(SETUP,) = SERVICES["setup"]["command"]
 SERVER_BYTES = 4 * 2**30
 SYSTEM_BYTES = 384 * 2**20
 """What the system keeps for itself."""
@@ -36,7 +39,7 @@ def test_it_is_what_the_compose_specification_allows() -> None:
 
 
 def test_the_example_sets_every_variable_and_no_other() -> None:
-    assert used_variables() == set(example_variables())
+    assert used_variables() == set(example_variables()) - {"COMPOSE_PROFILES"}  # which Compose itself reads
 
 
 def test_services_wait_for_services_that_are_there_and_can_be_waited_for() -> None:
@@ -52,7 +55,7 @@ def test_services_wait_for_services_that_are_there_and_can_be_waited_for() -> No
 @pytest.mark.parametrize("name", SERVICES)
 def test_an_image_is_exact(name: str) -> None:
     image = SERVICES[name]["image"]
-    assert re.fullmatch(r"shouwang:\d+\.\d+\.\d+|[\w/-]+:\d+\.\d+[\w.-]*@sha256:[0-9a-f]{64}", image), image
+    assert re.fullmatch(r"shouwang:\d+\.\d+\.\d+|[\w/-]+:v?\d+\.\d+[\w.-]*@sha256:[0-9a-f]{64}", image), image
 
 
 def test_the_image_is_of_the_version_that_is_built() -> None:
@@ -148,19 +151,28 @@ def test_the_platform_asks_for_what_the_servers_are_told_to_make() -> None:
     assert tuple(store.path.split("/")[1:]) == made
     assert influx["DOCKER_INFLUXDB_INIT_ADMIN_TOKEN_FILE"] == platform["SHOUWANG_STORE_TOKEN_FILE"]
     assert {database.hostname, store.hostname, broker.hostname} <= SERVICES.keys()
-    (setup,) = SERVICES["setup"]["command"]
-    assert f"--platform-port {broker.port}" in setup
-    assert f"--platform-password-file {platform['SHOUWANG_BROKER_PASSWORD_FILE']}" in setup
+    assert f"--platform-port {broker.port}" in SETUP
+    assert f"--platform-password-file {platform['SHOUWANG_BROKER_PASSWORD_FILE']}" in SETUP
     assert SERVICES["mosquitto"]["user"] == SERVICES["setup"]["user"]  # one writes what the other reads
     assert "/broker/mosquitto.conf" in SERVICES["mosquitto"]["command"]
 
 
-def test_grafana_is_given_what_its_provisioning_asks_for() -> None:
+def grafana_place(path: str) -> PurePosixPath:
+    """Where a path of Grafana's container is in the one of `setup`, which writes it."""
+    volumes = (dict(volume.split(":")[:2] for volume in SERVICES[name]["volumes"]) for name in ("grafana", "setup"))
+    seen, written = (volume["grafana-files"] for volume in volumes)
+    return written / PurePosixPath(path).relative_to(seen)
+
+
+@pytest.mark.parametrize("metrics", [True, False])
+def test_grafana_is_given_what_its_provisioning_asks_for(metrics: bool) -> None:
     grafana = SERVICES["grafana"]
-    asked = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "grafana" / "provisioning").rglob("*.yaml"))
+    asked = f"{providers_text()}{sources_text(metrics)}"
     values = "\n".join(line for line in asked.splitlines() if not line.lstrip().startswith("#"))
     assert set(re.findall(r"\$(\w+)(?!\{)\b", values)) - {"__file"} <= grafana["environment"].keys()
-    assert set(re.findall(r"\$__file\{/run/secrets/(\w+)\}", values)) <= set(grafana["secrets"])
+    for file in re.findall(r"\$__file\{(.+?)\}", values):
+        secret = file.removeprefix("/run/secrets/")
+        assert secret in grafana["secrets"] or f"store reader {grafana_place(file)}\n" in SETUP
     address, database = (
         grafana["environment"]["SHOUWANG_DESK_ADDRESS"],
         grafana["environment"]["SHOUWANG_DESK_DATABASE"],
@@ -168,3 +180,36 @@ def test_grafana_is_given_what_its_provisioning_asks_for() -> None:
     assert (address.split(":")[0] in SERVICES, database) == (True, SERVICES["postgres"]["environment"]["POSTGRES_DB"])
     bucket = SERVICES["influxdb"]["environment"]["DOCKER_INFLUXDB_INIT_BUCKET"]
     assert grafana["environment"]["SHOUWANG_READINGS_DATABASE"] == bucket
+
+
+def test_prometheus_asks_every_role_where_it_tells_its_figures() -> None:
+    prometheus = SERVICES["prometheus"]
+    assert prometheus["profiles"] == ["metrics"]
+    assert not [name for name, each in SERVICES.items() if "prometheus" in each.get("depends_on", {})]
+    (job,) = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
+    (asked,) = job["static_configs"]
+    ports = {role: each["environment"]["SHOUWANG_METRICS__PORT"] for role, each in platform_services().items()}
+    assert sorted(asked["targets"]) == sorted(f"{role}:{port}" for role, port in ports.items())
+    (label,) = job["relabel_configs"]
+    assert re.fullmatch(label["regex"], asked["targets"][0])
+    assert f"./deploy/prometheus.yml:{prometheus['command'][0].partition('=')[2]}:ro" in prometheus["volumes"]
+    for name in (*platform_services(), "prometheus"):
+        assert "inside" in SERVICES[name]["networks"]
+        assert not any("9464" in port or "9090" in port for port in SERVICES[name].get("ports", []))
+
+
+def test_grafana_asks_a_prometheus_only_where_there_is_one() -> None:
+    assert SERVICES["setup"]["environment"]["SHOUWANG_GRAFANA__METRICS_URL"] in ("", None)
+    chosen = yaml.safe_load(filled({**example_variables(), "SHOUWANG_PROMETHEUS_URL": "http://prometheus:9090"}))
+    for name, variable in (("setup", "SHOUWANG_GRAFANA__METRICS_URL"), ("grafana", "SHOUWANG_PROMETHEUS_URL")):
+        assert chosen["services"][name]["environment"][variable] == "http://prometheus:9090"
+
+
+def test_grafana_starts_from_what_setup_wrote_and_has_no_token_that_writes() -> None:
+    grafana = SERVICES["grafana"]
+    written = grafana_place(grafana["environment"]["GF_PATHS_PROVISIONING"]).parent
+    assert f"grafana provision {written}\n" in SETUP
+    assert grafana_place(grafana["environment"]["SHOUWANG_DASHBOARDS"]) == written / "dashboards"
+    assert next(volume for volume in grafana["volumes"] if volume.startswith("grafana-files:")).endswith(":ro")
+    assert "store_token" not in grafana["secrets"]
+    assert SERVICES["setup"]["environment"]["SHOUWANG_CONSOLE__BASE_URL"] == example_variables()["SHOUWANG_BASE_URL"]

@@ -4,7 +4,10 @@ Commands, environments, order and health checks are read from docker-compose.yml
 """
 
 import json
+import math
+import re
 import socket
+import stat
 import threading
 import time
 from collections import Counter
@@ -12,10 +15,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
 import pytest
+import yaml
 from sqlalchemy import create_engine, text
 
 from core.clock import MILLISECOND, SECOND, SystemClock
+from grafana.generation import DASHBOARDS
 from ingest.influx_wire import InfluxWire
 from shouwang.settings import Settings, load_settings
 from tests.deploy.compose_file import bytes_of, platform_services, services
@@ -64,7 +70,7 @@ def robot(tmp_path: Path) -> Iterator[WecomRobot]:
 def test_a_leak_goes_the_whole_way_through_services_of_their_own(
     plain: PlainServices, settings: Settings, robot: WecomRobot, record_property: Callable[[str, object], None]
 ) -> None:
-    assert "sign in" in plain.set_up()
+    assert "登录     admin / " in plain.set_up()
     assert plain.is_healthy("postgres")
     plain.start_broker()
     password = found_town(plain.folder / "town")
@@ -81,9 +87,11 @@ def test_a_leak_goes_the_whole_way_through_services_of_their_own(
     nobody_else_comes_in(plain)
     record_property("memory_mb", fitting_memory(plain))
 
+    grafana_can_start(plain)
+    every_role_tells_its_figures(plain)
     run("doctor")  # ends with 1 when anything is broken
     said = "".join(run(*command).output for command in plain.setup_commands())
-    assert "is there already" in said
+    assert "管理员 admin 已经有了" in said
     assert "nothing: all was as it should be" in said
     assert plain.end(ROLES) == dict.fromkeys(ROLES, 0)
     assert [role for role in ROLES if "did not end in time" in plain.log(role)] == []
@@ -178,6 +186,38 @@ def on_the_desk(settings: Settings) -> tuple[int, int]:
     return found
 
 
+def grafana_can_start(plain: PlainServices) -> None:
+    """Its files are where it looks, with this town's addresses and a token that its group alone may read."""
+    told = plain.environment("grafana")
+    sources = yaml.safe_load((Path(told["GF_PATHS_PROVISIONING"]) / "datasources" / "shouwang.yaml").read_text("utf-8"))
+    assert [each["type"] for each in sources["datasources"]] == ["influxdb", "grafana-postgresql-datasource"]
+    boards = [file.read_text(encoding="utf-8") for file in Path(told["SHOUWANG_DASHBOARDS"]).glob("zh/*.json")]
+    assert len(boards) == len(DASHBOARDS)
+    assert f"{plain.environment('setup')['SHOUWANG_CONSOLE__BASE_URL']}/tickets/" in "".join(boards)
+    header = sources["datasources"][0]["secureJsonData"]["httpHeaderValue1"]
+    token = Path(plain.local("grafana", header.removeprefix("Token $__file{").removesuffix("}")))
+    assert stat.S_IMODE(token.stat().st_mode) == 0o640
+    assert token.read_text(encoding="utf-8") not in (plain.folder / "secrets" / "store_token").read_text(
+        encoding="utf-8"
+    )
+
+
+def every_role_tells_its_figures(plain: PlainServices) -> None:
+    """Each on a port of its own; what only one of them knows the others don't deny."""
+
+    def figures(name: str) -> dict[str, float]:
+        told = {
+            role: httpx.get(f"http://127.0.0.1:{plain.metrics[role]}/metrics", trust_env=False).text for role in ROLES
+        }
+        return {role: float(re.findall(rf"^{name} (\S+)$", text, re.MULTILINE)[0]) for role, text in told.items()}
+
+    assert [role for role, count in figures("shouwang_readings_total").items() if count >= 2] == ["ingest"]
+    assert [role for role, count in figures("shouwang_stored_total").items() if count >= 2] == ["store"]
+    connected = figures("shouwang_broker_connected")
+    assert connected.pop("ingest") == 1
+    assert all(math.isnan(each) for each in connected.values())
+
+
 def fitting_memory(plain: PlainServices) -> dict[str, int]:
     """The most memory of each role, MB; with room below its limit, for this town is small."""
     found = {role: round(plain.memory_mb(role)) for role in ROLES}
@@ -187,4 +227,4 @@ def fitting_memory(plain: PlainServices) -> dict[str, int]:
 
 
 def test_no_service_of_the_file_is_left_out() -> None:
-    assert {*ROLES, "setup", "mosquitto", "postgres", "influxdb", "grafana"} == services().keys()
+    assert {*ROLES, "setup", "mosquitto", "postgres", "influxdb", "grafana", "prometheus"} == services().keys()

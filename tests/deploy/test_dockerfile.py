@@ -63,7 +63,10 @@ def test_it_runs_as_the_user_that_owns_its_volumes() -> None:
     (made,) = re.findall(r"install --directory --owner=(\d+) --group=(\d+)(.*?)\n(.*?)\n", DOCKERFILE)
     assert f"{made[0]}:{made[1]}" == user
     own = {volume.split(":")[1] for volume in services()["setup"]["volumes"] if not volume.startswith("./")}
-    assert own == set(made[3].split())
+    assert own == set(made[3].split()) - {"\\"}
+    (shared,) = re.findall(r"chmod 0750 (\S+)\n", DOCKERFILE)  # for the group alone, which Grafana's container is given
+    assert f"grafana-files:{shared}" in services()["setup"]["volumes"]
+    assert services()["grafana"]["group_add"] == [made[1]]
 
 
 def test_where_kernels_are_kept_is_where_they_were_made() -> None:

@@ -95,8 +95,29 @@ def test_every_query_asks_a_provisioned_source(language: str, name: str) -> None
         letters = [target["refId"] for target in panel.get("targets", [])]
         assert len(set(letters)) == len(letters), panel["title"]
         assert {target["datasource"]["uid"] for target in panel.get("targets", [])} <= uids, panel["title"]
-        if "datasource" in panel:
-            assert {target["datasource"]["uid"] for target in panel["targets"]} == {panel["datasource"]["uid"]}
+        asked = {target["datasource"]["uid"] for target in panel.get("targets", [])}
+        whole = next(iter(asked)) if len(asked) == 1 else "-- Mixed --"
+        assert panel["datasource"]["uid"] == whole, f"{panel['title']}: Grafana asks this one all of its queries"
+
+
+@every_dashboard
+def test_expressions_of_names_are_written_as_grafana_tells_them_from_whole_names(language: str, name: str) -> None:
+    for panel in panels(shipped(language, name)):
+        for override in panel["fieldConfig"]["overrides"]:
+            if override["matcher"]["id"] == "byRegexp":
+                assert re.fullmatch(r"/.+/", override["matcher"]["options"]), (
+                    f"{panel['title']}: else it must match all"
+                )
+
+
+@every_dashboard
+def test_no_span_of_time_is_told_in_grafana_s_english_words(language: str, name: str) -> None:
+    """Seconds stay where they are machine's time; hours and minutes are figures with a unit of our words."""
+    for panel in panels(shipped(language, name)):
+        if panel["type"] == "table" and name != "platform":
+            for override in panel["fieldConfig"]["overrides"]:
+                assert {"id": "unit", "value": "s"} not in override["properties"], panel["title"]
+        assert "bool_yes_no" not in strings(panel["fieldConfig"]), panel["title"]
 
 
 @every_dashboard

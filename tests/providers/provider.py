@@ -213,7 +213,7 @@ def _request_class(provider: Provider) -> type[BaseHTTPRequestHandler]:
             answer = provider.answer(request)
             self._give(answer.repeating(self.path, request) if answer.echo else answer)
 
-        do_GET = do_PUT = do_POST
+        do_GET = do_PUT = do_DELETE = do_POST
 
         def _give(self, answer: Answer) -> None:
             time.sleep(answer.delay_s)

@@ -157,6 +157,20 @@ def test_what_goes_wrong_leaves_no_half_file(settings: Settings, monkeypatch: py
     assert [each.name for each in settings.backup.folder_in(settings.state).iterdir()] == [".backup.lock"]
 
 
+def test_a_full_disk_is_told_as_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(state=tmp_path / "state", canary_s=0)
+    open_database(settings).dispose()
+    connect = sqlite3.connect
+
+    class Full(sqlite3.Connection):
+        def backup(self, *_: object, **__: object) -> None:  # type: ignore[override]
+            raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("shouwang.database_copy.sqlite3.connect", lambda file: connect(file, factory=Full))
+    with pytest.raises(CopyRefused, match="磁盘满了"):
+        back_up(settings)
+
+
 def test_two_at_once_are_one(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     from shouwang import backup
 

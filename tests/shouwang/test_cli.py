@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from core.clock import SystemClock
 from core.database import open_engine, writing
@@ -18,6 +19,7 @@ from ingest.dead_letters import keep
 from ingest.words import Reject
 from shouwang.demo_town import simulated_gateways
 from shouwang.incidents import Script
+from shouwang.settings import load_settings
 from tests.devices.town_folder import spoil
 from tests.servers import free_port
 from tests.shouwang.command_line import query, run
@@ -30,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("folder")
 
 def test_init_gives_a_one_time_password_once(tmp_path: Path) -> None:
     said = run("init").output
-    (password,) = re.findall(r"sign in +admin / (\S+)", said)
+    (password,) = re.findall(r"登录 +admin / (\S+)", said)
     assert len(password) >= 16
     ((hashed, must_change),) = query("SELECT password_hash, must_change FROM account")
     assert verify(str(hashed), password)
@@ -39,10 +41,21 @@ def test_init_gives_a_one_time_password_once(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "shouwang.toml").stat().st_mode) == 0o600
     settings = (tmp_path / "shouwang.toml").read_bytes()
     again = run("init").output
-    assert "admin is there already" in again
+    assert "管理员 admin 已经有了" in again
     assert password not in again
     assert query("SELECT count(*) FROM account") == [(1,)]
     assert (tmp_path / "shouwang.toml").read_bytes() == settings
+
+
+@pytest.mark.parametrize(("language", "words"), [("zh", ("登录", "下一步")), ("en", ("sign in", "next"))])
+def test_init_speaks_the_language_that_is_asked_for_and_keeps_it(language: str, words: tuple[str, str]) -> None:
+    said = run("init", "--language", language).output
+    assert all(word in said for word in words)
+    assert bool(re.search(r"[\u4e00-\u9fff]", said)) is (language == "zh")
+    assert load_settings(Path("shouwang.toml")).language == language
+    assert bool(re.search(r"[\u4e00-\u9fff]", Path("shouwang.toml").read_text())) is (language == "zh")
+    again = run("init").output
+    assert ("already" in again) is (language == "en"), "the settings remember"
 
 
 def test_two_installations_have_different_passwords() -> None:
@@ -212,6 +225,26 @@ def test_a_database_file_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("why", "advice"),
+    [
+        ("database or disk is full", "清理"),
+        ("disk I/O error", "剩余空间"),
+        ("attempt to write a readonly database", "属主"),
+        ("unable to open database file", "属主"),
+        ("connection refused", "口令"),
+    ],
+)
+def test_what_a_database_says_is_told_with_what_to_do(why: str, advice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(*_: object) -> None:
+        raise OperationalError("SELECT 1", {}, Exception(why))
+
+    monkeypatch.setattr("shouwang.cli_operate.open_database", refusing)
+    said = run("init", fails=1).stderr
+    assert why in said
+    assert advice in said.splitlines()[0]
+
+
 def test_a_journal_of_another_registry_is_told() -> None:
     run("init")
     run("status")
@@ -241,7 +274,9 @@ def test_the_simulation_of_a_town_speaks_for_its_own_devices_only(town: Path) ->
 )
 def test_roles_are_checked(roles: str, problem: str) -> None:
     said = run("run", "--roles", roles, fails=1).stderr
-    assert said == f"{problem}: choose from ingest, store, detect, dispatch, console\n"
+    chinese, english = said.splitlines()
+    assert english == f"{problem}: choose from ingest, store, detect, dispatch, console"
+    assert chinese.startswith("没有角色 ")
     assert not Path("state").exists()
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from sqlalchemy import text
 
 from core.database import open_engine, reading
@@ -120,3 +121,20 @@ def test_a_push_to_nowhere_is_told_in_words(tmp_path: Path) -> None:
     assert "http" in run("grafana", "push", fails=1).output
     _settings(tmp_path, url="http://x")
     assert "token" in run("grafana", "push", fails=1).output
+
+
+def test_all_that_a_grafana_starts_from_is_written_and_a_prometheus_only_where_there_is_one(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    for metrics_url in ("http://prometheus:9090", ""):
+        _settings(tmp_path, metrics_url=metrics_url)
+        run("grafana", "provision", folder)
+        sources = yaml.safe_load((folder / "provisioning" / "datasources" / "shouwang.yaml").read_text("utf-8"))
+        uids = [each["uid"] for each in sources["datasources"]]
+        assert uids == ["shouwang-readings", "shouwang-desk", *(["shouwang-prometheus"] if metrics_url else [])]
+        gone = [each["name"] for each in sources.get("deleteDatasources", [])]
+        assert bool(gone) is not bool(metrics_url), "Grafana keeps what it was given before, unless it is told"
+    providers = yaml.safe_load((folder / "provisioning" / "dashboards" / "shouwang.yaml").read_text("utf-8"))
+    for provider in providers["providers"]:
+        boards = folder / provider["options"]["path"].replace("$SHOUWANG_DASHBOARDS", "dashboards")
+        assert {path.stem for path in boards.glob("*.json")} == set(DASHBOARDS)
+        assert "https://console.example/tickets/" in "".join(path.read_text("utf-8") for path in boards.glob("*.json"))

@@ -33,6 +33,8 @@ def test_it_speaks_chinese_first_and_english_by_choice(fresh: None) -> None:
     chinese = run("doctor").output.splitlines()
     assert all(CHINESE.search(line.partition("  ")[0]) for line in chinese)
     assert any(line.startswith("注意  备份：") for line in chinese)
+    names = [line.partition("  ")[2].partition("：")[0] for line in chinese]
+    assert [name for name in names if not CHINESE.search(name) and name != "Grafana"] == []
     english = run("doctor", "--language", "en").output
     assert not CHINESE.search(english)
     assert "doubtful backup: none in state/backups: run `shouwang backup` each day" in english
@@ -63,6 +65,14 @@ def test_settings_that_others_can_read_are_told(fresh: None) -> None:
         found()["settings"].text
         == "shouwang.toml can be read by others, and may hold passwords: chmod 600 shouwang.toml"
     )
+
+
+def test_settings_of_another_owner_are_mended_by_who_owns_them(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 10001)
+    Path("shouwang.toml").chmod(0o640)
+    assert "settings" not in found(), "root's, and our group's: to close it would shut ourselves out"
+    Path("shouwang.toml").chmod(0o644)
+    assert found()["settings"].text.endswith(": sudo chmod o= shouwang.toml")
 
 
 def test_links_must_lead_somewhere_and_not_in_the_clear(fresh: None) -> None:

@@ -16,7 +16,7 @@ def test_a_second_process_is_refused_by_the_roles_name_and_the_firsts_number(tmp
     first, second = RoleLocks(tmp_path), RoleLocks(tmp_path)
     first.take(["ingest", "store"])
     second.take(["detect"])
-    with pytest.raises(PartFailed, match=f"process {os.getpid()} runs the role store"):
+    with pytest.raises(PartFailed, match=f"进程 {os.getpid()} (?s:.*)process {os.getpid()} runs the role store"):
         RoleLocks(tmp_path).take(["dispatch", "store"])
     RoleLocks(tmp_path).take(["dispatch"])
     first.release()

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -25,6 +26,7 @@ from shouwang.cli_town import SHEETS
 from shouwang.settings import Settings, SettingsError, load_settings, masked
 from shouwang.stores import kept_for
 from tests.devices.town_folder import NOW, write_town
+from tests.fakes.influx_two import ALL_ACCESS, ORG, InfluxTwo
 from tests.influx_server import InfluxOne, named_server
 from tests.servers import wait_until
 from tests.shouwang.command_line import run
@@ -209,3 +211,24 @@ def test_the_platform_sums_readings_up(tmp_path: Path) -> None:
             return store.rollup(ONE_HOUR, np.array([number], np.int32), 0, 2**60).count.tolist()
 
         soon(lambda: found() == [3], "the roll-up")
+
+
+# store reader ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_token_that_only_reads_is_kept_for_its_group_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = Path("reader")
+    with InfluxTwo("readings", "readings_5m", "readings_1h") as server:
+        monkeypatch.setenv("SHOUWANG_STORE", f"influx+{server.url}/{ORG}/readings")
+        monkeypatch.setenv("SHOUWANG_STORE_TOKEN", ALL_ACCESS)
+        said = run("store", "reader", file).output
+        token = file.read_text()
+        assert (token in said, token == ALL_ACCESS, stat.S_IMODE(file.stat().st_mode)) == (False, False, 0o640)
+        assert "stands" in run("store", "reader", file).output
+        assert file.read_text() == token
+        assert "No such file" in run("store", "reader", "missing/reader", fails=1).stderr
+        assert len(server.tokens) == 1, "a token that nobody kept"
+    monkeypatch.delenv("SHOUWANG_STORE_TOKEN")
+    monkeypatch.delenv("SHOUWANG_STORE")
+    assert "InfluxDB" in run("store", "reader", file, fails=1).stderr
