@@ -21,8 +21,11 @@ from grafana_foundation_sdk.models.common import (
     VizOrientation,
 )
 from grafana_foundation_sdk.models.dashboard import (
+    DashboardSpecialValueMapOptions,
     DynamicConfigValue,
     FieldColorModeId,
+    SpecialValueMap,
+    SpecialValueMatch,
     Threshold,
     ThresholdsMode,
     ValueMap,
@@ -43,6 +46,13 @@ COLORS = {
     Severity.CRITICAL: "red",
 }
 """The colour of each severity: the palette's own names, which suit a dark and a light background."""
+
+NONE_UNCOLORED = SpecialValueMap(
+    options=DashboardSpecialValueMapOptions(
+        match=SpecialValueMatch.NULL, result=ValueMappingResult(text="", color="transparent")
+    )
+)
+"""No value has no colour: Grafana gives it that of the lowest step."""
 
 Steps = Sequence[Threshold]
 P = TypeVar("P", stat.Panel, timeseries.Panel, table.Panel, statetimeline.Panel, bargauge.Panel, geomap.Panel)

@@ -140,7 +140,7 @@ def _tickets(kit: Kit) -> AnyPanel:
     words = kit.words
     title = "title" if kit.language == "zh" else "coalesce(nullif(title_en, ''), title)"
     sql = (
-        f"SELECT number, severity, {title} AS title, status, {HOURS_LEFT}, reported_at FROM grafana.ticket "
+        f"SELECT number, severity, {HOURS_LEFT}, {title} AS title, status, reported_at FROM grafana.ticket "
         f"WHERE {_HERE} AND NOT drill AND (live OR reported_at_us BETWEEN {SINCE} AND {UNTIL}) "
         "ORDER BY live DESC, left_h ASC NULLS LAST, reported_at DESC LIMIT 100"
     )

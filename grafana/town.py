@@ -11,6 +11,7 @@ from grafana.choices import PLACES, places, tagged, told
 from grafana.kit import AnyPanel, Kit, Link, Row, new_dashboard
 from grafana.panels import (
     COLORS,
+    NONE_UNCOLORED,
     Column,
     Look,
     bars_by_severity,
@@ -111,7 +112,7 @@ def _worklist(kit: Kit) -> AnyPanel:
     title = "title" if kit.language == "zh" else "coalesce(nullif(title_en, ''), title)"
     place = "site_name" if kit.language == "zh" else "coalesce(nullif(site_name_en, ''), site_name)"
     sql = (
-        f"SELECT number, severity, {title} AS title, {place} AS place, status, {HOURS_LEFT}, site FROM grafana.ticket "
+        f"SELECT number, severity, {HOURS_LEFT}, {title} AS title, {place} AS place, status, site FROM grafana.ticket "
         f"WHERE live AND NOT drill AND {told(*PLACES)} "
         "ORDER BY supervised DESC, left_h ASC NULLS LAST, severity DESC, number LIMIT 200"
     )
@@ -133,7 +134,8 @@ def _worklist(kit: Kit) -> AnyPanel:
 def time_left(kit: Kit, cell: Literal["color-text", "color-background"]) -> Column:
     """The column of `HOURS_LEFT`."""
     unit = f"suffix: {kit.words('unit.hours')}"
-    return Column("left_h", kit.words("column.left"), unit=unit, width=110, decimals=1, cell=cell, steps=haste())
+    title = kit.words("column.left")
+    return Column("left_h", title, unit, width=110, decimals=1, cell=cell, steps=haste(), mappings=[NONE_UNCOLORED])
 
 
 def haste() -> list[Threshold]:

@@ -111,6 +111,16 @@ def test_expressions_of_names_are_written_as_grafana_tells_them_from_whole_names
 
 
 @every_dashboard
+def test_no_time_left_is_not_shown_as_none_left(language: str, name: str) -> None:
+    for panel in panels(shipped(language, name)):
+        for override in panel["fieldConfig"]["overrides"]:
+            if override["matcher"]["options"] == "left_h":
+                [shown] = [part["value"] for part in override["properties"] if part["id"] == "mappings"]
+                [none] = [each["options"] for each in shown if each["type"] == "special"]
+                assert (none["match"], none["result"]["color"]) == ("null", "transparent"), panel["title"]
+
+
+@every_dashboard
 def test_no_span_of_time_is_told_in_grafana_s_english_words(language: str, name: str) -> None:
     """Seconds stay where they are machine's time; hours and minutes are figures with a unit of our words."""
     for panel in panels(shipped(language, name)):
