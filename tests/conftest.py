@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,34 @@ def pytest_configure() -> None:
     """`tmp_path` too stands where files are quick; the garbage collector waits until all is imported."""
     gc.disable()
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(files_folder()))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of tests that are `long` begin first, spread over all workers but the last, which has enough to compute.
+
+    xdist gives each worker an equal part of all, in their order; one that waits at the end would keep the others idle.
+    """
+    long = [item for item in items if item.get_closest_marker("long")]
+    files = sorted({item.path for item in long}, key=lambda file: (-_longest(long, file), file))
+    rest = iter([item for item in items if not item.get_closest_marker("long")])
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    waiting = max(workers - 1, 1)
+    left = len(items)
+    items.clear()
+    for worker in range(workers):
+        mine = files[worker::waiting] if worker < waiting else []
+        share = sorted((item for item in long if item.path in mine), key=lambda item: mine.index(item.path))
+        share += islice(rest, max(left // (workers - worker) - len(share), 0))
+        items += share
+        left -= len(share)
+    items += rest
+
+
+def _longest(items: Sequence[pytest.Item], file: Path) -> float:
+    """The longest time that a test of this file is given."""
+    marks = (item.get_closest_marker("timeout") for item in items if item.path == file)
+    return max(mark.args[0] if mark else 0.0 for mark in marks)
 
 
 @pytest.hookimpl(trylast=True)

@@ -24,6 +24,7 @@ _MEMORY = Path("/dev/shm")
 _ROOM = 3 << 30  # bytes
 _START_S = 30.0
 _STOP_S = 10.0
+_SELDOM_S = 0.06
 
 
 def in_ci() -> bool:
@@ -74,8 +75,8 @@ def free_port() -> int:
         return port
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = _START_S) -> None:
-    """Poll `condition` after 10 ms, then ever less often down to every 60 ms: asking costs what is asked for.
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = _START_S, seldom: float = _SELDOM_S) -> None:
+    """Poll `condition` after 10 ms, then ever less often down to every `seldom` s: asking costs what is asked for.
 
     TimeoutError naming `what` when it stays false for `seconds`.
     """
@@ -84,7 +85,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = _START
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what} did not happen within {seconds:g} s")
         time.sleep(pause)
-        pause = min(pause * 1.2, 0.06)
+        pause = min(pause * 1.2, seldom)
 
 
 def accepts(port: int) -> bool:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 import sqlalchemy
 from httpx._transports import default as transports
-from sqlalchemy import Connection, Dialect, Engine, event
+from sqlalchemy import Connection, Dialect, Engine, event, inspect
 
 from core import database
 
@@ -37,3 +37,23 @@ def share_statements(patch: pytest.MonkeyPatch) -> None:
         return engine
 
     patch.setattr(database, "create_engine", create_engine)
+
+
+def share_migrations(patch: pytest.MonkeyPatch) -> None:
+    """An empty SQLite database is given at once what the first one was migrated to; migrating has tests of its own."""
+    from shouwang import wiring
+
+    ensure_schema, made = wiring.ensure_schema, list[str]()
+
+    def ensure_once(engine: Engine) -> None:
+        with database.writing(engine) as connection:
+            empty = engine.name == "sqlite" and not inspect(connection).get_table_names()
+            for statement in made if empty else ():
+                connection.exec_driver_sql(statement)
+        ensure_schema(engine)
+        if empty and not made:
+            with database.reading(engine) as connection:
+                dumped: Any = connection.connection.driver_connection
+                made.extend(line for line in dumped.iterdump() if line not in ("BEGIN TRANSACTION;", "COMMIT;"))
+
+    patch.setattr(wiring, "ensure_schema", ensure_once)

@@ -153,7 +153,7 @@ class PlainServices:
             assert ended is None, f"{service} ended with {ended}: {self.log(service)[-3000:]}"
             return self.is_healthy(service)
 
-        wait_until(well, f"the health of {service}", seconds)
+        wait_until(well, f"the health of {service}", seconds, seldom=0.5)  # each look is a process
 
     def memory_mb(self, service: str) -> float:
         """The most memory that a process ever had, MB."""

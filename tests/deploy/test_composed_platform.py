@@ -33,6 +33,8 @@ from tests.shouwang.command_line import run
 from tests.shouwang.exported_broker import Account
 from tests.shouwang.small_platform import _MORE
 
+pytestmark = pytest.mark.long
+
 ROLES = tuple(platform_services())
 LEVEL = 80.0
 DWELL = 6 * SECOND

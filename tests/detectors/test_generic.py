@@ -25,6 +25,7 @@ DETECTORS: dict[str, Callable[[], SafetyDetector]] = {
     "wide": lambda: SafetyDetector(WIDE_TOWN, WIDE),
 }
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
 every_detector = pytest.mark.parametrize("make", DETECTORS.values(), ids=DETECTORS.keys())
 streams = moves(readings(), readings(), TICKS, TICKS, EVENTS, CONTROLS)
 steady = moves(readings(), readings(), TICKS)

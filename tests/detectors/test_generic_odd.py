@@ -16,6 +16,7 @@ from tests.detectors.stage import START
 from tests.detectors.streams import TICKS, TOWN, block_at, moves, readings, records_of
 from tests.detectors.test_generic import Stream, by_subject, every_detector, run, steady
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
 GAS = TOWN.series_of["GAS-1"]["gas_lel"]
 Rows = Sequence[tuple[int, int, int, float, int]]
 

@@ -21,6 +21,8 @@ from tests.servers import accepts, free_port, wait_until
 from tests.shouwang import small_platform
 from tests.shouwang.small_platform import found_town, gateway, measure, small_settings
 
+pytestmark = pytest.mark.long
+
 LATE = 20 * SECOND
 """So late may a step run: a process starts for some seconds."""
 _STATIONS = (

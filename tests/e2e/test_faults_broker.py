@@ -11,6 +11,8 @@ from core.clock import MILLISECOND, SystemClock
 from tests.e2e.town_under_fire import PlatformProcess, Publisher, Records, make_town, stored_readings
 from tests.servers import Mosquitto, wait_until
 
+pytestmark = pytest.mark.long
+
 _UNSAVED = 2_500
 """ms before its death of which the broker may have saved nothing: its autosave interval of a second, and slack."""
 _DYING = 500

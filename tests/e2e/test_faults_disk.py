@@ -13,6 +13,8 @@ from core.clock import MILLISECOND
 from tests.e2e.town_under_fire import PlatformProcess, Publisher, Records, make_town, stored_readings
 from tests.servers import wait_until
 
+pytestmark = pytest.mark.long
+
 GIGABYTE = 2**30
 
 

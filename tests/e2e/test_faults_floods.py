@@ -18,6 +18,8 @@ from tests.e2e.gateway_voice import voice
 from tests.e2e.town_under_fire import PlatformProcess, Publisher, Records, make_town
 from tests.servers import wait_until
 
+pytestmark = pytest.mark.long
+
 FLOODER = "FLOOD-1"
 _BURST = 500
 _LATE_MS = 300

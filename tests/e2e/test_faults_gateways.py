@@ -21,6 +21,8 @@ from tests.e2e.gateway_voice import Voice, voice
 from tests.e2e.town_under_fire import Meter, PlatformProcess, Records, make_town
 from tests.servers import Mosquitto, wait_until
 
+pytestmark = pytest.mark.long
+
 _LEL = 60.0
 _HALF_MINUTE = 30_000
 _TEN_MINUTES = 600_000

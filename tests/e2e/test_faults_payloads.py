@@ -22,6 +22,8 @@ from tests.e2e.gateway_voice import voice
 from tests.e2e.town_under_fire import Meter, PlatformProcess, Records
 from tests.servers import wait_until
 
+pytestmark = pytest.mark.long
+
 _BATCH = 200
 Payloads = Iterable[tuple[str, bytes]]
 

@@ -21,6 +21,8 @@ from tests.e2e.town_under_fire import url_of
 from tests.influx_server import InfluxOne, make_buckets
 from tests.servers import program, wait_until
 
+pytestmark = pytest.mark.long
+
 _VALUES = 4
 _LATE_MS = 300
 _IN_HAND = 20_000

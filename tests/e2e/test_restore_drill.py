@@ -21,7 +21,7 @@ from tests.e2e.test_kill import alerts_and_tickets_stand_once
 from tests.e2e.town_under_fire import PlatformProcess, Publisher, Records, make_town
 from tests.servers import wait_until
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 _NOTICE = re.compile(r"通知 (\d+)")
 _LEAKS = 14
 _TICKETS = "SELECT number, site, hazard, reported_at FROM ticket ORDER BY id"

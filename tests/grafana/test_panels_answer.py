@@ -19,6 +19,8 @@ from tests.grafana.showing import problems
 from tests.influx_server import InfluxOne
 from tests.servers import Postgres
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def lived(postgres: Postgres, influx_one: InfluxOne, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivedTown]:

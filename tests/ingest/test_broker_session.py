@@ -17,6 +17,8 @@ from ingest.words import Connected, Lost, RegistryChanged, encode
 from tests.ingest.live_ingest import WORD, Embedded, Platform, calling, publish, wait_for
 from tests.ingest.test_gate import small_registry
 
+pytestmark = pytest.mark.long
+
 
 def test_a_subscription_that_died_in_silence_is_made_anew(platform, gateway, monkeypatch):
     """The connection stands, but nothing comes back: told as a loss since the last thing that came."""

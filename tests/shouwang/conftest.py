@@ -9,6 +9,14 @@ import structlog
 from shouwang.terminal import errors, out
 from tests.devices.town_folder import write_town
 from tests.shouwang.command_line import run
+from tests.sparing import share_migrations
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _migrated_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        share_migrations(patch)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -46,6 +46,8 @@ from tests.servers import wait_until
 from tests.shouwang.command_line import run
 from tests.shouwang.small_platform import found_town, running, small_settings, workday
 
+pytestmark = pytest.mark.long
+
 STRICTER = "overrides:\n  - {rule: gas.leak, device: GAS-1, limits: {warning: 5, alarm: 25, critical: 50}}\n"
 BROKEN = "overrides:\n  - {rule: gas.leak, device: GAS-1, limits: {warnin: 5}}\n"
 

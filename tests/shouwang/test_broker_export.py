@@ -37,6 +37,8 @@ from tests.shouwang.exported_broker import (
     registry_of,
 )
 
+pytestmark = pytest.mark.long
+
 A, B = a_gateway("GW-A", "pa"), a_gateway("GW-B", "pb")
 TOWN = registry_of(A, B)
 

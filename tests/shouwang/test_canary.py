@@ -23,6 +23,8 @@ from shouwang.wiring import Platform
 from tests.servers import Mosquitto, wait_until
 from tests.shouwang.small_platform import found_town, rows, running, small_settings, workday
 
+pytestmark = pytest.mark.long
+
 ALERT = "SELECT rule, state FROM alert WHERE rule = 'platform.canary_missed'"
 
 

@@ -24,7 +24,7 @@ from tests.shouwang.exported_broker import PLATFORM, SECRET, USER, Account, Expo
 
 HELD = 100_000  # bytes
 
-pytestmark = pytest.mark.usefixtures("imported")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("imported")]
 
 
 @pytest.fixture

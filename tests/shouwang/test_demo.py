@@ -13,6 +13,8 @@ import pytest
 from core.clock import local
 from shouwang.demo import scripted_clock
 
+pytestmark = pytest.mark.long
+
 SECONDS = 15  # incidents begin after 5 s, the longest dwell is 5 s
 HOPS = ("journal", "store", "alert", "ticket", "notice")
 

@@ -38,6 +38,8 @@ from tests.shouwang.small_platform import (
     workday,
 )
 
+pytestmark = pytest.mark.long
+
 WORKERS = (
     "pipeline",
     "safety",

@@ -21,6 +21,8 @@ from tests.servers import wait_until
 from tests.shouwang.small_platform import controls, found_town, gateway, measure, rows, running, small_settings, workday
 from tests.shouwang.test_rules_live import TOWN
 
+pytestmark = pytest.mark.long
+
 OPEN = "SELECT rule FROM alert WHERE state = 'open'"
 NOW = 1_790_000_000_000_000
 TYPES = load_device_types()

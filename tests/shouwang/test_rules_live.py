@@ -15,6 +15,8 @@ from shouwang.wiring import Platform
 from tests.servers import wait_until
 from tests.shouwang.small_platform import controls, found_town, gateway, measure, rows, running, small_settings, workday
 
+pytestmark = pytest.mark.long
+
 OPEN = "SELECT rule, rules_version FROM alert WHERE state = 'open' AND rule LIKE '%gas%' ORDER BY id"
 TOWN = """
 rules:

@@ -32,6 +32,8 @@ from tests.servers import wait_until
 from tests.shouwang.command_line import run
 from tests.shouwang.small_platform import found_town, gateway, measure, rows, running, small_settings, values, workday
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def url(influx_one: InfluxOne) -> str:
