@@ -28,6 +28,8 @@ from tests.e2e.town_under_fire import (
 from tests.influx_server import make_buckets
 from tests.servers import wait_until
 
+pytestmark = pytest.mark.long
+
 _NOTICE = re.compile(r"通知 (\d+)")
 _AIMED = 3
 """One kill in so many waits for a request, the others come at any moment, often too soon for any to be made."""
