@@ -13,6 +13,7 @@ from shouwang.migrate import SchemaRefused, Standing, alembic_config, known_revi
 from shouwang.settings import Settings
 from shouwang.upgrade import WHY, upgrade, why_not_startable
 from shouwang.wiring import open_database
+from tests.servers import Postgres
 from tests.shouwang.old_rows import NOW, contents, fill
 from tests.shouwang.small_platform import running, small_settings, workday
 from tests.shouwang.test_migrations import _described
@@ -25,6 +26,29 @@ def empty(empty_database_url: str) -> Iterator[Engine]:
     engine = open_engine(empty_database_url)
     yield engine
     engine.dispose()
+
+
+Description = dict[str, dict[str, list[str]]]
+
+
+@pytest.fixture(scope="module")
+def made_on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Description:
+    """The schema of a SQLite database that this version made at once."""
+    return _made(f"sqlite:///{tmp_path_factory.mktemp('fresh') / 'fresh.db'}")
+
+
+@pytest.fixture(scope="module")
+def made_on_postgresql(postgres: Postgres) -> Description:
+    """The schema of a PostgreSQL database that this version made at once."""
+    return _made(postgres.url(postgres.create()))
+
+
+def _made(url: str) -> Description:
+    fresh = open_engine(url)
+    migrate(fresh)
+    described = _described(fresh)
+    fresh.dispose()
+    return described
 
 
 def make_old(engine: Engine, revision: str) -> dict[str, int]:
@@ -41,7 +65,9 @@ def columns_of(engine: Engine) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("revision", PAST)
-def test_an_old_database_becomes_this_one_with_every_row(empty: Engine, tmp_path: Path, revision: str) -> None:
+def test_an_old_database_becomes_this_one_with_every_row(
+    empty: Engine, made_on_sqlite: Description, revision: str
+) -> None:
     filled = make_old(empty, revision)
     assert all(filled.values()), "each table of that version has rows"
     columns = columns_of(empty)
@@ -49,12 +75,8 @@ def test_an_old_database_becomes_this_one_with_every_row(empty: Engine, tmp_path
         before = contents(connection, columns)
     migrate(empty)
     assert schema_state(empty).standing is Standing.CURRENT
-    fresh = open_engine(f"sqlite:///{tmp_path / 'fresh.db'}") if empty.dialect.name == "sqlite" else None
-    if fresh is not None:
-        migrate(fresh)
-        upgraded, made = _described(empty), _described(fresh)
-        fresh.dispose()
-        assert upgraded == made
+    if empty.dialect.name == "sqlite":
+        assert _described(empty) == made_on_sqlite
     with reading(empty) as connection:
         after = contents(connection, columns)
     for name, rows in before.items():
@@ -62,15 +84,14 @@ def test_an_old_database_becomes_this_one_with_every_row(empty: Engine, tmp_path
 
 
 @pytest.mark.parametrize("revision", PAST)
-def test_on_postgresql_an_old_schema_becomes_the_one_that_is_made_at_once(postgres, revision: str) -> None:
-    urls = [postgres.url(postgres.create()) for _ in range(2)]
-    old, fresh = map(open_engine, urls)
+def test_on_postgresql_an_old_schema_becomes_the_one_that_is_made_at_once(
+    postgres: Postgres, made_on_postgresql: Description, revision: str
+) -> None:
+    old = open_engine(postgres.url(postgres.create()))
     make_old(old, revision)
-    for engine in (old, fresh):
-        migrate(engine)
-    assert _described(old) == _described(fresh)
-    for engine in (old, fresh):
-        engine.dispose()
+    migrate(old)
+    assert _described(old) == made_on_postgresql
+    old.dispose()
 
 
 @pytest.mark.parametrize("revision", PAST)
