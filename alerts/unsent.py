@@ -6,6 +6,7 @@ from functools import cache
 from sqlalchemy import ColumnElement, Connection, and_, exists, not_, or_, select, true
 
 from alerts.changes import Happened, record_changes
+from alerts.escalation import CAUSES
 from alerts.fallback import fall_back
 from alerts.lifecycle import ENDED
 from alerts.notices import change_state, changed
@@ -87,8 +88,13 @@ def _overtaken() -> dict[str, ColumnElement[bool]]:
 
 
 def _told_sooner() -> ColumnElement[bool]:
-    """A later notice of the same ticket went, or goes, to the same recipient before this one is due."""
+    """A later notice of the same ticket went, or goes, to the same recipient before this one is due.
+
+    Or together with it: what escalation repeated while somebody was not to be disturbed is said once.
+    """
     later = notice.alias("later")
     same = (later.c[name] == notice.c[name] for name in ("ticket", "recipient_kind", "recipient", "channel"))
-    sooner = (later.c.id > notice.c.id, later.c.due_at < notice.c.due_at)
+    repeated = (notice.c.cause.in_(sorted(CAUSES.values())), later.c.cause == notice.c.cause)
+    together = and_(later.c.due_at == notice.c.due_at, notice.c.due_at > notice.c.created_at, *repeated)
+    sooner = (later.c.id > notice.c.id, or_(later.c.due_at < notice.c.due_at, together))
     return exists().where(*same, *sooner, later.c.state.not_in(("failed", "expired")))

@@ -6,7 +6,8 @@ from sqlalchemy import Engine, update
 from alerts.notices import enqueue
 from alerts.quiet_hours import QuietHoursError, parse_quiet_hours, quiet_until
 from alerts.tables import person
-from alerts.unsent import refuse_unknown
+from alerts.unsent import expire, refuse_unknown
+from core.clock import HOUR
 from core.database import writing
 from tests.alerts.desk_scene import at_local
 from tests.alerts.notices.notice_rows import notices, put_ticket, put_town, to_person, to_robot
@@ -71,3 +72,27 @@ def test_what_is_told_instead_waits_too_unless_it_is_urgent(
     until = at_local("2026-09-22 05:00" if own else "2026-09-22 06:00") if waits else later
     assert (instead.channel, instead.due_at, instead.next_try_at) == ("phone", until, until)
     assert instead.not_after > until
+
+
+@pytest.mark.parametrize(("cause", "said"), [("not_accepted", 1), ("returned", 3)])
+def test_what_is_repeated_through_the_night_is_said_once_at_its_end(engine: Engine, cause: str, said: int) -> None:
+    now = at_local("2026-09-21 23:00")
+    with writing(engine) as connection:
+        put_town(connection)
+        row = put_ticket(connection, severity=3, life_safety=False, dispatched_at=now)
+        for each in range(3):
+            later = now + each * HOUR
+            enqueue(connection, row, None, [to_person()], cause, later, later, occasion=later, quiet_hours=NIGHT)
+        expire(connection, at_local("2026-09-22 06:00"))
+    assert [each.state for each in notices(engine)][-said:] == ["queued"] * said
+    assert [each.error for each in notices(engine)][:-said] == ["superseded"] * (3 - said)
+
+
+def test_what_is_repeated_by_day_goes_out_each_time(engine: Engine) -> None:
+    now = at_local("2026-09-21 10:00")
+    with writing(engine) as connection:
+        put_town(connection)
+        row = put_ticket(connection, severity=3, life_safety=False, dispatched_at=now)
+        for occasion in range(2):
+            enqueue(connection, row, None, [to_person()], "not_accepted", now, now, occasion=occasion)
+        assert expire(connection, now) == []
