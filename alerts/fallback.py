@@ -23,7 +23,8 @@ def fall_back(connection: Connection, row: Row, now: int) -> int:
     """Tell the recipient on the next channel that was not tried yet, else the next step; how many notices were new.
 
     A channel on which the same news waits or went out already needs no other. Nobody is told instead once the ticket is
-    over or was sent anew, nor that somebody else need not go. A test of a contact tells of that one alone.
+    over or was sent anew, nor that somebody else need not go; nobody else once it was accepted since. A test of a
+    contact tells of that one alone.
     """
     if row["cause"] == TEST or _overtaken(connection, row):
         return 0
@@ -54,9 +55,12 @@ def _overtaken(connection: Connection, row: Row) -> bool:
 
 
 def _tell_next_step(connection: Connection, row: Row, now: int, but: tuple[str, str] = ("", "")) -> int:
-    """`but` is a recipient whose channels have all been tried."""
-    assignment = connection.scalar(select(ticket.c.assignment).where(ticket.c.id == row["ticket"]))
-    others = [to for to in recipients_of(connection, assignment or {}) if (to.kind, to.code) != but]
+    """`but` is a recipient whose channels have all been tried. Nobody once the ticket was accepted."""
+    its = select(ticket.c.assignment, ticket.c.accepted_at).where(ticket.c.id == row["ticket"])
+    found = connection.execute(its).one()
+    if (found.accepted_at or 0) > row["created_at"]:
+        return 0
+    others = [to for to in recipients_of(connection, found.assignment or {}) if (to.kind, to.code) != but]
     following = next_step(others, row["step"])
     body = {**row["body"], "cause": "uncertain", "mobiles": []}
     return _queue(connection, row, following, stands_in(row), "uncertain", body, now)

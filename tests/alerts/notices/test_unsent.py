@@ -85,6 +85,20 @@ def test_a_person_is_told_on_each_channel_in_turn_then_the_next_step(engine: Eng
     assert notices(engine)[1].address == "sms-1"
 
 
+@pytest.mark.parametrize("accepted", [0, 1], ids=["before the news", "since"])
+def test_nobody_else_is_told_of_what_somebody_has_accepted_since(
+    engine: Engine, clock: ManualClock, accepted: int
+) -> None:
+    key = queue(engine, to_robot(), now=clock.now())
+    plan(engine, key, ("P-09", 1))
+    with writing(engine) as connection:
+        at = {"status": "accepted", "accepted_at": clock.now() + accepted}
+        connection.execute(update(ticket).where(ticket.c.id == key).values(**at))
+    Sender(engine, [ScriptedChannel(answers=[BAD_KEY])], clock, owner()).step(clock.now())
+    told = [row.recipient for row in notices(engine)]
+    assert told == (["T-01"] if accepted else ["T-01", "P-09"])
+
+
 def test_news_that_goes_out_on_the_next_channel_anyhow_is_not_told_twice(engine: Engine, clock: ManualClock) -> None:
     queue(engine, to_person(channel="app"), to_person(channel="phone"))
     with writing(engine) as connection:
