@@ -79,6 +79,10 @@ class Shield:
             await send(message)
 
         refusal = self._refusal(scope)
+        if refusal is None and _is_chunked(scope):
+            whole = await _whole_body(receive)
+            receive = receive if whole is None else _with_body(whole, receive)
+            refusal = _refused(scope["path"], "error.too_large", 413) if whole is None else None
         await (refusal or self._app)(scope, receive, send_shielded)
 
     def _refusal(self, scope: Scope) -> Response | None:
@@ -87,10 +91,35 @@ class Shield:
         headers = Headers(scope=scope)
         if not (scope["path"].startswith(SIGNED) or same_origin(headers, self._base_url)):
             return _refused(scope["path"], "error.origin", 403)
-        length = int(headers.get("content-length") or 0)
-        if "chunked" in headers.get("transfer-encoding", "") or length > _limit_of(scope["path"]):
+        if int(headers.get("content-length") or 0) > _limit_of(scope["path"]):
             return _refused(scope["path"], "error.too_large", 413)
         return None
+
+
+def _is_chunked(scope: Scope) -> bool:
+    return scope["method"] not in SAFE and "chunked" in Headers(scope=scope).get("transfer-encoding", "").lower()
+
+
+async def _whole_body(receive: Receive) -> bytes | None:
+    """A body that does not say how long it is, as many programs send theirs; None for one over BODY_LIMIT or cut off."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > BODY_LIMIT or message["type"] == "http.disconnect":
+            return None
+    return body
+
+
+def _with_body(body: bytes, receive: Receive) -> Receive:
+    """What the application receives: the body in one piece, then whatever follows."""
+    first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def received() -> Message:
+        return first.pop() if first else await receive()
+
+    return received
 
 
 def _limit_of(path: str) -> int:

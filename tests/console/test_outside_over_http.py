@@ -76,6 +76,21 @@ def code(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["code"]
 
 
+def in_pieces(body: bytes) -> Iterator[bytes]:
+    """A body that is sent as it is made, so that no header says how long it is."""
+    yield from (body[at : at + 1000] for at in range(0, len(body), 1000))
+
+
+@pytest.mark.parametrize(("spaces", "status"), [(0, 201), (64 * 1024, 413)])
+def test_a_body_may_come_without_its_length(district: District, spaces: int, status: int) -> None:
+    body = json.dumps(REPORT).encode() + b" " * spaces
+    stamp = str(district.town.clock.now() // SECOND)
+    signed = {"X-Shouwang-Timestamp": stamp, "X-Shouwang-Signature": f"sha256={sign(SECRET, stamp, body)}"}
+    sent = {"headers": {**signed, "Idempotency-Key": "a"}, "content": in_pieces(body)}
+    assert district.client.post("/api/v1/outside/district/tickets", **sent).status_code == status  # type: ignore[arg-type]
+    assert district.count() == (status == 201)
+
+
 def test_a_ticket_is_made_once(district: District) -> None:
     first = district.post("tickets", REPORT, key="a")
     assert first.status_code == 201
