@@ -101,7 +101,7 @@ def _is_chunked(scope: Scope) -> bool:
 
 
 async def _whole_body(receive: Receive) -> bytes | None:
-    """A body that does not say how long it is, as many programs send theirs; None for one over BODY_LIMIT or cut off."""
+    """A body that does not say how long it is, as many programs send; None for one over BODY_LIMIT or cut off."""
     body, more = b"", True
     while more:
         message = await receive()
