@@ -161,8 +161,18 @@ def _place(here: Row, at: Row) -> dict[str, Any]:
 def _area(here: Row) -> dict[str, Any]:
     if here["grid_name"] is None:
         return {}
-    names_en = (here["village_name_en"] or here["village_name"], here["grid_name_en"] or here["grid_name"])
-    return {"area_zh": f"{here['village_name']} {here['grid_name']}", "area_en": " ".join(names_en)}
+    village, grid = here["village_name"], here["grid_name"]
+    names_en = here["village_name_en"] or village, here["grid_name_en"] or grid
+    return {"area_zh": _named_once(village, grid), "area_en": _named_once(*names_en)}
+
+
+def _named_once(village: str, grid: str) -> str:
+    """Village and grid; many a grid's name begins with its village's, and a text message has no room to say it twice.
+
+    >>> _named_once("新埂村", "新埂村第1网格"), _named_once("何家角村", "03网格")
+    ('新埂村第1网格', '何家角村 03网格')
+    """
+    return grid if grid.startswith(village) else f"{village} {grid}"
 
 
 def _measurement(alert: Row, unit: str) -> dict[str, Any]:

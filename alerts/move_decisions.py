@@ -10,7 +10,8 @@ from alerts.refusals import MoveRefused
 from alerts.words import Row
 from core.clock import DAY, MINUTE
 
-_FREE_ROLES: frozenset[Role] = DESK_ROLES | {"leader", "platform"}
+FREE_ROLES: frozenset[Role] = DESK_ROLES | {"leader", "platform"}
+"""Who may move any ticket, whoever it was sent to."""
 _DOUBLE_TAP = MINUTE  # the same move that leaves a ticket where it is, said again within it, is the same one
 
 
@@ -134,7 +135,7 @@ def _reassigned_so(standing: Standing, asked: Asked) -> bool:
 
 
 def _not_from_here(ticket: Row, status: Status, action: str) -> MoveRefused:
-    if action == "accept" and ticket["accepted_by"]:
+    if action == "accept" and ticket["accepted_by"] and status in LIVE:
         return MoveRefused("already_accepted", who=ticket["accepted_by"])
     here, done = STATUS_WORDS[status], ACTION_WORDS[action]
     facts = {"status_zh": here.zh, "status_en": here.en, "action_zh": done.zh, "action_en": done.en}
@@ -147,7 +148,7 @@ def _check_actor(standing: Standing, asked: Asked, transition: Transition) -> No
     if actor.role not in transition.roles:
         words = ACTION_WORDS[asked.action]
         raise MoveRefused("not_allowed", action_zh=words.zh, action_en=words.en)
-    if actor.role not in _FREE_ROLES and not standing.addressed and not concerns(ticket, actor):
+    if actor.role not in FREE_ROLES and not standing.addressed and not concerns(ticket, actor):
         raise MoveRefused("not_yours")
 
 

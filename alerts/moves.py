@@ -12,7 +12,7 @@ from alerts.dispatching import desk_recipients, plan_again, send, tell
 from alerts.drills import answer
 from alerts.lifecycle import Role, Status
 from alerts.merging import merge
-from alerts.move_decisions import Actor, Asked, Standing, decide_move, party_of
+from alerts.move_decisions import FREE_ROLES, Actor, Asked, Standing, concerns, decide_move, party_of
 from alerts.move_steps import Step, take
 from alerts.notices import acknowledge
 from alerts.one_writer import hold_desk
@@ -168,6 +168,11 @@ def _standing(connection: Connection, before: Row, asked: Asked, now: int, setti
         addressed=was_told(connection, before, asked.actor),
         longest_suspension=settings.deadlines.longest_suspension,
     )
+
+
+def is_theirs(connection: Connection, before: Row, actor: Actor) -> bool:
+    """Whether a ticket is somebody's to move: anybody's of the desk, else sent or told to them since it was sent."""
+    return actor.role in FREE_ROLES or concerns(before, actor) or was_told(connection, before, actor)
 
 
 def was_told(connection: Connection, before: Row, actor: Actor) -> bool:

@@ -6,8 +6,10 @@ from sqlalchemy import Connection, or_, select
 
 from alerts.escalation_tables import drill_call, drill_run
 from alerts.facts import gather_facts
-from alerts.lifecycle import Role, Status
+from alerts.lifecycle import LIVE, Status
 from alerts.measurements import measurement_of
+from alerts.move_decisions import Actor
+from alerts.moves import is_theirs
 from alerts.photos import photos_of
 from alerts.request_rows import waiting_requests
 from alerts.tables import ticket, ticket_log
@@ -30,15 +32,19 @@ def carried(connection: Connection, post: worklist.Posting, who: str) -> list[do
     return [*worklist.with_places(connection, [number for number in own if number not in known]), *found]
 
 
-def card(connection: Connection, rules: RuleSet, row: dossier.Row, role: Role, who: str) -> dossier.Row:
-    """A ticket with what was measured, where, what to bring, whom to call, what can be done now, and its photos."""
+def card(connection: Connection, rules: RuleSet, row: dossier.Row, actor: Actor) -> dossier.Row:
+    """A ticket with what was measured, where, what to bring, whom to call, what can be done now, and its photos.
+
+    Nothing can be done by whoever had the ticket until it was sent to others.
+    """
     alerts = dossier.alerts_of(connection, row["id"])
     worst = max(alerts, key=lambda each: (each["state"] == "open", each["level"], each["id"]), default=None)
     rule = dossier.rule_of(rules, worst) if worst else None
     full: dict[str, Any] = {**(dossier.ticket_by_number(connection, row["number"]) or {}), **row}
     facts = gather_facts(connection, full, worst, "page", rule)
-    answered = _answered(connection, full, who)
-    moves = moves_now(full, role, FIELD_BUTTONS, marks_on(connection, full))
+    answered = _answered(connection, full, actor.who)
+    theirs = full["drill"] is not None or is_theirs(connection, full, actor)
+    moves = moves_now(full, actor.role, FIELD_BUTTONS, marks_on(connection, full)) if theirs else []
     if full["drill"] is not None:
         moves = [move for move in moves if move == "accept" and answered is None]
     return {
@@ -48,6 +54,7 @@ def card(connection: Connection, rules: RuleSet, row: dossier.Row, role: Role, w
         "measured": measurement_of(worst, rule.unit if rule else "") if worst and not facts.sites else None,
         "alerts": alerts,
         "moves": moves,
+        "passed_on": not theirs and full["status"] in LIVE,
         "answered": answered,
         "waiting": waiting_requests(connection, row["id"]),
         "photos": photos_of(connection, row["id"]),

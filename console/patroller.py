@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from sqlalchemy import select
 from starlette.responses import Response
 
+from alerts.move_decisions import Actor
 from alerts.moves import MoveRefused
 from alerts.refusals import Refusal
 from alerts.tables import person, phone_message, station, team
@@ -50,9 +51,9 @@ def mine_answer(
     with reading(services.engine) as connection:
         post = worklist.posting(connection, code) if code else None
         if post and code:
-            role = role_of_person(connection, code)
+            actor = Actor(code, role_of_person(connection, code), post.team, post.station)
             found = carried(connection, post, code)
-            cards = [card(connection, services.rules(), row, role, code) for row in found]
+            cards = [card(connection, services.rules(), row, actor) for row in found]
             reported = reported_by(connection, code, services.clock.now() - 7 * DAY)
             known = last_spot(connection, code)
     context = {"cards": cards, "post": post, "reported": reported, "known": known, "done": done, "refused": refused}
@@ -105,8 +106,9 @@ def linked_answer(
         row = next(iter(worklist.with_places(connection, [hand.ticket])), None)
         if row is None:
             raise NotFound("error.no_ticket")
-        shown = card(connection, services.rules(), row, hand.role, hand.who)
         post = worklist.posting(connection, hand.who)
+        actor = Actor(hand.who, hand.role, post.team if post else None, post.station if post else None)
+        shown = card(connection, services.rules(), row, actor)
         known = last_spot(connection, hand.who)
     context = {"cards": [shown], "post": post, "known": known, "done": done, "refused": refused, **_OFFERED}
     return pages_of(request).render(request, "linked.html", status, base=hand.base, **context)

@@ -194,6 +194,14 @@ def test_somebody_elses_accept_says_who_was_first(sent: Scene) -> None:
     assert (late.reason, late.text) == ("already_accepted", "G17-01 已接单")
 
 
+def test_an_accept_of_what_is_over_says_that_it_is_over(sent: Scene) -> None:
+    sent.handle()
+    sent.move("check", "DISP-1")
+    sent.move("close", "DISP-1")
+    for who in ("G17-01", "G17-02"):
+        assert refused(sent, "accept", who).reason == "not_from_here"
+
+
 @pytest.mark.parametrize(("who", "reason"), [("ST2-01", "not_yours"), ("stranger", "unknown_person")])
 def test_only_those_whom_it_concerns_may(sent: Scene, who: str, reason: str) -> None:
     assert refused(sent, "accept", who).reason == reason

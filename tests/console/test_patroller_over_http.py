@@ -4,11 +4,13 @@ import re
 
 from sqlalchemy import insert, select
 
+from alerts.categories import ensure_categories
+from alerts.manual_tickets import Report, report
 from alerts.tables import link, notice, phone_message, ticket, ticket_log
 from core.clock import DAY
 from core.database import reading, writing
 from tests.alerts.notices.notice_rows import make_link
-from tests.console.console_scene import Town, Visit, console_on
+from tests.console.console_scene import LAT, LNG, Town, Visit, console_on
 
 
 def code_for(town: Town, person: str = "G01-01", ticket_id: int = 1, before: int = 0) -> str:
@@ -137,3 +139,27 @@ def test_outside_a_demo_there_are_no_phones(town: Town) -> None:
         assert made().get("/phone").status_code == 404
         assert "/phone" not in made("disp").get("/").text
         made.close()
+
+
+def test_who_no_longer_has_the_ticket_sees_so_and_is_offered_nothing(town: Town, visit: Visit) -> None:
+    town.alert()
+    code, buttons = code_for(town), 'data-action="'
+    visit().post(f"/t/{code}/accept")
+    assert buttons in visit().get(f"/t/{code}").text
+    with writing(town.engine) as connection:
+        later = town.clock.now() + 1
+        sent = {"status": "dispatched", "team": None, "station": "ST1", "accepted_by": None, "assignment": {}}
+        connection.execute(ticket.update().values(**sent, dispatched_at=later))
+    page = visit().get(f"/t/{code}").text
+    assert "已转交他人办理，您不用再去" in page
+    assert buttons not in page
+
+
+def test_a_place_with_a_position_is_not_called_unknown(town: Town, visit: Visit) -> None:
+    with writing(town.engine) as connection:
+        ensure_categories(connection)
+        reported = Report(title="占道", category="城市管理", lng=LNG + 0.005, lat=LAT + 0.005)
+        report(connection, town.view, reported, town.clock.now(), "leader", "L-01")
+    page = visit().get(f"/t/{code_for(town)}").text
+    assert "图上位置（无地址）" in page
+    assert "位置不明" not in page
