@@ -162,4 +162,4 @@ def test_a_place_with_a_position_is_not_called_unknown(town: Town, visit: Visit)
         report(connection, town.view, reported, town.clock.now(), "leader", "L-01")
     page = visit().get(f"/t/{code_for(town)}").text
     assert "图上位置（无地址）" in page
-    assert "位置不明" not in page
+    assert "<b>位置不明" not in page
