@@ -11,11 +11,13 @@ from typing import Any, Protocol
 import httpx
 import msgspec
 
+from alerts.bounded import BoundedClient
 from alerts.distances import Route
 from devices.geometry import Position
 
 _SNAP_M = 1_000.0
 """A position farther than this from any road of the service's map is not on that map."""
+_MOST_BYTES = 32 << 20
 _MOST_M, _MOST_S = 1_000_000.0, 86_400.0
 """A way that is longer, or takes longer, is no way within a town."""
 
@@ -78,7 +80,7 @@ class Osrm:
             "annotations": "duration,distance",
         }
         try:
-            with httpx.Client(timeout=self._timeout_s) as client:
+            with BoundedClient(total_s=self._timeout_s, most=_MOST_BYTES, timeout=self._timeout_s) as client:
                 answer = client.get(f"{self._base}/table/v1/{self._profile}/{positions}", params=query)
         except httpx.RequestError as error:  # also for an answer that can't be unpacked
             raise RoutingAway(f"{type(error).__name__}: {error}") from error

@@ -16,6 +16,7 @@ from email.policy import SMTP as POLICY
 from typing import Literal, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
+from alerts.bounded import BoundedSmtp, BoundedSmtps, Deadline
 from alerts.channels import Limit, Outcome, OutgoingNotice, PlainChannel
 from alerts.channels.transport import printable, told
 from alerts.links import personal_url, ticket_url
@@ -28,6 +29,8 @@ PICTURE_BYTES = 2 * 1024 * 1024
 BODY_BYTES = 64 * 1024
 _SUBJECT_BYTES = 200
 _MAILBOX = re.compile(r"[\w.+'=/-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", re.ASCII)
+_TOTAL_S = 30.0
+"""All of a session; a sender's lease is twice as long."""
 _BUSY = frozenset({421, 450, 451, 452, 454})
 
 Security = Literal["tls", "starttls", "none"]
@@ -169,7 +172,7 @@ class _Session:
 
     def hand_in(self, mailbox: str, content: bytes) -> Outcome:
         try:
-            with closing(self._connected()) as smtp:
+            with Deadline(_TOTAL_S) as deadline, closing(self._connected(deadline)) as smtp:
                 return self._exchange(smtp, mailbox, content)
         except _Answered as answered:
             return self._judged(answered.code, answered.text)
@@ -183,11 +186,11 @@ class _Session:
         except (smtplib.SMTPException, OSError) as error:
             return self._broken(error, "not connected", lasting=False)
 
-    def _connected(self) -> smtplib.SMTP:
+    def _connected(self, deadline: Deadline) -> smtplib.SMTP:
         at = self._server
         if at.security == "tls":
-            return smtplib.SMTP_SSL(at.host, at.port, timeout=self._timeout_s, context=_trust(at.ca))
-        smtp = smtplib.SMTP(at.host, at.port, timeout=self._timeout_s)
+            return BoundedSmtps(deadline, at.host, at.port, timeout=self._timeout_s, context=_trust(at.ca))
+        smtp = BoundedSmtp(deadline, at.host, at.port, timeout=self._timeout_s)
         if at.security == "starttls":
             try:
                 smtp.starttls(context=_trust(at.ca))

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import msgspec
 
+from alerts.bounded import BoundedClient
 from alerts.channels import Outcome
 from core.clock import SECOND
 
@@ -24,14 +25,14 @@ FAILED_REQUEST = (httpx.RequestError, httpx.InvalidURL)
 
 
 def open_client(timeout_s: float = 10.0) -> httpx.Client:
-    """A client that verifies certificates, follows no redirect and keeps no connection.
+    """A client that verifies certificates, follows no redirect, keeps no connection and ends in time.
 
     A kept connection that the provider has closed meanwhile would make a request look lost that was never sent. The
     library's own log names whole URLs, and with them robots' keys: it is silenced but for warnings.
     """
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    return httpx.Client(timeout=timeout_s, limits=httpx.Limits(max_keepalive_connections=0))
+    return BoundedClient(timeout=timeout_s, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 def outcome_of_failure(error: httpx.RequestError | httpx.InvalidURL) -> Outcome:
