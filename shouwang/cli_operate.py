@@ -29,6 +29,7 @@ from shouwang.cli_broker import broker_address
 from shouwang.demo_town import DemoError, simulated_gateways
 from shouwang.diagnosis import database_is_missing, diagnose
 from shouwang.findings import Standing
+from shouwang.heartbeat import heard
 from shouwang.incidents import Script
 from shouwang.production_findings import production_findings
 from shouwang.settings import Settings, masked
@@ -145,6 +146,7 @@ def status(config: ConfigOption = None) -> None:
     table.add_row("notices, 24 h", _listed(notices))
     late = f"{still.waiting} since {local(still.since):%Y-%m-%d %H:%M:%S}: no sender sends" if still else "none"
     table.add_row("notices not sent", late)
+    table.add_row("heartbeat", heard(settings.heartbeat, settings.state, now))
     table.add_row("rejects, 24 h", ", ".join(f"{r.gateway} {r.reason} {r.messages}" for r in refused[:8]) or "none")
     out.print(table)
 

@@ -16,21 +16,23 @@ from alerts.settings import DeskSettings
 from alerts.timers import mark_overdue
 from alerts.town_view import TownView
 from core.clock import HOUR, SECOND, Clock
+from core.database import reading
 from core.journal import Journal
 from core.metrics import Metrics
 from detectors.rules import RuleSet
+from ingest.applied import read_applied
 from ingest.store import ReadingStore
 from shouwang.escalating import Chore, DeskClock
-from shouwang.heartbeat import Heartbeat, Pulses, Vitals
+from shouwang.heartbeat import Heartbeat, Passage, Pulses, Vitals
 from shouwang.kept_secrets import link_key
 from shouwang.osrm import Osrm
 from shouwang.picture_work import picturing
 from shouwang.present import rules_of, town_of
-from shouwang.pulse import newest_time
 from shouwang.routing import Routing
 from shouwang.senders import make_channel, refusing, sending
 from shouwang.settings import Settings
 from shouwang.telling import tellers
+from shouwang.watch import SafetyWatch
 
 Work = Callable[[Signal], None]
 
@@ -49,20 +51,24 @@ CHORES: tuple[Chore, ...] = (release_due, _resume, _mark_overdue, hold_drills)
 
 
 class DispatchRole:
-    """What the role is made of; nothing runs before its work does. Pictures are sent where there is a `store`."""
+    """What the role is made of; nothing runs before its work does.
+
+    Pictures are sent where there is a `store`. `journal` is the one that this process fills, None where another
+    process, maybe of another machine, takes the readings in.
+    """
 
     def __init__(
         self,
         settings: Settings,
         engine: Engine,
-        journal: Journal,
+        journal: Journal | None,
         clock: Clock,
         metrics: Metrics,
         store: ReadingStore | None = None,
     ) -> None:
         self._store = store
         self._settings, self._engine, self._journal, self._clock = settings, engine, journal, clock
-        self._pulses = Pulses()
+        self._pulses, self._passage = Pulses(), Passage()
         desk = settings.desk.policies()
         self.desk_clock = DeskClock(engine, clock, metrics, town_of(engine), rules_of(engine), desk, CHORES)
 
@@ -120,7 +126,11 @@ class DispatchRole:
         return work
 
     def _vitals(self, now: int) -> Vitals:
-        return Vitals(self.desk_clock.unsure(), newest_time(self._journal), self.stuck_senders(now))
+        with reading(self._engine) as connection:
+            place = read_applied(connection, SafetyWatch.consumer)
+        journalled = self._journal.last_time() if self._journal else None
+        detecting = not self._passage.stands_still(place, now)
+        return Vitals(self.desk_clock.unsure(), journalled, detecting, self.stuck_senders(now))
 
     def stuck_senders(self, now: int) -> list[str]:
         """The senders that have not finished a turn for minutes."""

@@ -8,12 +8,17 @@ from typing import NamedTuple
 
 import httpx
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
+from alerts.bounded import BoundedClient
 from core.clock import MINUTE, SECOND, Clock
+from core.journal import START, Offset
+from shouwang.settings import HeartbeatSettings
 
 FILE = "heartbeat.json"
-_TIMEOUT = 10.0  # s
+_TIMEOUT = 10.0  # s, in all
 _JOURNAL_LATE = MINUTE
+_DETECTION_LATE = MINUTE
 _SENDER_LATE = 3 * MINUTE
 _log = structlog.get_logger()
 
@@ -37,12 +42,40 @@ class Pulses:
         return sorted(name for name, at in self._at.items() if now - at > _SENDER_LATE)
 
 
+class Passage:
+    """Whether detection goes on, whichever process has it: how far it is stands in the database that all share.
+
+    A tick a second goes from ingest through detection, so that a place that stays the same is a standstill. It is
+    judged by this process's own clock: those of two machines may differ.
+    """
+
+    def __init__(self) -> None:
+        self._place: Offset | None = None
+        self._since = 0
+
+    def stands_still(self, place: Offset, now: int) -> bool:
+        """`place` is what detection has applied, START while there has never been any in this database.
+
+        >>> passage = Passage()
+        >>> [passage.stands_still(Offset(0, n), at * MINUTE) for n, at in ((5, 0), (5, 2), (6, 3))]
+        [False, True, False]
+        """
+        if place != self._place or now < self._since:
+            self._place, self._since = place, now
+        return place != START and now - self._since > _DETECTION_LATE
+
+
 class Vitals(NamedTuple):
-    """What must be well: tickets whose next step can't be counted on (None: not known yet), the journal's newest
-    record (µs), and senders that stand still."""
+    """What must be well.
+
+    `unsure`: tickets whose next step can't be counted on (None: not known yet). `journalled`: the newest record (µs)
+    of the journal that this process fills, None where it fills none. `detecting`: whether what is measured comes
+    through detection, here or elsewhere. `stuck`: senders that stand still.
+    """
 
     unsure: float | None
-    journalled: int
+    journalled: int | None
+    detecting: bool
     stuck: list[str]
 
 
@@ -52,8 +85,10 @@ def why_silent(vitals: Vitals, now: int) -> str:
         return "escalation_not_audited_yet"
     if vitals.unsure:
         return "escalation_unsure"
-    if now - vitals.journalled > _JOURNAL_LATE:
+    if vitals.journalled is not None and now - vitals.journalled > _JOURNAL_LATE:
         return "journal_stands_still"
+    if not vitals.detecting:
+        return "detection_stands_still"
     return f"senders_stand_still: {', '.join(vitals.stuck)}" if vitals.stuck else ""
 
 
@@ -77,13 +112,13 @@ class Heartbeat:
         """Beat until `ending`."""
         kept = last_beat(self._file.parent)
         self._taken_at = kept.taken_at if kept else 0
-        with httpx.Client(timeout=_TIMEOUT, follow_redirects=False) as client:
+        with BoundedClient(total_s=_TIMEOUT, timeout=_TIMEOUT) as client:
             while not ending.wait(self._every / SECOND):
                 self.step(client, self._clock.now())
 
     def step(self, client: httpx.Client, now: int) -> Beat:
         """Beat once if all is well; what became of it."""
-        why = why_silent(self._vitals(now), now) or self._tell(client)
+        why = self._why_silent(now) or self._tell(client)
         if why:
             _log.warning("no heartbeat", why=why)
         else:
@@ -91,6 +126,12 @@ class Heartbeat:
         beat = Beat(now, self._taken_at, why)
         self._keep(beat)
         return beat
+
+    def _why_silent(self, now: int) -> str:
+        try:
+            return why_silent(self._vitals(now), now)
+        except SQLAlchemyError:
+            return "database_does_not_answer"
 
     def _tell(self, client: httpx.Client) -> str:
         """Post; why the address did not take it. Its text never holds the address, which may be a secret."""
@@ -101,9 +142,13 @@ class Heartbeat:
         return "" if answer.is_success else f"address_refuses: HTTP {answer.status_code}"
 
     def _keep(self, beat: Beat) -> None:
+        """On a full disk `doctor` finds an old note, while the address still hears that all is well."""
         draft = self._file.with_suffix(".new")
-        draft.write_text(json.dumps(beat._asdict()), encoding="utf-8")
-        draft.replace(self._file)
+        try:
+            draft.write_text(json.dumps(beat._asdict()), encoding="utf-8")
+            draft.replace(self._file)
+        except OSError as error:
+            _log.warning("heartbeat not kept", why=str(error))
 
 
 def last_beat(state: Path) -> Beat | None:
@@ -113,3 +158,16 @@ def last_beat(state: Path) -> Beat | None:
         return Beat(int(str(kept["at"])), int(str(kept["taken_at"])), str(kept["why"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def heard(settings: HeartbeatSettings, state: Path, now: int) -> str:
+    """Whether the outside address hears this process, in a line for an operator."""
+    if not settings.url.get_secret_value():
+        return "no address: nobody notices when the platform stands still"
+    last = last_beat(state)
+    if last is None:
+        return "not sent yet"
+    taken = f"last taken {(now - last.taken_at) // MINUTE} min ago" if last.taken_at else "never taken"
+    if last.why:
+        return f"not heard ({last.why}); {taken}"
+    return f"{taken}: is it running?" if now - last.at > 3 * settings.every_s * SECOND else taken

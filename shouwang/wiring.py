@@ -166,7 +166,7 @@ def build(
     if "store" in roles:
         wire.write_store()
     if "dispatch" in roles:
-        wire.dispatch()
+        wire.dispatch(takes_readings="ingest" in roles)
     wire.keep_house(platform.store if "store" in roles else None)
     if "console" in roles:
         wire.serve_console(live="ingest" in roles)
@@ -237,9 +237,10 @@ class _Wiring:
             self.parts.append(Cleanup("event points", points.close))
             self._work("event points", EventWriter(p.engine, points, p.clock).run)
 
-    def dispatch(self) -> None:
+    def dispatch(self, takes_readings: bool) -> None:
         p = self.platform
-        role = DispatchRole(p.settings, p.engine, p.journal, p.clock, p.metrics, p.store)
+        journal = p.journal if takes_readings else None
+        role = DispatchRole(p.settings, p.engine, journal, p.clock, p.metrics, p.store)
         p.desk_clock, self.stuck_senders = role.desk_clock, role.stuck_senders
         for name, work in role.works():
             self._work(name, work)

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import SecretStr
+from sqlalchemy.exc import OperationalError
 
 from core.clock import MINUTE, SECOND, ManualClock
-from shouwang.heartbeat import Beat, Heartbeat, Pulses, Vitals, last_beat, why_silent
+from core.journal import START, Offset
+from shouwang.heartbeat import Beat, Heartbeat, Passage, Pulses, Vitals, heard, last_beat, why_silent
+from shouwang.settings import HeartbeatSettings
 
 NOW = 1_790_000_000 * SECOND
-WELL = Vitals(0.0, NOW, [])
+WELL = Vitals(0.0, NOW, True, [])
 
 
 class Outside:
@@ -66,6 +70,8 @@ def test_it_beats_while_all_is_well(outside: Outside, tmp_path: Path) -> None:
         (WELL._replace(unsure=None), "escalation_not_audited_yet"),
         (WELL._replace(unsure=1.0), "escalation_unsure"),
         (WELL._replace(journalled=NOW - 2 * MINUTE), "journal_stands_still"),
+        (WELL._replace(journalled=None), ""),
+        (WELL._replace(detecting=False), "detection_stands_still"),
         (WELL._replace(stuck=["robot"]), "senders_stand_still: robot"),
         (WELL, ""),
     ],
@@ -82,6 +88,39 @@ def test_an_address_that_refuses_or_is_away_is_kept_without_its_secret(outside: 
     gone = beat("http://127.0.0.1:1/ping/s3cret", tmp_path)
     assert gone.why.startswith("address_does_not_answer")
     assert "s3cret" not in (tmp_path / "heartbeat.json").read_text()
+
+
+def test_a_database_that_is_away_is_a_reason_and_no_end(outside: Outside, tmp_path: Path) -> None:
+    def away(_: int) -> Vitals:
+        raise OperationalError("SELECT", {}, Exception("gone"))
+
+    heart = Heartbeat(outside.url, MINUTE, tmp_path, ManualClock(NOW), away)
+    with httpx.Client() as client:
+        assert heart.step(client, NOW).why == "database_does_not_answer"
+    assert outside.beats == []
+
+
+def test_a_note_that_can_t_be_kept_stops_no_beat(outside: Outside, tmp_path: Path) -> None:
+    assert beat(outside.url, tmp_path / "gone").why == ""
+    assert outside.beats == ["/ping/s3cret"]
+
+
+@pytest.mark.parametrize(
+    ("seen", "still"),
+    [
+        ([(5, 0), (5, 1)], False),
+        ([(5, 0), (6, 2)], False),
+        ([(5, 0), (5, 2)], True),
+        ([(5, 0), (5, 2), (6, 3)], False),
+        ([(5, 0), (3, 2)], False),  # restored from a backup
+        ([(5, 9), (5, 0)], False),  # the clock was set back
+        ([(-1, 0), (-1, 9)], False),  # nobody has ever detected here
+    ],
+)
+def test_detection_stands_still_when_its_place_in_the_database_does(seen: list[tuple[int, int]], still: bool) -> None:
+    passage = Passage()
+    judged = [passage.stands_still(Offset(0, n) if n >= 0 else START, NOW + at * MINUTE) for n, at in seen]
+    assert judged[-1] is still
 
 
 def test_a_worker_goes_on_where_the_last_one_was_taken(outside: Outside, tmp_path: Path) -> None:
@@ -114,3 +153,15 @@ def test_a_sender_that_finishes_no_turn_for_minutes_is_late() -> None:
     pulses.beat("sms", NOW + 3 * MINUTE)
     assert pulses.late(NOW + 3 * MINUTE) == []
     assert pulses.late(NOW + 4 * MINUTE) == ["robot"]
+
+
+def test_an_operator_reads_whether_the_address_hears_it(outside: Outside, tmp_path: Path) -> None:
+    told = HeartbeatSettings(url=SecretStr(outside.url))
+    assert heard(HeartbeatSettings(), tmp_path, NOW).startswith("no address")
+    assert heard(told, tmp_path, NOW) == "not sent yet"
+    beat(outside.url, tmp_path)
+    assert heard(told, tmp_path, NOW + MINUTE) == "last taken 1 min ago"
+    assert heard(told, tmp_path, NOW + 4 * MINUTE) == "last taken 4 min ago: is it running?"
+    outside.status = 500
+    beat(outside.url, tmp_path)
+    assert heard(told, tmp_path, NOW) == "not heard (address_refuses: HTTP 500); never taken"
