@@ -10,7 +10,7 @@ from alerts.channels import Channel, Outcome, OutgoingNotice
 from alerts.fallback import fall_back
 from alerts.links import LIFETIME, Link, keep_links, link_code
 from alerts.notices import change_state, changed, facts_of, tell
-from alerts.owners import Owner, why_gone
+from alerts.owners import LEASE, Owner, why_gone
 from alerts.picking import pick
 from alerts.retries import Next, decide_retry
 from alerts.rows import rows
@@ -192,6 +192,31 @@ def take_over(
     return uncertain
 
 
+def end_abandoned(connection: Connection, channels: Collection[str], since: int, now: int) -> int:
+    """Attempts begun from `since` on that no result came for within a lease, and no notice waits for; how many.
+
+    Somebody acted on the notice meanwhile, or it was hushed, and then the sender was gone: whether the message arrived
+    nobody knows. A result that comes all the same is recorded over it.
+    """
+    begun = delivery.c.channel.in_(sorted(channels)), delivery.c.started_at.between(since, now - LEASE)
+    open_ones = set(connection.scalars(select(delivery.c.id).where(*begun, delivery.c.outcome == "sending")))
+    if not open_ones:
+        return 0
+    waiting = select(notice.c.attempt).where(notice.c.state == "sending", notice.c.channel.in_(sorted(channels)))
+    left = sorted(open_ones - set(connection.scalars(waiting)))
+    still = and_(delivery.c.id.in_(left), delivery.c.outcome == "sending")
+    return connection.execute(update(delivery).where(still).values(**_lost("lease_over", now))).rowcount
+
+
+def _lost(code: str, now: int) -> dict[str, Any]:
+    return {
+        "finished_at": now,
+        "outcome": "uncertain",
+        "code": code,
+        "detail": "the sender ended before the result",
+    }
+
+
 def _in_hand(channels: Collection[str]) -> Select[Any]:
     columns = (notice.c.id, notice.c.attempt, notice.c.state, notice.c.claimed_by, delivery.c.started_at)
     return (
@@ -210,11 +235,5 @@ def _mark_uncertain(
         connection, still, "uncertain", sources=("sending",), claimed_by=str(me), error=f"sender_gone {reason}"
     )
     if moved:
-        lost = {
-            "finished_at": now,
-            "outcome": "uncertain",
-            "code": reason,
-            "detail": "the sender ended before the result",
-        }
-        connection.execute(update(delivery).where(delivery.c.id == attempt).values(**lost))
+        connection.execute(update(delivery).where(delivery.c.id == attempt).values(**_lost(reason, now)))
     return moved

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, not_, se
 
 from alerts.changes import record_changes
 from alerts.channels import AskableChannel, Channel, ListingChannel, LocalChannel, Outcome
-from alerts.claims import Claim, claim, outgoing_notice, record, take_over, write_result
+from alerts.claims import Claim, claim, end_abandoned, outgoing_notice, record, take_over, write_result
 from alerts.fallback import escalate_unproven
 from alerts.local_sending import anything_waits, send_locally
 from alerts.notices import change_state, tell
@@ -20,7 +20,7 @@ from alerts.tables import delivery, notice
 from alerts.traffic import Traffic
 from alerts.unsent import expire, give_up, moot, refuse_idle_calls
 from alerts.words import Row
-from core.clock import SECOND, Clock
+from core.clock import HOUR, SECOND, Clock
 from core.database import reading, writing
 
 RECOVER_EVERY = 15 * SECOND
@@ -123,6 +123,7 @@ class Sender:
         keep = self._result.claim.attempt if self._result else None
         with writing(self._engine) as connection:
             found = take_over(connection, self._channels, self._owner, now, alive=alive_owners, keep=keep)
+            end_abandoned(connection, self._channels, 0 if self._recovered_at is None else now - HOUR, now)
         self._recovered_at = now
         self._unsettled_left = True
         return len(found)

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select, update
 
 from alerts.channels.transport import open_client
 from alerts.channels.wecom_robot import WecomRobot
-from alerts.owners import this_process
+from alerts.hushing import drop_waiting
+from alerts.notices import acknowledge
+from alerts.owners import LEASE, this_process
 from alerts.sender import Sender
-from core.clock import SystemClock
-from core.database import open_engine
-from tests.alerts.notices.notice_rows import deliveries, notices, queue, to_robot
+from alerts.tables import notice, person
+from core.clock import SECOND, SystemClock
+from core.database import open_engine, writing
+from tests.alerts.notices.notice_rows import deliveries, notices, owner, queue, to_robot
 from tests.fakes.wecom_robot import WecomRobot as FakeRobot
 
 _ROOT = Path(__file__).parents[3]
@@ -109,3 +112,29 @@ def _successor(url: str, robot: str) -> None:
     for _ in range(3):
         sender.step(clock.now())
     engine.dispose()
+
+
+@pytest.mark.parametrize("how", ["accepted", "hushed"])
+def test_what_was_settled_while_a_sender_died_with_it_ends_with_its_lease(
+    engine: Engine, database_url: str, how: str
+) -> None:
+    clock = SystemClock()
+    now = clock.now()
+    queue(engine, to_robot(), now=now, due_at=now, life_safety=True, severity=4)
+    with FakeRobot() as robot:
+        assert _run(database_url, robot.url, "answered") == -signal.SIGKILL
+        with writing(engine) as connection:
+            if how == "accepted":
+                connection.execute(update(person).values(team="T-01"))
+                member = connection.execute(select(person.c.code)).scalars().first()
+                about = connection.execute(select(notice.c.ticket)).scalar_one()
+                assert acknowledge(connection, about, str(member), now) == 1
+            else:
+                assert drop_waiting(connection, now) == 1
+        successor = Sender(engine, [WecomRobot("robot", open_client(), "http://c", robot.url)], clock, owner(pid=2))
+        successor.recover(now + LEASE - SECOND)
+        assert [tried.outcome for tried in deliveries(engine)] == ["sending"]
+        successor.recover(now + LEASE + SECOND * 5)
+    (tried,) = deliveries(engine)
+    assert (tried.outcome, tried.code) == ("uncertain", "lease_over")
+    assert tried.finished_at
