@@ -2,10 +2,12 @@
 
 import math
 import threading
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics_core import Metric
 
 from core.clock import SECOND
 
@@ -19,6 +21,25 @@ _KEPT = 65_536
 def unreadable_receipts(registry: CollectorRegistry | None) -> Counter:
     """The counter of receipts that a provider pushed and nobody can read."""
     return Counter("shouwang_receipts_unreadable", "Receipts that can't be read", ["channel"], registry=registry)
+
+
+class KnownGauge(Gauge):
+    """A gauge that only some processes can tell: one that does not know (NaN) says nothing of it.
+
+    >>> gauge = KnownGauge("shouwang_example", "An example", registry=None)
+    >>> [len(family.samples) for family in gauge.collect()]
+    [0]
+    """
+
+    def __init__(self, name: str, documentation: str, *, registry: CollectorRegistry | None) -> None:
+        super().__init__(name, documentation, registry=registry)
+        self.set(math.nan)
+
+    def collect(self) -> Iterable[Metric]:
+        """The family, without samples that are not known."""
+        for family in super().collect():
+            family.samples = [sample for sample in family.samples if not math.isnan(sample.value)]
+            yield family
 
 
 class Latencies:
@@ -75,19 +96,16 @@ class Metrics:
         self.duplicates = Counter("shouwang_duplicates", "Readings stored before", registry=registry)
         self.detections = Counter("shouwang_detections", "Detections", ["change"], registry=registry)
         self.records_skipped = Counter("shouwang_records_skipped", "Records no rule could judge", registry=registry)
-        self.broker_connected = Gauge("shouwang_broker_connected", "1 while subscribed", registry=registry)
-        self.broker_connected.set(math.nan)  # not every process has a session
+        self.broker_connected = KnownGauge("shouwang_broker_connected", "1 while subscribed", registry=registry)
         self.registry_version = Gauge(
             "shouwang_registry_version", "Version of the registry that the gate judges by", registry=registry
         )
-        self.broker_dropped = Gauge(
+        self.broker_dropped = KnownGauge(
             "shouwang_broker_dropped_messages", "Messages the broker dropped since its start", registry=registry
         )
-        self.broker_dropped.set(math.nan)  # not every broker says so
-        self.canary_age = Gauge(
+        self.canary_age = KnownGauge(
             "shouwang_canary_age_seconds", "Since the last canary that went the whole way", registry=registry
         )
-        self.canary_age.set(math.nan)  # not every process sends one
         self.journal_bytes = Gauge("shouwang_journal_bytes", "Bytes in the journal", registry=registry)
         self.journal_share = Gauge("shouwang_journal_share", "Journal bytes / quota", registry=registry)
         self.journal_dropped = Gauge(
@@ -100,14 +118,12 @@ class Metrics:
             "shouwang_consumer_lag_records", "Records a consumer has not read", ["consumer"], registry=registry
         )
         self.open_alerts = Gauge("shouwang_open_alerts", "Open alerts", registry=registry)
-        self.escalation_findings = Gauge(
+        self.escalation_findings = KnownGauge(
             "shouwang_escalation_findings", "Live tickets whose next step is not scheduled", registry=registry
         )
-        self.escalation_audited = Gauge(
+        self.escalation_audited = KnownGauge(
             "shouwang_escalation_audited_timestamp_seconds", "When that was looked at last", registry=registry
         )
-        for gauge in (self.escalation_findings, self.escalation_audited):
-            gauge.set(math.nan)  # not every process has the desk clock
         self.notices = Gauge("shouwang_notices", "Notices of the last day", ["state"], registry=registry)
         self.receipts_unreadable = unreadable_receipts(registry)
         self.task_failures = Counter("shouwang_task_failures", "Unexpected ends of a task", ["task"], registry=registry)

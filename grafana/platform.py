@@ -39,7 +39,7 @@ def _now(kit: Kit) -> Sequence[AnyPanel]:
         "canary": ("max(shouwang_canary_age_seconds)", units.Seconds, _two(30, 90)),
         "quota": ("max(shouwang_journal_share)", units.PercentUnit, _two(0.6, 0.8)),
         "failures": ("sum(increase(shouwang_task_failures_total[24h]))", units.Short, steps_from(1, "red")),
-        "dropped": ("sum(shouwang_journal_dropped_readings)", units.Short, steps_from(1, "red")),
+        "dropped": ("sum(max by (consumer) (shouwang_journal_dropped_readings))", units.Short, steps_from(1, "red")),
         "unscheduled": ("max(shouwang_escalation_findings)", units.Short, steps_from(1, "red")),
         "open_alerts": ("max(shouwang_open_alerts)", units.Short, ()),
     }

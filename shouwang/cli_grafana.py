@@ -120,6 +120,8 @@ def provision(
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
         written.append(file)
+    for kind in ("alerting", "plugins"):  # a Grafana complains of each folder that it looks for and that is not there
+        (folder / "provisioning" / kind).mkdir(exist_ok=True)
     for file in written:
         out.print(str(file), highlight=False, soft_wrap=True)
 

@@ -1,6 +1,5 @@
 """What is done every few seconds or once a day: trim the journal, measure, tell own faults, let old readings go."""
 
-import math
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -90,8 +89,7 @@ class Housekeeping:
         return figures
 
     def _drops(self) -> float | None:
-        told = self._metrics.registry.get_sample_value("shouwang_broker_dropped_messages")
-        return None if told is None or math.isnan(told) else told
+        return self._metrics.registry.get_sample_value("shouwang_broker_dropped_messages")
 
     def _measure(self, now: int) -> None:
         use, head = self._journal.use(), self._journal.head()

@@ -133,6 +133,8 @@ def test_all_that_a_grafana_starts_from_is_written_and_a_prometheus_only_where_t
         assert uids == ["shouwang-readings", "shouwang-desk", *(["shouwang-prometheus"] if metrics_url else [])]
         gone = [each["name"] for each in sources.get("deleteDatasources", [])]
         assert bool(gone) is not bool(metrics_url), "Grafana keeps what it was given before, unless it is told"
+    asked_for = {"alerting", "dashboards", "datasources", "plugins"}
+    assert {each.name for each in (folder / "provisioning").iterdir()} == asked_for, "Grafana complains without one"
     providers = yaml.safe_load((folder / "provisioning" / "dashboards" / "shouwang.yaml").read_text("utf-8"))
     for provider in providers["providers"]:
         boards = folder / provider["options"]["path"].replace("$SHOUWANG_DASHBOARDS", "dashboards")

@@ -17,7 +17,9 @@ def test_a_port_of_its_own_tells_what_the_process_counts_until_it_ends() -> None
     metrics.messages.inc(7)
     told = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False)
     assert "shouwang_messages_total 7.0" in told.text
-    assert "shouwang_broker_connected NaN" in told.text, "this process has no session"
+    assert "\nshouwang_broker_connected " not in told.text, "this process has no session"
+    metrics.broker_connected.set(0)
+    assert "\nshouwang_broker_connected 0.0" in httpx.get(told.url, trust_env=False).text
     assert "python_info" not in told.text, "the platform's own registry"
     page.stop(5)
     assert not accepts(port)
