@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from core.metrics import Metrics
+from core.metrics import KnownGauge, Metrics
 from tests.grafana.shipped import SHIPPED, panels, shipped
 
 _METRIC = re.compile(r"shouwang_\w+")
@@ -21,11 +21,13 @@ EXPRESSIONS = sorted({target["expr"] for target in TARGETS})
 
 
 def _exported() -> dict[str, set[str]]:
-    """What a scrape names, with the labels each has, from metrics that were given every label once."""
+    """What a scrape names, with the labels each has, from metrics that were given every label and value once."""
     metrics = Metrics()
     for collector in list(metrics.registry._collector_to_names):
         if names := getattr(collector, "_labelnames", ()):
             collector.labels(*names)  # type: ignore[attr-defined]
+        if isinstance(collector, KnownGauge):
+            collector.set(0)
     families = list(metrics.registry.collect())
     return {sample.name: set(sample.labels) for family in families for sample in family.samples}
 
