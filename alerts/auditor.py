@@ -12,18 +12,19 @@ from alerts.one_writer import hold_desk
 from alerts.rows import rows
 from alerts.settings import DEFAULTS, DeskSettings
 from alerts.tables import ticket
+from alerts.timers import follow, running_stages, wanted
 from alerts.words import Row
 from core.clock import MINUTE
 
 GRACE = MINUTE
 """So late may a step be that is about to run."""
-MENDED = ("no_row", "astray")
-"""What scheduling anew mends; a step that is only late is due already."""
+MENDED = ("no_row", "astray", "no_timer")
+"""What is mended by scheduling anew, or starting the timer; a step that is only late is due already."""
 _AT_ONCE = 500
 
 
 class Finding(NamedTuple):
-    """A ticket whose next step nobody can count on, and why: no_row, late, astray or never_resumes."""
+    """A ticket whose next step nobody can count on, and why: no_row, late, astray, never_resumes or no_timer."""
 
     ticket: int
     number: str
@@ -48,16 +49,18 @@ def audit(connection: Connection, now: int, settings: DeskSettings = DEFAULTS) -
 
 
 def mend(connection: Connection, findings: Sequence[Finding], now: int, settings: DeskSettings = DEFAULTS) -> None:
-    """Schedule anew what was found without its next step."""
+    """Schedule anew what was found without its next step, and start the timers that are missing."""
     hold_desk(connection)
-    schedule(connection, [each.ticket for each in findings if each.why in MENDED], now, settings)
+    numbers = [each.ticket for each in findings if each.why in MENDED]
+    follow(connection, numbers, now, settings)
+    schedule(connection, numbers, now, settings)
 
 
 def judge(about: Row, known: Row | None, done: Done, now: int, settings: DeskSettings) -> str:
     """Why a live ticket's next step can't be counted on; empty when it can."""
     if known is None:
         return "no_row"
-    own = snapshot(about, Snapshot.from_json(known["policy"]), now, settings.escalation)
+    own = snapshot(about, Snapshot.from_json(known["policy"]), now, settings.escalation, done)
     step = decide_next(about, own, done, settings.calendar)
     if (known["state"], known["stage"], known["next_at"]) != (step.state, step.stage, step.next_at):
         return "astray"
@@ -70,7 +73,10 @@ def judge(about: Row, known: Row | None, done: Done, now: int, settings: DeskSet
 
 def _look(connection: Connection, numbers: Sequence[int], now: int, settings: DeskSettings) -> Iterator[Finding]:
     kept: Mapping[int, Row] = standing(connection, numbers)
-    done = progress(connection, numbers)
+    done, running = progress(connection, numbers), running_stages(connection, numbers)
     for each in rows(connection, facts().where(ticket.c.id.in_(numbers)).order_by(ticket.c.id)):
-        if why := judge(each, kept.get(each["id"]), done.get(each["id"], {}), now, settings):
+        why = judge(each, kept.get(each["id"]), done.get(each["id"], {}), now, settings)
+        if not why and wanted(each) - running.get(each["id"], set()):
+            why = "no_timer"
+        if why:
             yield Finding(each["id"], each["number"], why)

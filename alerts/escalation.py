@@ -241,19 +241,29 @@ def present_stage(ticket: Row) -> tuple[str, int]:
     return "assign", ticket["reported_at"]
 
 
-def snapshot(ticket: Row, before: Snapshot | None, now: int, policy: EscalationPolicy) -> Snapshot:
-    """The policy that a ticket goes on with.
+def snapshot(
+    ticket: Row,
+    before: Snapshot | None,
+    now: int,
+    policy: EscalationPolicy,
+    done: Mapping[tuple[str, int], "Progress"] | None = None,
+) -> Snapshot:
+    """The policy that a ticket goes on with; `done` is what ran of it.
 
     It is taken when the ticket is first seen, dispatched anew, or graver than it was; the stage's clock starts with the
-    stage, and anew when the ticket became graver, as its people are told anew.
+    stage, and anew when the ticket became graver, as its people are told anew, and when a step ran at a moment that
+    lies ahead: the machine's clock was set back, and nobody is to wait until it is there again.
     """
     if before is not None and ticket["status"] in ENDED:
         return before
     stage, since = present_stage(ticket)
     graver = before is not None and ticket["severity"] > before.severity
     same = before is not None and before.stage == stage and not graver
-    began = _began(since, before.began if before and same else now, now, stage == "accept" and _waits(ticket))
-    if before is None or graver or (stage == "accept" and began > before.began):
+    known = before.began if before and same else now
+    ran = (done or {}).get((stage, known))
+    set_back = ran is not None and ran.due_at > now + MINUTE
+    began = _began(since, now if set_back else known, now, stage == "accept" and _waits(ticket))
+    if before is None or graver or (stage == "accept" and began > before.began and not set_back):
         severity = Severity(ticket["severity"])
         return Snapshot(policy.name, int(severity), stage, began, write_steps(policy.steps.get(severity, {})))
     return Snapshot(before.name, before.severity, stage, began, before.written)

@@ -20,7 +20,7 @@ _upserts: dict[str, Any] = {}  # by dialect: making one takes as long as carryin
 _FACTS = (
     *("id", "number", "status", "source", "severity", "life_safety", "accept_by", "arrive_by", "done_by"),
     *("reported_at", "dispatched_at", "accepted_at", "on_scene_at", "handled_at", "checked_at"),
-    *("supervised_at", "replied_at", "reply_by", "resume_at"),
+    *("supervised_at", "replied_at", "reply_by", "resume_at", "suspended_from"),
 )
 
 
@@ -37,8 +37,9 @@ def schedule(connection: Connection, numbers: Collection[int], now: int, setting
             known = before.get(each["id"])
             if known is None and each["status"] not in LIVE:
                 continue
-            own = snapshot(each, Snapshot.from_json(known["policy"]) if known else None, now, settings.escalation)
-            step = decide_next(each, own, done.get(each["id"], {}), settings.calendar)
+            ran = done.get(each["id"], {})
+            own = snapshot(each, Snapshot.from_json(known["policy"]) if known else None, now, settings.escalation, ran)
+            step = decide_next(each, own, ran, settings.calendar)
             written.append(_row(each["id"], own, step, now))
         if written:
             _write(connection, written)

@@ -139,6 +139,17 @@ def timers_of(connection: Connection, number: int) -> list[Row]:
     return rows(connection, its.order_by(ticket_timer.c.started_at, ticket_timer.c.id))
 
 
+def running_stages(connection: Connection, tickets: Sequence[int]) -> dict[int, set[str]]:
+    """The stages of which a timer has not ended, by ticket."""
+    its = select(ticket_timer.c.ticket, ticket_timer.c.stage)
+    found: dict[int, set[str]] = {}
+    for number, stage in connection.execute(
+        its.where(ticket_timer.c.ticket.in_(tickets), ticket_timer.c.ended_at.is_(None))
+    ):
+        found.setdefault(number, set()).add(stage)
+    return found
+
+
 def paused_timers(connection: Connection, number: int) -> list[Row]:
     """The timers of a ticket that stand still."""
     its = select(ticket_timer).where(ticket_timer.c.ticket == number, ticket_timer.c.state == "paused")

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, delete, update
 
 from alerts import notice_words, tables
 from alerts.auditor import audit, mend
+from alerts.case_tables import ticket_timer
 from alerts.escalating import run_due, run_ticket
 from alerts.escalation import CAUSES, STAGES
 from alerts.escalation_tables import escalation, escalation_run
@@ -183,6 +184,20 @@ def test_what_went_past_the_desk_is_found_and_mended(scene: Scene) -> None:
     assert row(scene, 2)["stage"] == "check"
 
 
+def test_a_timer_that_is_gone_is_found_and_started(scene: Scene) -> None:
+    scene.detect("PLANT-1", severity=CRITICAL)
+    due = scene.tickets[0]["accept_by"]
+    with writing(scene.engine) as connection:
+        connection.execute(delete(ticket_timer).where(ticket_timer.c.stage == "accept"))
+    assert findings(scene) == ["no_timer"]
+    with writing(scene.engine) as connection:
+        now = scene.clock.now()
+        mend(connection, audit(connection, now, scene.settings).findings, now, scene.settings)
+    (timer,) = (each for each in scene.rows(ticket_timer) if each["stage"] == "accept")
+    assert (timer["state"], timer["due_at"]) == ("running", due)
+    assert findings(scene) == []
+
+
 def test_a_step_that_does_not_run_is_found(scene: Scene) -> None:
     scene.detect("PLANT-1", severity=CRITICAL)
     scene.clock.advance(4 * MINUTE)
@@ -195,6 +210,21 @@ def test_a_policy_edited_later_leaves_the_ticket_its_own(scene: Scene) -> None:
     pass_time(scene, 3 * MINUTE)
     assert row(scene)["policy"]["name"] == "default-1"
     assert len(scene.rows(escalation_run)) == 1
+
+
+def test_a_clock_that_is_set_back_makes_nobody_wait_until_it_is_there_again(scene: Scene) -> None:
+    scene.detect("PLANT-1", severity=CRITICAL)
+    scene.settings = replace(scene.settings, escalation=replace(scene.settings.escalation, name="other", steps={}))
+    pass_time(scene, 3 * HOUR)
+    scene.clock.advance(-2 * HOUR)
+    assert findings(scene) == ["astray"]
+    now = scene.clock.now()
+    with writing(scene.engine) as connection:
+        mend(connection, audit(connection, now, scene.settings).findings, now, scene.settings)
+    assert (row(scene)["next_at"], row(scene)["policy"]["name"]) == (now + 2 * MINUTE, "default-1")
+    pass_time(scene, 2 * MINUTE)
+    assert scene.rows(escalation_run)[-1]["due_at"] == now + 2 * MINUTE
+    assert findings(scene) == []
 
 
 def test_two_that_look_at_once_run_each_step_once(scene: Scene) -> None:
