@@ -7,6 +7,7 @@ from alerts.chattering import ChatterPolicy
 from alerts.deadlines import DeadlinePolicy
 from alerts.escalation import EscalationPolicy
 from alerts.inhibition import INHIBITORS, Inhibitor
+from alerts.still_bad_policy import StillBadPolicy
 from alerts.storm_decisions import StormPolicy
 from alerts.ticket_decisions import JoinPolicy
 from alerts.working_time import WorkCalendar
@@ -27,6 +28,7 @@ class DeskSettings:
     inhibitors: tuple[Inhibitor, ...] = INHIBITORS
     storm: StormPolicy = field(default_factory=StormPolicy)
     chattering: ChatterPolicy = field(default_factory=ChatterPolicy)
+    still_bad: StillBadPolicy = field(default_factory=StillBadPolicy)
     quiet_hours: str = ""
 
 

@@ -18,6 +18,7 @@ from alerts.inhibition import Inhibitor
 from alerts.matching import LABELS, Matcher, Operator, matcher
 from alerts.quiet_hours import parse_quiet_hours
 from alerts.settings import DEFAULTS, DeskSettings
+from alerts.still_bad_policy import StillBadPolicy
 from alerts.storm_decisions import StormPolicy
 from alerts.working_time import WorkCalendar
 from core.clock import DAY, HOUR, MINUTE, SECOND
@@ -247,6 +248,13 @@ class ChatteringSection(_Part):
     told_again: Micros | None = None
 
 
+class StillBadSection(_Part):
+    """After how long an alert is raised again whose ticket was ended as false or void while it still stands."""
+
+    life_safety: Micros | None = Field(default=None, ge=MINUTE)
+    others: Micros | None = Field(default=None, ge=MINUTE)
+
+
 class MatcherSection(_Part):
     """One condition on one label of an alert; several values with "in"."""
 
@@ -306,6 +314,7 @@ class DeskSection(_Part):
     escalation: EscalationSection = EscalationSection()
     storm: StormSection = StormSection()
     chattering: ChatteringSection = ChatteringSection()
+    still_bad: StillBadSection = StillBadSection()
     quiet_hours: str = ""
     inhibitors: list[InhibitorSection] | None = None
 
@@ -327,6 +336,7 @@ class DeskSection(_Part):
             escalation=self.escalation.policy(),
             storm=StormPolicy(**self.storm.given()),
             chattering=ChatterPolicy(**self.chattering.given()),
+            still_bad=StillBadPolicy(**self.still_bad.given()),
             quiet_hours=self.quiet_hours,
             inhibitors=self._inhibitors(),
         )

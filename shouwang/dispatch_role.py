@@ -6,6 +6,7 @@ from threading import Event as Signal
 from sqlalchemy import Connection, Engine
 
 from alerts.channels import Channel
+from alerts.desk_work import DeskWork
 from alerts.drills import run_due as hold_drills
 from alerts.moves import resume_due
 from alerts.one_writer import hold_desk
@@ -13,6 +14,7 @@ from alerts.owners import this_process
 from alerts.releasing import release_due
 from alerts.sender import Sender
 from alerts.settings import DeskSettings
+from alerts.still_bad import raise_again
 from alerts.timers import mark_overdue
 from alerts.town_view import TownView
 from core.clock import HOUR, SECOND, Clock
@@ -35,6 +37,7 @@ from shouwang.telling import tellers
 from shouwang.watch import SafetyWatch
 
 Work = Callable[[Signal], None]
+_LOOK_AGAIN = 10  # s; a second that is missed is made up for by the next
 
 
 def _resume(connection: Connection, town: TownView, _rules: RuleSet, now: int, settings: DeskSettings) -> None:
@@ -46,7 +49,12 @@ def _mark_overdue(connection: Connection, _town: TownView, _rules: RuleSet, now:
     mark_overdue(connection, now)
 
 
-CHORES: tuple[Chore, ...] = (release_due, _resume, _mark_overdue, hold_drills)
+def _raise_again(connection: Connection, town: TownView, rules: RuleSet, now: int, settings: DeskSettings) -> None:
+    if now // SECOND % _LOOK_AGAIN == 0:
+        raise_again(DeskWork(connection, town, now, settings, rules.rules))
+
+
+CHORES: tuple[Chore, ...] = (release_due, _resume, _mark_overdue, hold_drills, _raise_again)
 """What time alone brings about beside escalation, in this order."""
 
 
