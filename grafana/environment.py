@@ -65,13 +65,17 @@ def _open(kit: Kit, hazard: str) -> AnyPanel:
     return counted(title, f"{open_ones} AND {told(*PLACES)}", 6, steps_from(1, "orange"))
 
 
+WORST = "CASE WHEN max(a.value) < min(a.limit_value) THEN min(a.value) ELSE max(a.value) END"
+"""In SQL the value farthest beyond the limit: of a lower limit the least."""
+
+
 def _exceeded(kit: Kit) -> AnyPanel:
     """Where limits were exceeded in the time range, and by which rule: the noise standard has one for day and night."""
     words = kit.words
     hazards = ", ".join(f"'{hazard}'" for hazard in HAZARDS)
     sql = (
         f"SELECT {name_of(kit, 's')} AS place, coalesce({name_of(kit, 'r')}, a.rule) AS rule, count(*) AS times, "
-        "max(a.value) AS worst, min(a.limit_value) AS limit_value, max(a.opened_at) AS last, a.site "
+        f"{WORST} AS worst, min(a.limit_value) AS limit_value, max(a.opened_at) AS last, a.site "
         "FROM grafana.alert a JOIN grafana.site s ON s.code = a.site LEFT JOIN grafana.rule r ON r.code = a.rule "
         f"WHERE a.hazard IN ({hazards}) AND {within('a.opened_at_us')} AND {told('a.village', 'a.grid', 'a.site')} "
         "GROUP BY 1, 2, a.site ORDER BY times DESC, place LIMIT 50"

@@ -81,7 +81,7 @@ def _ingest(kit: Kit) -> Sequence[AnyPanel]:
     refused = [PromQL(f"60 * sum by (reason) (rate(shouwang_rejects_total[{_RATE}]))", "{{reason}}")]
     return [
         _curve(kit, "rates", flows, units.Short),
-        _curve(kit, "rejects", refused, units.Short),
+        called(_curve(kit, "rejects", refused, units.Short), kit.words.family("reject_reason")),
     ]
 
 
@@ -96,7 +96,7 @@ def _rejects(kit: Kit) -> AnyPanel:
     to_letters = Link(words("platform.open_rejects"), kit.to_console("/rejects"), new=True)
     columns = [
         Column("gateway", words("platform.gateway"), links=[to_letters]),
-        Column("reason", words("platform.reason")),
+        Column("reason", words("platform.reason"), mappings=texts(words.family("reject_reason"))),
         Column("messages", words("platform.of_messages"), width=100),
         Column("readings", words("platform.of_readings"), width=100),
         Column("last", words("platform.hour"), width=170),
@@ -137,7 +137,7 @@ def _journal(kit: Kit) -> Sequence[AnyPanel]:
     return [
         _curve(kit, "journal_size", size, units.BytesIEC, 8),
         _curve(kit, "quota", share, units.PercentUnit, 8, _two(0.6, 0.8)),
-        _curve(kit, "lag", lag, units.Short, 8),
+        called(_curve(kit, "lag", lag, units.Short, 8), kit.words.family("consumer")),
     ]
 
 

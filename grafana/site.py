@@ -178,7 +178,7 @@ def _metric(kit: Kit) -> AnyPanel:
         queries=[InfluxQL(values, "$tag_device"), SQL(limits, "time_series")],
         interval="30s",
     )
-    panel = curves(look, legend=["lastNotNull", "max"]).repeat("metric").repeat_direction("h").max_per_row(2)
+    panel = curves(look, legend=["lastNotNull", "min", "max"]).repeat("metric").repeat_direction("h").max_per_row(2)
     for each in Severity:
         if each:
             panel.override_by_regexp(f"/^{words(f'severity.{each.name.lower()}')} /", drawn_limit(COLORS[each]))

@@ -1,10 +1,17 @@
 """The platform's dashboard asks /metrics only for what the platform tells there."""
 
 import re
+import sqlite3
+from contextlib import closing
+from importlib.resources import files
 
 import pytest
+import yaml
 
 from core.metrics import KnownGauge, Metrics
+from grafana.environment import WORST
+from grafana.words import LANGUAGES, Language, Words
+from shouwang.wiring import CONSUMERS
 from tests.grafana.shipped import SHIPPED, panels, shipped
 
 _METRIC = re.compile(r"shouwang_\w+")
@@ -62,3 +69,27 @@ def test_every_legend_names_a_label_that_its_query_keeps() -> None:
     for target in TARGETS:
         for label in re.findall(r"{{(\w+)}}", target.get("legendFormat", "")):
             assert any(label in group.split(", ") for group in _BY.findall(target["expr"])), target
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_reasons_are_said_as_the_console_says_them_and_every_consumer_has_a_name(language: Language) -> None:
+    words = Words(language)
+    told = yaml.safe_load((files("console") / "locales" / f"{language}.yaml").read_text("utf-8"))
+    assert words.family("reject_reason") == told["reject_reason"]
+    assert set(words.family("consumer")) == set(CONSUMERS)
+    for title, names in (("rejects", "reject_reason"), ("lag", "consumer")):
+        (panel,) = (
+            each
+            for each in panels(shipped(language, "platform"))
+            if each["title"] == words(f"platform.{title}") and each["type"] == "timeseries"
+        )
+        shown = [value["value"] for each in panel["fieldConfig"]["overrides"] for value in each["properties"]]
+        assert shown == list(words.family(names).values())
+
+
+@pytest.mark.parametrize(("values", "limit", "worst"), [((81.0, 85.0), 80.0, 85.0), ((40.0, 12.0), 60.0, 12.0)])
+def test_the_worst_is_the_farthest_beyond_its_limit(values: tuple[float, float], limit: float, worst: float) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE a (value REAL, limit_value REAL)")
+        connection.executemany("INSERT INTO a VALUES (?, ?)", [(value, limit) for value in values])
+        assert connection.execute(f"SELECT {WORST} FROM a").fetchone() == (worst,)
