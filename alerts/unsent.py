@@ -16,6 +16,8 @@ from alerts.tables import notice, ticket
 
 NOT_IN_TIME = "not_sent_in_time"
 """Why a notice is expired that no sender came to."""
+NEEDLESS = ("ticket_over", "dispatched_anew", "superseded")
+"""Why one is expired that nobody misses: something happened since that makes it moot."""
 
 
 def expire(connection: Connection, now: int, channels: Collection[str] | None = None) -> list[int]:
@@ -80,11 +82,9 @@ def _moot(now: int) -> dict[str, ColumnElement[bool]]:
 def _overtaken() -> dict[str, ColumnElement[bool]]:
     """What happened since makes a notice moot; made once, as every sender asks often."""
     its_ticket = exists().where(ticket.c.id == notice.c.ticket)
-    return {
-        "ticket_over": its_ticket.where(ticket.c.status.in_(sorted(ENDED))),
-        "dispatched_anew": its_ticket.where(ticket.c.dispatched_at > notice.c.created_at),
-        "superseded": _told_sooner(),
-    }
+    over = its_ticket.where(ticket.c.status.in_(sorted(ENDED)))
+    sent_anew = its_ticket.where(ticket.c.dispatched_at > notice.c.created_at)
+    return dict(zip(NEEDLESS, (over, sent_anew, _told_sooner()), strict=True))
 
 
 def _told_sooner() -> ColumnElement[bool]:

@@ -14,6 +14,7 @@ from alerts.receipts import not_proven_delivered
 from alerts.refusals import DrillRefused
 from alerts.stalled import stalled
 from alerts.tables import delivery, notice, person, station, team, ticket
+from alerts.unsent import NEEDLESS
 from console import board
 from console.access import Dispatcher, Given
 from console.accounts import Account
@@ -161,7 +162,10 @@ def _deliveries(connection: Connection, name: str, now: int) -> tuple[int, Row |
 
 
 def _failed(connection: Connection, now: int) -> list[Row]:
+    """What did not go out in the last day though it should have, the newest first."""
     names = ("id", "channel", "recipient", "state", "error", "created_at", "attempts", "life_safety")
     query = select(*(notice.c[name] for name in names), ticket.c.number).join(ticket, ticket.c.id == notice.c.ticket)
-    wanted = (notice.c.state.in_(("failed", "expired")), notice.c.created_at > now - _OF_LATE)
-    return rows(connection, query.where(*wanted).order_by(notice.c.id.desc()).limit(_LISTED))
+    gone = (notice.c.state.in_(("failed", "expired")), notice.c.error.not_in(NEEDLESS))
+    return rows(
+        connection, query.where(*gone, notice.c.created_at > now - _OF_LATE).order_by(notice.c.id.desc()).limit(_LISTED)
+    )

@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 from sqlalchemy import insert, update
 
 from alerts.case_tables import outside_message
@@ -86,3 +87,11 @@ def test_who_has_no_contact_is_told_so(visit: Visit) -> None:
     assert disp.post("/api/v1/channels/phone/test").json()["error"]["code"] == "no_person_behind"
     assert visit("g01").post("/api/v1/channels/phone/test").status_code == 403
     assert visit().post("/channels/test", data={"channel": "phone"}).status_code in (303, 401)
+
+
+@pytest.mark.parametrize(("why", "listed"), [("not_sent_in_time", True), ("dispatched_anew", False)])
+def test_only_what_should_have_gone_out_is_listed_as_failed(town: Town, visit: Visit, why: str, listed: bool) -> None:
+    town.alert()
+    with writing(town.engine) as connection:
+        connection.execute(update(notice).values(state="expired", error=why))
+    assert (town.ticket()["number"] in visit("disp").get("/channels").text) == listed
