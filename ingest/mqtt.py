@@ -342,8 +342,14 @@ def _topic_of(message: paho.MQTTMessage) -> str:
         return _NO_TEXT
 
 
+SILENT = "no answer"
+"""Instead of a refusal: it took the connection, and said nothing that a broker says."""
+
+
 def refusal_of(address: BrokerAddress, timeout: float = 5.0) -> str:
-    """Why the broker does not let this account in, empty when it does. Connects once, under a client id of its own.
+    """Why the broker does not let this account in, empty when it does, SILENT when it says nothing.
+
+    Connects once, under a client id of its own.
 
     Raises OSError when nothing answers.
     """
@@ -363,7 +369,7 @@ def refusal_of(address: BrokerAddress, timeout: float = 5.0) -> str:
     client.loop_stop()
     client.on_connect = None
     if not reasons:
-        return f"no answer within {timeout:g} s"
+        return SILENT
     return str(reasons[0]) if reasons[0].is_failure else ""
 
 

@@ -32,6 +32,7 @@ from shouwang.findings import Standing
 from shouwang.heartbeat import heard
 from shouwang.incidents import Script
 from shouwang.production_findings import production_findings
+from shouwang.reaching import reach_findings
 from shouwang.settings import Settings, masked
 from shouwang.settings_template import settings_template
 from shouwang.short_session import dropped_messages
@@ -184,7 +185,9 @@ def doctor(
 ) -> None:
     """Check what the platform needs, and say what to do about each fault. Status 1 when something is broken."""
     settings = settings_from(config)
-    findings = diagnose(settings, SystemClock()) + production_findings(settings, settings_file(config), SystemClock())
+    clock = SystemClock()
+    findings = diagnose(settings, clock) + production_findings(settings, settings_file(config), clock)
+    findings += reach_findings(settings, clock.now())
     styles = {Standing.GOOD: "green", Standing.DOUBTFUL: "yellow", Standing.BROKEN: "red"}
     english = (language or settings.language) == "en"
     for finding in findings:

@@ -19,7 +19,7 @@ from core.sqlite_journal import SqliteJournal
 from detectors.rules import RuleErrors, load_packs
 from devices.device_types import CatalogueError, DeviceType, load_device_types
 from devices.registry import Registry, RegistryError, load_registry
-from ingest.mqtt import BrokerAddress, refusal_of
+from ingest.mqtt import SILENT, BrokerAddress, refusal_of
 from ingest.routes import Routes
 from ingest.store import StoreError
 from shouwang.channel_settings import TEMPLATED, ChannelSettings
@@ -29,6 +29,8 @@ from shouwang.heartbeat import last_beat
 from shouwang.migrate import Standing as Schema
 from shouwang.migrate import schema_state
 from shouwang.picture_work import can_draw
+from shouwang.reaching import end_of_certificate
+from shouwang.reasons import why_away, why_no_store
 from shouwang.settings import Settings
 from shouwang.stores import look_at_store
 from shouwang.wiring import open_journal
@@ -106,23 +108,28 @@ def _broker(settings: Settings) -> Finding:
     if urlsplit(url).scheme == "embedded":
         text = "embedded: for trying out; in service use Mosquitto or EMQX"
         return Finding("broker", Standing.DOUBTFUL, text, "内置，只供试用：正式运行请用 Mosquitto 或 EMQX")
+    address = BrokerAddress.parse(url)
+    place = f"{address.host}:{address.port}"
     try:
-        address = BrokerAddress.parse(url)
+        if address.tls:
+            end_of_certificate(address.host, address.port, address.ca)
         refusal = refusal_of(address)
-    except ValueError as error:
-        return Finding("broker", Standing.BROKEN, str(error))
     except OSError as error:
-        place = f"{address.host}:{address.port}"
-        zh = f"{place} 没有应答（{error}）：它在运行吗？端口和防火墙对吗？"
-        return Finding("broker", Standing.BROKEN, f"{place} does not answer: {error}", zh)
+        why = why_away(error)
+        text, zh = f"{place} can't be used: {why.en}", f"{place} 连不上：{why.zh}"
+        return Finding("broker", Standing.BROKEN, text, zh)
+    if refusal == SILENT:
+        why = why_away(TimeoutError())
+        return Finding("broker", Standing.BROKEN, f"{place}: {why.en}", f"{place} {why.zh}")
     if refusal:
-        text = f"{address.host}:{address.port} does not let {address.username or 'nobody'} in: {refusal}"
-        zh = f"{address.host}:{address.port} 不让 {address.username or '匿名'} 连（{refusal}）：请改正 broker 的口令"
-        return Finding("broker", Standing.BROKEN, f"{text}; mend the user and password in `broker`", zh)
+        text = f"{place} does not let {address.username or 'nobody'} in: {refusal}"
+        zh = f"{place} 不让 {address.username or '匿名'} 连（{refusal}）"
+        zh = f"{zh}：请改正 broker 里的用户名和口令，或 broker_password"
+        text = f"{text}; mend the user and password in `broker`, or broker_password"
+        return Finding("broker", Standing.BROKEN, text, zh)
     if not address.tls and address.host not in _HERE:
         text = f"{address.host}: passwords cross the network in clear; use mqtts"
         return Finding("broker", Standing.DOUBTFUL, text, f"{address.host}：口令在网上明文传输，请改用 mqtts")
-    place = f"{address.host}:{address.port}"
     return _good("broker", f"{place} lets the platform in", f"{place} 允许平台连接")
 
 
@@ -130,7 +137,8 @@ def _store(settings: Settings) -> Finding:
     try:
         text = look_at_store(settings)
     except StoreError as error:
-        return Finding("store", Standing.BROKEN, str(error), f"不能用：{error}")
+        why = why_no_store(error)
+        return Finding("store", Standing.BROKEN, f"{error}: {why.en}", f"{why.zh}（{error}）")
     address = settings.influx
     if address and urlsplit(address.base).scheme == "http" and urlsplit(address.base).hostname not in _HERE:
         zh = f"{text}：令牌在网上明文传输，请改用 influx+https"

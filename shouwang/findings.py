@@ -34,7 +34,7 @@ class Finding(NamedTuple):
 
 
 _STANDINGS = {Standing.GOOD: "正常", Standing.DOUBTFUL: "注意", Standing.BROKEN: "故障"}
-_KINDS = {"channel": "通道", "gateway": "网关", "role": "进程"}
+_KINDS = {"certificate": "证书", "channel": "通道", "gateway": "网关", "mail": "邮件", "role": "进程"}
 _WHAT = {
     "accounts": "账号",
     "backup": "备份",

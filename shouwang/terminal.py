@@ -19,6 +19,7 @@ from devices.device_types import CatalogueError
 from devices.registry import RegistryError
 from ingest.store import StoreError
 from shouwang.migrate import SchemaRefused
+from shouwang.reasons import Reason, why_no_file, why_no_store
 from shouwang.settings import Settings, SettingsError, load_settings
 
 out = Console()
@@ -79,10 +80,25 @@ def telling_errors(command: Callable[_Arguments, _Answer]) -> Callable[_Argument
             return command(*arguments, **options)
         except (OperationalError, sqlite3.OperationalError) as error:
             raise fail(_of_database(error)) from error
+        except StoreError as error:
+            raise fail(_in_both(error, why_no_store(error))) from error
+        except OSError as error:
+            raise fail(_in_both(error, why_no_file(error))) from error
         except EXPECTED as error:
             raise fail(str(error)) from error
 
     return told
+
+
+def _in_both(error: Exception, why: Reason) -> str:
+    """Chinese first; what has no words of ours once, as it came."""
+    if why.zh == why.en or "\n" in str(error):
+        return str(error)
+    return (
+        f"{why.zh}\n{why.en}"
+        if str(error) in why.en or isinstance(error, OSError)
+        else f"{why.zh}（{error}）\n{why.en}"
+    )
 
 
 def _of_database(error: Exception) -> str:

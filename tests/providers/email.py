@@ -4,24 +4,18 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
-from ipaddress import IPv4Address
 from pathlib import Path
-from ssl import PROTOCOL_TLS_SERVER, SSLContext
 from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from sqlalchemy import Engine
 
 from alerts.channels.email import Email, MailServer
+from tests.certificates import own_certificate
 from tests.providers.provider import LATE_S, MakeRig, Rig
 
 MAILBOX, SENDER = "wang.li@town.example", "desk@town.example"
@@ -43,7 +37,7 @@ class MailHost:
         self.late, self.drop = 0.0, False
         self.password = PASSWORD
         self._starttls = starttls
-        self._context = _own_certificate(self.certificate)
+        self._context = own_certificate(self.certificate)
 
     @property
     def port(self) -> int:
@@ -125,30 +119,6 @@ class _FreePort(Controller):
 def _text(message: Any) -> str:
     body = message.get_body(("plain",))
     return str(body.get_content()) if body else ""
-
-
-def _own_certificate(file: Path) -> SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail.example")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file.write_bytes(made.public_bytes(pem) + secret)
-    context = SSLContext(PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return context
 
 
 def channel(server: MailServer) -> Email:

@@ -201,7 +201,7 @@ def test_doctor_finds_what_is_broken(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     broken = {what: text for what, (standing, text) in found.items() if standing == "broken"}
     assert set(broken) == {"rules", "broker"}
     assert "own.yaml" in broken["rules"]
-    assert "does not answer" in broken["broker"]
+    assert "nothing listens there" in broken["broker"]
 
 
 def test_a_database_of_a_newer_program_is_told_and_left_alone() -> None:
