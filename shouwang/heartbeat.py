@@ -18,7 +18,7 @@ from shouwang.settings import HeartbeatSettings
 FILE = "heartbeat.json"
 _TIMEOUT = 10.0  # s, in all
 _JOURNAL_LATE = MINUTE
-_DETECTION_LATE = MINUTE
+_DETECTION_LATE = 2 * MINUTE
 _SENDER_LATE = 3 * MINUTE
 _log = structlog.get_logger()
 
@@ -45,8 +45,8 @@ class Pulses:
 class Passage:
     """Whether detection goes on, whichever process has it: how far it is stands in the database that all share.
 
-    A tick a second goes from ingest through detection, so that a place that stays the same is a standstill. It is
-    judged by this process's own clock: those of two machines may differ.
+    A tick a second goes from ingest through detection, which notes its place twice a minute: one that stays the same is
+    a standstill. It is judged by this process's own clock: those of two machines may differ.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Passage:
         """`place` is what detection has applied, START while there has never been any in this database.
 
         >>> passage = Passage()
-        >>> [passage.stands_still(Offset(0, n), at * MINUTE) for n, at in ((5, 0), (5, 2), (6, 3))]
+        >>> [passage.stands_still(Offset(0, n), at * MINUTE) for n, at in ((5, 0), (5, 3), (6, 4))]
         [False, True, False]
         """
         if place != self._place or now < self._since:

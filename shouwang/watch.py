@@ -182,8 +182,18 @@ class SafetyWatch:
     def _save(self, detector: SafetyDetector, place: Offset) -> None:
         if detector.owes:
             return
+        self._note(place)
         snapshot.save(self._state, *detector.snapshot())
         self._journal.acknowledge(self.consumer, place)
+
+    def _note(self, place: Offset) -> None:
+        """Let the database say how far it is also while nothing is found: other processes see by it that it goes on."""
+        try:
+            with writing(self._engine) as connection:
+                if applied_offset(connection, self.consumer) < place:
+                    write_applied(connection, self.consumer, place)
+        except SQLAlchemyError as error:
+            _log.warning("not noted how far detection is", why=type(error).__name__)
 
 
 def _parts(found: Sequence[Found], upto: Offset) -> Iterator[tuple[Sequence[Found], Offset]]:

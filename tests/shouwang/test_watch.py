@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import OperationalError
 
+from alerts.desk import applied_offset
 from alerts.tables import alert
 from core import snapshot
 from core.clock import SECOND, ManualClock
@@ -216,3 +217,32 @@ def test_a_record_that_nobody_foresaw_is_left_out_at_the_third_try(post: Post, m
     wait_until(lambda: watch.reached == moment(9), "the last record", 20)
     worker.stop(5)
     assert post.alerts() == [("GAS-1", "gas.leak", 0, "open")]
+
+
+def place(post: Post) -> int:
+    with reading(post.engine) as connection:
+        return applied_offset(connection, "safety").n
+
+
+def test_the_database_says_how_far_detection_is_where_nothing_is_found(post: Post) -> None:
+    post.read(1, 0.0)
+    post.run()
+    first = place(post)
+    assert first == post.journal.head().n
+    post.read(2, 0.0)
+    post.run()
+    assert place(post) == first + 1
+    assert post.alerts() == []
+
+
+def test_a_database_that_is_away_keeps_no_snapshot_from_being_written(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise OperationalError("UPDATE", {}, Exception("gone"))
+
+    monkeypatch.setattr("shouwang.watch.write_applied", away)
+    post.read(1, 0.0)
+    post.run()
+    assert place(post) == START.n
+    assert snapshot.load(post.folder / "safety.snapshot")
