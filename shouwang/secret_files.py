@@ -22,7 +22,9 @@ def from_environment(variables: Mapping[str, str], prefix: str, problems: list[s
             continue
         meant = key.removesuffix(SUFFIX)
         if meant in given and given[meant][1]:
-            problems.append(f"environment: {name}: {given[meant][0]} is there too: keep one of them")
+            problems.append(
+                f"environment: {name}: {given[meant][0]} 也有值，请只留一个 · is there too: keep one of them"
+            )
         else:
             _take(found, meant, Path(path), f"environment: {name}", problems)
     return found
@@ -37,7 +39,7 @@ def from_table(table: Mapping[str, Any], file: Path, problems: list[str], place:
     for key in table.keys() - plain.keys():
         meant, where = key.removesuffix(SUFFIX), f"{file}: {place}{key}"
         if meant in plain:
-            problems.append(f"{where}: {meant} is there too: keep one of them")
+            problems.append(f"{where}: {meant} 也有值，请只留一个 · is there too: keep one of them")
         else:
             _take(plain, meant, file.parent / table[key], where, problems)
     return plain
@@ -45,10 +47,13 @@ def from_table(table: Mapping[str, Any], file: Path, problems: list[str], place:
 
 def _take(into: dict[str, Any], key: str, file: Path, where: str, problems: list[str]) -> None:
     try:
-        text = file.read_text(encoding="utf-8").strip()
+        text = file.read_text(encoding="utf-8-sig").strip()  # some editors begin a file with a mark
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "no text"
-        problems.append(f"{where}: {file} 读不出来，请改正路径或权限 can't be read: {why}")
+        problems.append(f"{where}: {file} 读不出来（{why}），请改正路径或权限 · can't be read: mend its path or rights")
+        return
+    if not text:
+        problems.append(f"{where}: {file} 是空的，请写入内容，或去掉这一项 · is empty: fill it, or leave this out")
         return
     into[key] = text
 
@@ -74,10 +79,10 @@ def with_secret(url: str, secret: str, name: str, alone: bool = False) -> str:
     """
     parts = urlsplit(url)
     if parts.scheme not in _SERVERS:
-        raise ValueError(f"{name}: there is no server's URL that it could open")
+        raise ValueError(f"{name}: 没有它能打开的服务器地址 · there is no server's URL that it could open")
     if parts.password or (alone and parts.username):
-        raise ValueError(f"{name}: one stands in the URL too: keep one of them")
+        raise ValueError(f"{name}: 地址里也写了，请只留一个 · one stands in the URL too: keep one of them")
     if not alone and not parts.username:
-        raise ValueError(f"{name}: the URL names no user: write USER@ before its host")
+        raise ValueError(f"{name}: 请在主机名前写上 用户@ · the URL names no user: write USER@ before its host")
     user = quote(secret, safe="") if alone else f"{parts.username}:{quote(secret, safe='')}"
     return urlunsplit(parts._replace(netloc=f"{user}@{parts.netloc.rpartition('@')[2]}"))

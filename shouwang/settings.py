@@ -20,6 +20,7 @@ from shouwang.desk_settings import DeskSection
 from shouwang.grafana_settings import GrafanaSettings
 from shouwang.metrics_page import MetricsSettings
 from shouwang.secret_files import SUFFIX, from_environment, from_table, opened
+from shouwang.setting_faults import begins_with, words_of
 
 _PREFIX = "SHOUWANG_"
 _OUTSIDE = (f"{_PREFIX}CONFIG", f"{_PREFIX}TEST_")
@@ -97,7 +98,7 @@ class ConsoleSettings(_Section):
     @classmethod
     def _is_web(cls, value: str) -> str:
         if value and urlsplit(value).scheme not in {"http", "https"}:
-            raise ValueError("must begin with http:// or https://")
+            raise ValueError(begins_with("http://", "https://"))
         return value.rstrip("/")
 
 
@@ -112,7 +113,7 @@ class HeartbeatSettings(_Section):
     def _is_web(cls, value: SecretStr) -> SecretStr:
         url = value.get_secret_value()
         if url and urlsplit(url).scheme not in {"http", "https"}:
-            raise ValueError("must begin with http:// or https://")
+            raise ValueError(begins_with("http://", "https://"))
         return value
 
 
@@ -143,7 +144,7 @@ class RoutingSettings(_Section):
     def _is_web(cls, value: SecretStr) -> SecretStr:
         url = value.get_secret_value()
         if url and urlsplit(url).scheme not in {"http", "https"}:
-            raise ValueError("must begin with http:// or https://")
+            raise ValueError(begins_with("http://", "https://"))
         return value
 
 
@@ -228,7 +229,7 @@ class Settings(BaseSettings):
         if urlsplit(url).scheme in SCHEMES:
             InfluxAddress.parse(url)
         elif url and not url.startswith("duckdb:///"):
-            raise ValueError("must begin with duckdb:/// or influx+http:// or influx+https://")
+            raise ValueError(begins_with("duckdb:///", *(f"{scheme}://" for scheme in SCHEMES)))
         return value
 
     @field_validator("database")
@@ -269,7 +270,7 @@ class Settings(BaseSettings):
 
 def _one_of_schemes(url: str, *schemes: str) -> None:
     if urlsplit(url).scheme not in schemes:
-        raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        raise ValueError(begins_with(*(f"{scheme}://" for scheme in schemes)))
     if url.startswith(_FILES):
         return
     try:
@@ -278,7 +279,9 @@ def _one_of_schemes(url: str, *schemes: str) -> None:
     except ValueError:
         whole = False
     if not whole:
-        raise ValueError("is no URL: write / : @ # ? in a user name or password in percent form, such as %2F for /")
+        zh = "不是网址：用户名和口令里的 / : @ # ? 要写成百分号形式，如 / 写成 %2F"
+        en = "is no URL: write / : @ # ? in a user name or password in percent form, such as %2F for /"
+        raise ValueError(f"{zh} · {en}")
 
 
 def load_settings(file: Path | None) -> Settings:
@@ -293,7 +296,7 @@ def load_settings(file: Path | None) -> Settings:
         settings = Settings(**content)
     except ValidationError as error:
         for fault in error.errors():
-            problems.append(f"{_origin(fault['loc'], file)}: {fault['msg'].removeprefix('Value error, ')}")
+            problems.append(f"{_origin(fault['loc'], file)}: {words_of(fault)}")
     if problems:
         raise SettingsError(problems)
     return settings
@@ -315,10 +318,10 @@ def _read(file: Path, problems: list[str]) -> dict[str, Any]:
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        problems.append(f"{file}: {error.strerror}")
+        problems.append(f"{file}: 读不出来，请查路径和权限 · can't be read: {error.strerror}")
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        problems.append(f"{file}: not TOML: {error}")
+        problems.append(f"{file}: 不合 TOML 写法 · not TOML: {error}")
         return {}
     content = from_table(content, file, problems)
     if isinstance(content.get("state"), str):
@@ -346,7 +349,7 @@ def _beside(file: Path, url: str) -> str:
 def _unknown_variables() -> list[str]:
     known = {f"{_PREFIX}{name}".upper() for name in Settings.model_fields}
     return [
-        f"environment: {name}: no such setting"
+        f"environment: {name}: 没有这个设置 · there is no such setting"
         for name in os.environ
         if name.upper().startswith(_PREFIX)
         and not name.upper().startswith(_OUTSIDE)

@@ -94,11 +94,9 @@ def _in_both(error: Exception, why: Reason) -> str:
     """Chinese first; what has no words of ours once, as it came."""
     if why.zh == why.en or "\n" in str(error):
         return str(error)
-    return (
-        f"{why.zh}\n{why.en}"
-        if str(error) in why.en or isinstance(error, OSError)
-        else f"{why.zh}（{error}）\n{why.en}"
-    )
+    if isinstance(error, OSError):
+        return f"{why.zh}\n{why.en}"
+    return f"{why.zh}（{error}）\n{error}: {why.en}"
 
 
 def _of_database(error: Exception) -> str:

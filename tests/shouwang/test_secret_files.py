@@ -76,13 +76,35 @@ def test_what_can_not_be_read_or_is_there_twice_is_told_with_all_other_faults(
     assert len(told) == 5
     for part in (
         "SHOUWANG_STORE_FILE: ",
-        "SHOUWANG_BROKER_FILE: SHOUWANG_BROKER is there too",
+        "SHOUWANG_BROKER_FILE: SHOUWANG_BROKER 也有值",
         "environment: SHOUWANG_KEEP_DAYS_FILE: ",
-        "SHOUWANG_NOTHING_FILE: no such setting",
-        f"{file}: heartbeat.url_file: url is there too",
+        "SHOUWANG_NOTHING_FILE: 没有这个设置 · there is no such setting",
+        f"{file}: heartbeat.url_file: url 也有值",
     ):
         assert [line for line in told if part in line], part
     assert not [line for line in told if "s3c" in line]
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", " \n\n"])
+@pytest.mark.parametrize("begin", ["", "\ufeff"])
+def test_what_an_editor_leaves_around_a_secret_is_no_part_of_it(
+    begin: str, end: str, secret: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret.write_bytes(f"{begin}word{end}".encode())
+    monkeypatch.setenv("SHOUWANG_BROKER", "mqtt://u@h")
+    monkeypatch.setenv("SHOUWANG_BROKER_PASSWORD_FILE", str(secret))
+    assert load_settings(None).broker.get_secret_value() == "mqtt://u:word@h"
+
+
+def test_a_file_without_a_secret_is_told_as_that(secret: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret.write_text("\n")
+    monkeypatch.setenv("SHOUWANG_BROKER", "mqtt://u@h")
+    monkeypatch.setenv("SHOUWANG_BROKER_PASSWORD_FILE", str(secret))
+    (told,) = problems()
+    assert told.startswith(f"environment: SHOUWANG_BROKER_PASSWORD_FILE: {secret} 是空的")
+    secret.unlink()
+    (told,) = problems()
+    assert f"{secret} 读不出来（No such file or directory）" in told
 
 
 @pytest.mark.parametrize(

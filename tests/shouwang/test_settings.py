@@ -92,7 +92,10 @@ def test_every_fault_is_told_at_once_where_it_was_written(file: Path, monkeypatc
         "keep_dais",
         "store",
     ]
-    assert f"{file}: broker: must begin with embedded:// or mqtt:// or mqtts://" in told
+    known = "embedded:// 或 mqtt:// 或 mqtts://"
+    broker = f"{file}: broker: 要以 {known} 开头 · must begin with {known.replace('或', 'or')}"
+    assert broker in told
+    assert [problem for problem in told if "·" not in problem] == [], "Chinese first, and English"
 
 
 def test_variables_of_tests_and_the_files_own_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,16 +107,16 @@ def test_variables_of_tests_and_the_files_own_are_no_settings(monkeypatch: pytes
 def test_a_fault_of_syntax_is_told_with_its_line(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOUWANG_KEEP_DAYS", "0")
     told = problems(write(file, 'state = "x"\n[console\nport = 1\n'))
-    assert told[0].startswith(f"{file}: not TOML: ")
+    assert told[0].startswith(f"{file}: 不合 TOML 写法 · not TOML: ")
     assert "line 2" in told[0]
     assert told[1].startswith("environment: SHOUWANG_KEEP_DAYS: "), "the environment's faults are told with it"
 
 
 def test_a_file_that_is_missing_or_no_text(file: Path) -> None:
-    assert problems(file) == [f"{file}: No such file or directory"]
+    assert problems(file) == [f"{file}: 读不出来，请查路径和权限 · can't be read: No such file or directory"]
     file.parent.mkdir()
     file.write_bytes(b"\xff\xfe")
-    assert problems(file)[0].startswith(f"{file}: not TOML: ")
+    assert problems(file)[0].startswith(f"{file}: 不合 TOML 写法 · not TOML: ")
 
 
 def test_relative_paths_start_at_the_file(file: Path) -> None:
