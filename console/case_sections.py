@@ -17,6 +17,7 @@ from console.case_words import (
     told,
     without_mobiles,
 )
+from console.deadline_words import rule_text
 from console.language import named, number, span
 from console.settled import settled
 
@@ -152,7 +153,8 @@ def _deadlines(about: _Case) -> list[Pairs | Grid | str]:
     listed = [(say(name), moment(row[name])) for name in ("accept_by", "arrive_by", "done_by") if row[name] is not None]
     listed += [(say("paused"), span(about.language, row["paused"]))] if row["paused"] else []
     listed += [(say(name), str(row[name])) for name in ("extensions", "reworks") if row[name]]
-    listed += [(say("deadline_rule"), row["deadline_rule"])] if row["deadline_rule"] else []
+    rule = rule_text(about.language, row["deadline_rule"])
+    listed += [(say("deadline_rule"), rule)] if rule else []
     blocks: list[Pairs | Grid | str] = [Pairs(listed)] if listed else []
     if about.case.timers:
         head = [say(name) for name in ("stage", "clock", "began", "due", "ended", "paused", "state", "deadline_rule")]
@@ -170,7 +172,7 @@ def _timer(about: _Case, row: Row) -> list[str]:
         second(row["ended_at"]),
         span(about.language, row["paused"]) if row["paused"] else "",
         told(about.language, f"timer.{row['state']}"),
-        row["rule"],
+        rule_text(about.language, row["rule"]),
     ]
 
 
@@ -293,7 +295,8 @@ def _request(about: _Case, row: Row) -> str:
     asked = f"{moment(row['asked_at'])} {about.case.name('person', row['asked_by'])} {kind}：{row['reason']}"
     if row["decided_at"] is None:
         return asked
-    answer = f"{moment(row['decided_at'])} {about.case.name('person', row['decided_by'])} {row['state']}"
+    state = told(about.language, f"request.{row['state']}")
+    answer = f"{moment(row['decided_at'])} {about.case.name('person', row['decided_by'])} {state}"
     return f"{asked} → {answer} {row['opinion']}"
 
 

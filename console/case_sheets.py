@@ -10,17 +10,25 @@ from typing import Any, NamedTuple
 import msgspec
 
 from alerts.case_file import CaseFile, SeriesSpan
+from alerts.channels.explanations import explained
 from alerts.measurements import Language
-from alerts.words import Row
+from alerts.words import PLATFORM, Row
 from console.case_words import action_name, masked, quality_words, status_name
+from console.deadline_words import rule_text
 from console.language import named
 from core.clock import SECOND, local
 from ingest.words import Block
 
 BOM = "\ufeff"
 """Without it a spreadsheet takes the file for the machine's old code page."""
-TIMELINE = ("utc", "local", "what", "who", "from", "to", "reason", "said", "details")
-READINGS = ("series", "device", "metric", "unit", "utc", "local", "value", "quality", "received_utc")
+TIMELINE: Mapping[Language, Sequence[str]] = {
+    "en": ("utc", "local", "what", "who", "from", "to", "reason", "said", "details"),
+    "zh": ("协调世界时", "当地时间", "事项", "人员", "原状态", "新状态", "原因", "说明", "细节（供程序读取）"),
+}
+READINGS: Mapping[Language, Sequence[str]] = {
+    "en": ("series", "device", "metric", "unit", "utc", "local", "value", "quality", "received_utc"),
+    "zh": ("序列", "设备", "指标", "单位", "协调世界时", "当地时间", "数值", "质量", "收到（协调世界时）"),
+}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NOTICE_TIMES = (
     ("created_at", "notice_queued"),
@@ -53,20 +61,39 @@ def events(case: CaseFile) -> list[Event]:
 
 def timeline_lines(case: CaseFile, language: Language, phones: bool) -> Iterator[str]:
     """The timeline as lines of CSV."""
-    yield BOM + _line(TIMELINE)
+    yield BOM + _line(TIMELINE[language])
     for each in events(case):
         shown = each if phones else Event(*each[:6], *(masked(value) for value in each[6:]))
         what = action_name(language, shown.what)
         before, after = status_name(language, shown.before), status_name(language, shown.after)
-        reason = named(language, "because", shown.reason)
-        details = msgspec.json.encode(dict(shown.details), order="sorted").decode() if shown.details else ""
-        people = case.name("person", shown.who)
-        yield _line([utc(each.at), clock(each.at), what, people, before, after, reason, shown.said, details])
+        reason = named(language, _reasons_of(shown.what), shown.reason) if shown.reason else ""
+        detail = explained(shown.said, language) if shown.what == "attempt" else shown.said
+        details = (
+            msgspec.json.encode(_worded(shown.details, language), order="sorted").decode() if shown.details else ""
+        )
+        platform = shown.who == PLATFORM
+        people = named(language, "who", shown.who) if platform else case.name("person", shown.who)
+        yield _line([utc(each.at), clock(each.at), what, people, before, after, reason, detail, details])
 
 
-def readings_head() -> str:
+def _reasons_of(what: str) -> str:
+    """The family of words that the reason of an event belongs to."""
+    if what.startswith("notice_"):
+        return "cause"
+    return "closed_how" if what == "alert_closed" else "because"
+
+
+def _worded(details: Mapping[str, Any], language: Language) -> dict[str, Any]:
+    """The details with the rule of a deadline in words; the rest is for programs."""
+    kept = dict(details)
+    if isinstance(kept.get("clock"), str) and isinstance(kept.get("rule"), str):
+        kept["rule"] = rule_text(language, kept["rule"])
+    return kept
+
+
+def readings_head(language: Language) -> str:
     """The first line of the readings."""
-    return BOM + _line(READINGS)
+    return BOM + _line(READINGS[language])
 
 
 def readings_lines(span: SeriesSpan, unit: str, blocks: Iterable[Block], language: Language) -> Iterator[str]:

@@ -144,7 +144,7 @@ def _photos(connection: Connection, case: CaseFile, language: Language, phones: 
 
 
 def _readings(readings: Iterable[KeptReadings], language: Language) -> Iterator[str]:
-    yield readings_head()
+    yield readings_head(language)
     for each in readings:
         yield from readings_lines(each.span, each.unit, each.blocks(), language)
 

@@ -14,6 +14,7 @@ from alerts import tables
 from alerts.case_file import spans_of
 from console import evidence_work
 from console.case_pdf import printable
+from console.case_sheets import READINGS, TIMELINE
 from console.evidence_work import Job, Kept, PackRefused, collect, make_pack, units_of, write
 from core.clock import SECOND, ManualClock
 from core.database import reading, writing
@@ -63,7 +64,11 @@ def text_of(packed: zipfile.ZipFile) -> str:
 
 
 def table(packed: zipfile.ZipFile, name: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(packed.read(name).decode("utf-8-sig"))))
+    """The rows of a Chinese pack by the English names of their columns."""
+    heads = TIMELINE if name == "timeline.csv" else READINGS
+    head, *found = csv.reader(io.StringIO(packed.read(name).decode("utf-8-sig")))
+    assert head == list(heads["zh"])
+    return [dict(zip(heads["en"], row, strict=True)) for row in found]
 
 
 def test_the_case_file_says_what_happened(town: Town, tmp_path: Path, lel: int) -> None:
@@ -96,6 +101,24 @@ def test_english_by_choice(town: Town, tmp_path: Path, lel: int) -> None:
     said = text_of(pack(town, tmp_path / "a", number, language="en"))
     for each in ("Case file", "Sample site 01", "Life-safety", "Handled", "Critical", "Readings are not included"):
         assert each in said
+
+
+def test_no_code_stands_where_a_word_belongs(town: Town, tmp_path: Path) -> None:
+    number = make_case(town)["number"]
+    packed = pack(town, tmp_path / "a", number)
+    said = text_of(packed).replace(" ", "")
+    assert "default-1紧急：接单5分钟，到场30分钟，处置2小时" in said
+    assert "accept5min" not in said
+    rows = table(packed, "timeline.csv")
+    queued = [each for each in rows if each["what"] == "通知入队"]
+    assert {each["reason"] for each in queued} <= {"派单", "申请延期"}
+    assert queued
+    assert not [each["reason"] for each in rows if each["reason"].isascii() and each["reason"]]
+    assert "platform" not in {each["who"] for each in rows}
+    assert "on scene" not in packed.read("timeline.csv").decode()
+    english = pack(town, tmp_path / "b", number, language="en")
+    assert "accept5min" in text_of(english).replace(" ", "")
+    assert english.read("timeline.csv").decode("utf-8-sig").startswith("utc,local,what,who")
 
 
 def test_readings_have_their_quality_in_words_and_both_times(town: Town, tmp_path: Path, lel: int) -> None:
