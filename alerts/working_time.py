@@ -50,6 +50,15 @@ class WorkCalendar:
         except NotImplementedError:
             return DayKind(when.weekday() < 5, "weekends_only")
 
+    def knows(self, year: int) -> bool:
+        """Whether a year's holidays are known, from the State Council or as the town wrote some.
+
+        >>> WorkCalendar().knows(2026), WorkCalendar().knows(2090)
+        (True, False)
+        """
+        named = any(when.year == year for when in self.overrides)
+        return named or self.day(date(year, 1, 1)).source == "state_council"
+
     @property
     def day_span(self) -> int:
         """The working time of one working day, µs."""

@@ -1,4 +1,4 @@
-"""What the doctor says of dispatch: rosters, distances, whether anybody sends, and what other platforms refused."""
+"""What the doctor says of dispatch: rosters, ways, senders, holidays, and what other platforms refused."""
 
 from sqlalchemy import Connection
 
@@ -7,19 +7,22 @@ from alerts.rosters import teams_without_roster
 from alerts.routes import count_routes
 from alerts.stalled import stalled
 from alerts.town_view import load_town_view
-from core.clock import HOUR, MINUTE
+from alerts.working_time import WorkCalendar
+from core.clock import DAY, HOUR, MINUTE, local
 from shouwang.settings import Settings
 
 Said = tuple[str, bool, str, str]
 """What was looked at, whether it is good, and the words in English and Chinese."""
+_AHEAD = 45 * DAY  # the State Council publishes the next year in November
 
 
 def dispatch_findings(connection: Connection, settings: Settings, now: int) -> list[Said]:
-    """The state of rosters, routes and senders, and of what goes to and fro between us and other platforms."""
+    """The state of rosters, routes, senders and the calendar, and of what goes to and from other platforms."""
     town = load_town_view(connection)
     without = teams_without_roster(connection, town, now, settings.desk.policies().dispatch.shifts)
     count, newest = count_routes(connection)
     found = [_rosters(without, len(town.patrol_of)), _routes(settings, count, newest, now), _senders(connection, now)]
+    found.append(calendar_finding(settings.desk.policies().calendar, now))
     return [*found, _outside(connection, now)] if settings.outside else found
 
 
@@ -59,6 +62,18 @@ def _senders(connection: Connection, now: int) -> Said:
         *("senders", False, f"{text}: does a process with the role dispatch run?"),
         f"{found.waiting} 条通知滞留，最久 {minutes} 分钟，近一分钟没有发出：dispatch 进程在运行吗？",
     )
+
+
+def calendar_finding(calendar: WorkCalendar, now: int) -> Said:
+    """Whether it is known which days are worked: deadlines and routing need it before they come."""
+    years = (local(now).year, local(now + _AHEAD).year)
+    unknown = next((year for year in years if not calendar.knows(year)), None)
+    if unknown is None:
+        text = f"holidays and shifted workdays of {years[-1]} are known"
+        return "calendar", True, text, f"{years[-1]} 年的放假和调休安排已知"
+    text = f"the holidays of {unknown} are not known, its weekends alone count: install a newer chinesecalendar"
+    zh = f"不知道 {unknown} 年的放假和调休安排，只按周末计：请升级 chinesecalendar，或写入"
+    return "calendar", False, f"{text}, or write [desk.calendar.overrides]", f"{zh} [desk.calendar.overrides]"
 
 
 def _outside(connection: Connection, now: int) -> Said:

@@ -60,6 +60,7 @@ _WHAT = {
     "routes": "路程",
     "rules": "规则",
     "senders": "通知发送",
+    "calendar": "日历",
     "settings": "设置文件",
     "state folder": "状态目录",
     "store": "读数库",

@@ -4,7 +4,7 @@ from sqlalchemy import delete, insert, select, update
 
 from alerts.escalating import run_due
 from alerts.escalation_tables import escalation
-from alerts.tables import delivery, notice
+from alerts.tables import delivery, notice, ticket
 from console.language import texts
 from core.clock import MINUTE
 from core.database import reading, writing
@@ -57,6 +57,16 @@ def test_every_candidate_has_a_distance_a_way_and_a_reason(town: Town, visit: Vi
         assert texts("zh")[f"shortfall.{code}"] in shown
     for each in choice["candidates"]:
         assert each["name"] in shown
+
+
+def test_a_ticket_says_that_its_years_holidays_are_not_known(town: Town, visit: Visit) -> None:
+    town.alert()
+    said = texts("zh")["shortfall.no_calendar"]
+    for source, told in (("state_council", False), ("weekends_only", True)):
+        assignment = town.ticket()["assignment"] | {"calendar": source}
+        with writing(town.engine) as connection:
+            connection.execute(update(ticket).values(assignment=assignment))
+        assert (said in page(town, visit)) == told
 
 
 def test_a_notice_says_its_receipt_and_what_it_was_listed_with(town: Town, visit: Visit) -> None:

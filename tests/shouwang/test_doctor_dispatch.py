@@ -1,5 +1,6 @@
 """What the doctor says of rosters and of a routing service."""
 
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,10 @@ import pytest
 from alerts.distances import Route
 from alerts.notices import enqueue
 from alerts.routes import keep_routes
-from core.clock import DAY, HOUR, MINUTE, SystemClock
+from alerts.working_time import WorkCalendar
+from core.clock import DAY, HOUR, MINUTE, SHANGHAI, SystemClock, moment_of
 from core.database import open_engine, writing
+from shouwang.dispatch_findings import calendar_finding
 from tests.alerts.notices.notice_rows import put_ticket, to_robot
 from tests.shouwang.command_line import run
 
@@ -39,6 +42,15 @@ def test_a_patrol_without_roster_is_told_until_something_tells_its_people_apart(
     assert "doubtful rosters: 1 of 1 patrols have none today, such as T1: all of a grid hear by day" in said()
     responders(town, "night")
     assert "good rosters: 1 patrols" in said()
+
+
+@pytest.mark.parametrize(
+    ("named", "month", "good"),
+    [((), 10, False), ((2090,), 10, True), ((2090,), 12, False), ((2090, 2091), 12, True)],
+)
+def test_a_year_whose_holidays_nobody_knows_is_told_ahead(named: tuple[int, ...], month: int, good: bool) -> None:
+    calendar = WorkCalendar(overrides={date(year, 1, 1): False for year in named})
+    assert calendar_finding(calendar, moment_of(datetime(2090, month, 20, tzinfo=SHANGHAI)))[1] is good
 
 
 def test_a_service_that_tells_nothing_is_doubtful(town: Path, monkeypatch: pytest.MonkeyPatch) -> None:
