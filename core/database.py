@@ -61,14 +61,15 @@ _turns: WeakKeyDictionary[Engine, FairLock] = WeakKeyDictionary()
 """SQLite lets writers poll for its lock, so that one that writes all the time starves all others: here they queue."""
 
 
-def open_engine(url: str) -> Engine:
-    """An engine for `sqlite:///FILE` or `postgresql+psycopg://…`.
+def open_engine(url: str, name: str = "") -> Engine:
+    """An engine for `sqlite:///FILE` or `postgresql+psycopg://…`, whose sessions PostgreSQL shows under `name`.
 
     PostgreSQL plans each execution anew. SQLite runs in WAL mode with foreign keys on and synchronous=FULL; a write
     transaction takes its lock when it begins, so that it waits instead of failing halfway.
     """
     if make_url(url).get_backend_name() != "sqlite":
-        return _plans_fresh(create_engine(url, pool_pre_ping=True))
+        called = {"application_name": name} if name else {}
+        return _plans_fresh(create_engine(url, pool_pre_ping=True, connect_args=called))
     engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
     _turns[engine] = FairLock()
 

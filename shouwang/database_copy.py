@@ -114,7 +114,7 @@ def _back_up(source: Path, file: Path) -> None:
         except sqlite3.DatabaseError as error:
             if "disk is full" in str(error):
                 raise CopyRefused(
-                    f"{file.parent} 所在的磁盘满了，没有写成备份：请清理，或用 --to 换一个目录。\n"
+                    f"{file.parent} 所在的磁盘满了，没有写成备份：请清理，或换一个目录（backup.folder 或 --to）。\n"
                     f"The disk of {file.parent} is full, no backup was written: free some, or choose another folder "
                     "with --to."
                 ) from error

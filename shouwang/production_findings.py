@@ -18,6 +18,7 @@ from core.clock import HOUR, SECOND, Clock, local
 from core.database import open_engine, reading
 from grafana.role import role_faults
 from grafana.views import READER
+from shouwang.at_work import AtWork, at_work, doubled
 from shouwang.backup import backups_in
 from shouwang.diagnosis import database_is_missing
 from shouwang.findings import Finding, Standing
@@ -157,6 +158,7 @@ def _in_database(settings: Settings) -> Iterator[Finding]:
             owners = select(contact.c.channel, func.count()).group_by(contact.c.channel)
             channels = {str(row[0]): int(row[1]) for row in connection.execute(owners)}
             reader = list(_reader(connection, bool(settings.grafana.url)))
+        twice = doubled(at_work(engine))
     except DatabaseError:
         return
     finally:
@@ -164,6 +166,16 @@ def _in_database(settings: Settings) -> Iterator[Finding]:
     yield from _accounts([bool(each) for each in admins])
     yield from _people(people, channels, set(settings.channels))
     yield from reader
+    yield from _doubled(twice)
+
+
+def _doubled(twice: dict[str, list[AtWork]]) -> Iterator[Finding]:
+    """Roles of two platforms on one database: each drops what the other has judged."""
+    for role, processes in twice.items():
+        some = ", ".join(f"{each.process}@{each.address}" for each in processes)
+        text = f"{len(processes)} processes run it on this database ({some}): alarms get lost, stop all but one"
+        zh = f"有 {len(processes)} 个进程在同一数据库上运行它（{some}）：会漏报警，请只留一个"
+        yield Finding(f"role {role}", _BROKEN, text, zh)
 
 
 def _reader(connection: Connection, wanted: bool) -> Iterator[Finding]:

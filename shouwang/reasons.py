@@ -122,8 +122,9 @@ def why_no_store(error: Exception) -> Reason:
 
 def why_no_file(error: OSError) -> Reason:
     """What to do about a file that can't be used; other errors of the system as `why_away`."""
-    if error.errno == errno.ENOSPC:
-        return _FULL
+    if error.errno == errno.ENOSPC and error.filename:
+        place = error.filename2 or error.filename
+        return Reason(f"{place} 所在的{_FULL.zh}", f"{place}: {_FULL.en}")
     if error.filename is None:
         return why_away(error)
     name, why = error.filename, error.strerror

@@ -20,6 +20,7 @@ from core.clock import SECOND
 from core.database import open_engine, writing
 from core.journal_copy import head_of
 from ingest.dead_letters import CONSUMER as DEAD_LETTERS
+from shouwang.at_work import refuse_while_at_work
 from shouwang.backup import DATABASE, JOURNAL, JOURNAL_FILE, STATE, belongs, make_backup
 from shouwang.backup_file import Manifest, read_manifest, sum_of, sync_folder, unpack
 from shouwang.database_copy import check_file, copy_in, upgrade_file
@@ -61,6 +62,7 @@ def restore(settings: Settings, file: Path, now: int, journal: Position, *, forc
     locks = RoleLocks(state)
     locks.take(ROLES)
     try:
+        _refuse_at_work(settings)
         _refuse_full(settings, force)
         staged = state / ".restoring"
         shutil.rmtree(staged, ignore_errors=True)
@@ -108,6 +110,15 @@ def _put(settings: Settings, manifest: Manifest, staged: Path, now: int, positio
     (state / MARKER).unlink()
     sync_folder(state)
     return Done(manifest, restored, own, aside if moved else saved)
+
+
+def _refuse_at_work(settings: Settings) -> None:
+    if _sqlite_file(settings) is None:
+        engine = open_engine(settings.database_url)
+        try:
+            refuse_while_at_work(engine)
+        finally:
+            engine.dispose()
 
 
 def _refuse_full(settings: Settings, force: bool) -> None:

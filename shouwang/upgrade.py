@@ -19,6 +19,7 @@ from core.journal_copy import head_of
 from detectors.rules import RuleErrors, load_packs
 from devices.device_types import CatalogueError, load_device_types
 from devices.registry import RegistryError, load_registry
+from shouwang.at_work import refuse_while_at_work
 from shouwang.backup import DATABASE, JOURNAL_FILE, make_backup
 from shouwang.backup_file import unpack
 from shouwang.database_copy import copy_in, sqlite_revision, upgrade_file
@@ -59,6 +60,7 @@ def upgrade(settings: Settings, config: Path | None, now: int) -> Upgraded:
         if before.standing is Standing.CURRENT:
             return Upgraded(before, None)
         locks.take((_LOCK, *ROLES))
+        refuse_while_at_work(engine)
         if before.standing is Standing.EMPTY:
             migrate(engine)
             return Upgraded(before, None)
@@ -82,7 +84,7 @@ def why_not_startable(settings: Settings, engine: Engine, now: int) -> list[str]
             load_town_view(connection)
             audit(connection, now, settings.desk.policies())
     except (CatalogueError, RegistryError, RuleErrors, SQLAlchemyError) as error:
-        return [str(error)]
+        return [_told(error)]
     kept, _ = head_of(settings.state / JOURNAL_FILE)
     if kept not in ("", registry.id):
         problems.append(f"journal: it is of registry {kept}, the database is of {registry.id}")
@@ -99,7 +101,7 @@ def _upgrade(settings: Settings, config: Path | None, engine: Engine, now: int) 
             migrate(engine)
             problems = why_not_startable(settings, engine, now)
         except SQLAlchemyError as error:  # of the migration, which is one transaction: nothing was changed
-            raise _failed([str(error)], made.file) from error
+            raise _failed([_told(error)], made.file) from error
         if problems:
             _put_back(engine, old)
             raise _failed(problems, made.file)
@@ -115,7 +117,7 @@ def _rehearse(settings: Settings, old: Path, backup: Path, now: int) -> None:
         upgrade_file(copy)
         problems = why_not_startable(settings, engine, now)
     except SQLAlchemyError as error:
-        raise _failed([str(error)], backup) from error
+        raise _failed([_told(error)], backup) from error
     finally:
         engine.dispose()
     if problems:
@@ -130,6 +132,11 @@ def _put_back(engine: Engine, old: Path) -> None:
     engine.dispose()
     with closing(sqlite3.connect(old)) as source, closing(sqlite3.connect(str(engine.url.database))) as target:
         source.backup(target)
+
+
+def _told(error: Exception) -> str:
+    """What an error is, without the statement that it came of."""
+    return str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
 
 
 def _failed(problems: list[str], backup: Path) -> UpgradeFailed:

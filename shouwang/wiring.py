@@ -35,6 +35,7 @@ from ingest.store import ReadingStore
 from ingest.tables import applied
 from ingest.words import Control, RegistryChanged, RulesChanged, encode
 from ingest.writer import StoreWriter
+from shouwang.at_work import name_of
 from shouwang.backtests import Backtests
 from shouwang.canary import Canary, Hop, Passage, Standing
 from shouwang.channel_facts import channel_facts
@@ -105,10 +106,10 @@ class Platform:
         append_control(self.journal, control, self.clock)
 
 
-def open_database(settings: Settings) -> Engine:
+def open_database(settings: Settings, name: str = "") -> Engine:
     """The database, made if it is empty, with its registry. Raises SchemaRefused for another schema than this one."""
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = open_engine(settings.database_url)
+    engine = open_engine(settings.database_url, name)
     try:
         ensure_schema(engine)
     except SchemaRefused:
@@ -144,7 +145,7 @@ def build(
     """
     types = load_device_types(settings.device_types)
     refuse_half_restored(settings.state)
-    engine = open_database(settings)
+    engine = open_database(settings, name_of(roles))
     locks = RoleLocks(settings.state)
     locks.take(roles)
     metrics = Metrics()
