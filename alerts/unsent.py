@@ -1,14 +1,14 @@
 """Notices that are not to be sent any more, or cannot be: expired or failed with a reason, and what follows."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cache
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, not_, or_, select, true
 
 from alerts.changes import Happened, record_changes
-from alerts.escalation import CAUSES
+from alerts.escalation import CAUSES, Stage
 from alerts.fallback import fall_back
-from alerts.lifecycle import ENDED
+from alerts.lifecycle import ENDED, Status
 from alerts.notices import change_state, changed
 from alerts.picking import URGENT
 from alerts.rows import rows
@@ -16,8 +16,20 @@ from alerts.tables import notice, ticket
 
 NOT_IN_TIME = "not_sent_in_time"
 """Why a notice is expired that no sender came to."""
-NEEDLESS = ("ticket_over", "dispatched_anew", "superseded")
+NEEDLESS = ("ticket_over", "dispatched_anew", "superseded", "done_since")
 """Why one is expired that nobody misses: something happened since that makes it moot."""
+
+
+_COMES: Mapping[Stage, ColumnElement[int | None]] = {
+    "accept": ticket.c.accepted_at,
+    "arrive": ticket.c.on_scene_at,
+    "handle": ticket.c.handled_at,
+    "check": ticket.c.checked_at,
+    "reply": ticket.c.replied_at,
+}
+"""When what a stage waits for came; that a ticket was assigned or closed makes its notices moot anyhow."""
+_STOPPED: tuple[Stage, ...] = ("accept", "arrive", "handle")
+"""The stages that stand still while a ticket is suspended."""
 
 
 def expire(connection: Connection, now: int, channels: Collection[str] | None = None) -> list[int]:
@@ -84,7 +96,14 @@ def _overtaken() -> dict[str, ColumnElement[bool]]:
     its_ticket = exists().where(ticket.c.id == notice.c.ticket)
     over = its_ticket.where(ticket.c.status.in_(sorted(ENDED)))
     sent_anew = its_ticket.where(ticket.c.dispatched_at > notice.c.created_at)
-    return dict(zip(NEEDLESS, (over, sent_anew, _told_sooner()), strict=True))
+    return dict(zip(NEEDLESS, (over, sent_anew, _told_sooner(), its_ticket.where(_done_since())), strict=True))
+
+
+def _done_since() -> ColumnElement[bool]:
+    """What a notice says is missing came before it went out, or stands still with its ticket."""
+    missed = (and_(notice.c.cause == CAUSES[stage], came > notice.c.created_at) for stage, came in _COMES.items())
+    still = and_(ticket.c.status == Status.SUSPENDED, notice.c.cause.in_([CAUSES[stage] for stage in _STOPPED]))
+    return or_(still, *missed)
 
 
 def _told_sooner() -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ from alerts.channels import Limit, Outcome
 from alerts.event_tables import change
 from alerts.notices import enqueue
 from alerts.sender import Sender
-from alerts.tables import contact, ticket
+from alerts.tables import contact, notice, ticket
 from alerts.tickets import read_ticket
 from alerts.unsent import expire, refuse_unknown
 from alerts.words import Recipient
@@ -290,6 +290,32 @@ def test_only_what_goes_sooner_to_the_same_one_supersedes(
         expired = expire(connection, clock.now())
     first, _second = notices(engine)
     assert expired == ([first.id] if gone else [])
+
+
+@pytest.mark.parametrize(
+    ("cause", "since", "gone"),
+    [
+        ("not_accepted", {"accepted_at": 1, "status": "accepted"}, True),
+        ("not_accepted", {"accepted_at": -1, "status": "accepted"}, False),
+        ("not_accepted", {"status": "suspended"}, True),
+        ("not_arrived", {"accepted_at": 1, "status": "accepted"}, False),
+        ("not_handled", {"handled_at": 1, "status": "handled"}, True),
+        ("not_replied", {"replied_at": 1}, True),
+        ("not_replied", {"status": "suspended"}, False),
+        ("dispatched", {"accepted_at": 1, "status": "accepted"}, False),
+    ],
+)
+def test_what_came_in_the_quiet_hours_is_not_asked_for_at_their_end(
+    engine: Engine, clock: ManualClock, cause: str, since: dict[str, Any], gone: bool
+) -> None:
+    due = clock.now() + 9 * HOUR
+    key = queue(engine, to_person(), now=clock.now(), due_at=due, dispatched_at=clock.now())
+    values = {name: value if name == "status" else clock.now() + value for name, value in since.items()}
+    with writing(engine) as connection:
+        connection.execute(update(ticket).where(ticket.c.id == key).values(**values))
+        connection.execute(update(notice).values(cause=cause))
+        assert bool(expire(connection, clock.now() + HOUR)) == gone
+    assert [row.error for row in notices(engine)] == ["done_since" if gone else ""]
 
 
 def test_another_tickets_notice_supersedes_nothing(engine: Engine, clock: ManualClock) -> None:
