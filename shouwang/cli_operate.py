@@ -7,41 +7,38 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.markup import escape
-from rich.table import Table
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, select
 
-from alerts.stalled import stalled
-from alerts.tables import alert, notice, ticket
 from console.accounts import create_account
 from console.tables import account
-from core.clock import DAY, SECOND, SystemClock, local
-from core.database import reading, writing
-from core.journal import Offset
+from core.clock import SystemClock
+from core.database import writing
 from devices.device_types import load_device_types
-from devices.gateways import list_gateways
 from devices.registry import load_registry
-from ingest.clocks import OFF
-from ingest.dead_letters import totals
-from ingest.gateway_figures import list_gateway_reports
 from ingest.mqtt import BrokerAddress
-from shouwang.cli_broker import broker_address
+from shouwang.cli_status import status
 from shouwang.demo_town import DemoError, simulated_gateways
-from shouwang.diagnosis import database_is_missing, diagnose
+from shouwang.diagnosis import diagnose
 from shouwang.findings import Standing
-from shouwang.heartbeat import heard
 from shouwang.incidents import Script
 from shouwang.production_findings import production_findings
 from shouwang.reaching import reach_findings
 from shouwang.settings import Settings, masked
 from shouwang.settings_template import settings_template
-from shouwang.short_session import dropped_messages
 from shouwang.simulation import Fleet, Published
-from shouwang.terminal import DEFAULT_FILE, ConfigOption, fail, out, settings_file, settings_from, telling_errors
-from shouwang.wiring import CONSUMERS, open_database, open_journal
+from shouwang.terminal import (
+    DEFAULT_FILE,
+    ConfigOption,
+    LanguageOption,
+    fail,
+    out,
+    settings_file,
+    settings_from,
+    telling_errors,
+)
+from shouwang.wiring import open_database
 
 ADMIN = "admin"
-_GIGABYTE = 2**30
 
 
 def add_to(app: typer.Typer) -> None:
@@ -111,77 +108,9 @@ def config_show(config: ConfigOption = None) -> None:
     out.print_json(json.dumps(masked(settings_from(config)), ensure_ascii=False))
 
 
-def status(config: ConfigOption = None) -> None:
-    """How far each consumer is, how full the journal is, and what is open."""
-    settings = settings_from(config)
-    if database_is_missing(settings):
-        raise fail("there is no database yet: run `shouwang init`, or name the settings file with --config")
-    engine, now = open_database(settings), SystemClock().now()
-    with reading(engine) as connection:
-        registry_id = load_registry(engine, load_device_types(settings.device_types)).id
-        open_alerts = connection.execute(
-            select(func.count()).select_from(alert).where(alert.c.state == "open")
-        ).scalar_one()
-        tickets = connection.execute(select(ticket.c.status, func.count()).group_by(ticket.c.status)).all()
-        recent = select(notice.c.state, func.count()).where(notice.c.created_at > now - DAY)
-        notices = connection.execute(recent.group_by(notice.c.state)).all()
-        still = stalled(connection, now)
-        refused = totals(connection, now - DAY)
-        shut = [row.code for row in list_gateways(connection) if row.disabled_at]
-        wrong = [report for report in list_gateway_reports(connection) if abs(report.clock_off_s or 0) * SECOND >= OFF]
-    journal = open_journal(settings, registry_id)
-    use, head = journal.use(), journal.head()
-    last = f"{local(journal.last_time()):%Y-%m-%d %H:%M:%S}" if journal.last_time() else "never"
-    lags = {name: _behind(head, journal.acknowledged(name)) for name in CONSUMERS}
-    journal.close()
-    table = Table(show_header=False)
-    table.add_row("journal", f"{use.bytes / _GIGABYTE:.2f} GB, {use.share:.0%} of its quota, {use.records} records")
-    table.add_row("last record", last)
-    table.add_row("behind (records)", ", ".join(f"{name} {lag}" for name, lag in lags.items()))
-    table.add_row("dropped readings", ", ".join(f"{n} {c}" for n, c in use.dropped_readings.items() if c) or "none")
-    table.add_row("broker", _broker(settings))
-    table.add_row("gateways shut out", ", ".join(shut) or "none")
-    table.add_row("clocks off", ", ".join(f"{r.gateway} {-(r.clock_off_s or 0):+.0f} s" for r in wrong) or "none")
-    table.add_row("open alerts", str(open_alerts))
-    table.add_row("tickets", _listed(tickets))
-    table.add_row("notices, 24 h", _listed(notices))
-    late = f"{still.waiting} since {local(still.since):%Y-%m-%d %H:%M:%S}: no sender sends" if still else "none"
-    table.add_row("notices not sent", late)
-    table.add_row("heartbeat", heard(settings.heartbeat, settings.state, now))
-    table.add_row("rejects, 24 h", ", ".join(f"{r.gateway} {r.reason} {r.messages}" for r in refused[:8]) or "none")
-    out.print(table)
-
-
-def _broker(settings: Settings) -> str:
-    """Whether the broker dropped messages that gateways thought safe."""
-    address = broker_address(settings)
-    if address is None:
-        return "embedded"
-    try:
-        dropped = dropped_messages(address)
-    except OSError as error:
-        return f"[red]does not answer: {escape(str(error))}"
-    if dropped is None:
-        return "does not tell what it dropped"
-    if not dropped:
-        return "dropped nothing since it started"
-    return (
-        f"[red]dropped {dropped} messages since it started[/red]: more waited for a client than it may hold for one; "
-        "`shouwang broker export --hold-mb` writes settings that hold more"
-    )
-
-
-def _behind(head: Offset, offset: Offset) -> int:
-    return max(0, head.n - offset.n)
-
-
-def _listed(rows: object) -> str:
-    return ", ".join(f"{name} {count}" for name, count in rows) or "none"  # type: ignore[attr-defined]
-
-
 def doctor(
     config: ConfigOption = None,
-    language: Annotated[str, typer.Option(help="zh or en. Default: that of the settings.")] = "",
+    language: LanguageOption = "",
 ) -> None:
     """Check what the platform needs, and say what to do about each fault. Status 1 when something is broken."""
     settings = settings_from(config)

@@ -53,7 +53,7 @@ def diagnose(settings: Settings, clock: Clock) -> list[Finding]:
         if registry:
             findings += [*_registrations(registry), *_journal(settings, registry, clock)]
         findings += [_escalation(settings, clock), *_dispatch(settings, clock)]
-    findings.append(_heartbeat(settings, clock))
+    findings.append(heartbeat_finding(settings, clock))
     if not can_make():
         text = "tickets take no photos and have no evidence pack: pip install 'shouwang[reports]'"
         zh = "工单收不了照片，也出不了证据包：请 pip install 'shouwang[reports]'"
@@ -282,7 +282,8 @@ def _dispatch(settings: Settings, clock: Clock) -> Iterator[Finding]:
         yield Finding(what, Standing.GOOD if good else Standing.DOUBTFUL, text, zh)
 
 
-def _heartbeat(settings: Settings, clock: Clock) -> Finding:
+def heartbeat_finding(settings: Settings, clock: Clock) -> Finding:
+    """Whether the outside address hears the platform."""
     heartbeat = settings.heartbeat
     if not heartbeat.url.get_secret_value():
         text = "none: nobody notices when the platform stands still; set heartbeat.url to an outside watch"

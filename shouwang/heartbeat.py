@@ -13,7 +13,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from alerts.bounded import BoundedClient
 from core.clock import MINUTE, SECOND, Clock
 from core.journal import START, Offset
-from shouwang.settings import HeartbeatSettings
 
 FILE = "heartbeat.json"
 _TIMEOUT = 10.0  # s, in all
@@ -158,16 +157,3 @@ def last_beat(state: Path) -> Beat | None:
         return Beat(int(str(kept["at"])), int(str(kept["taken_at"])), str(kept["why"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def heard(settings: HeartbeatSettings, state: Path, now: int) -> str:
-    """Whether the outside address hears this process, in a line for an operator."""
-    if not settings.url.get_secret_value():
-        return "no address: nobody notices when the platform stands still"
-    last = last_beat(state)
-    if last is None:
-        return "not sent yet"
-    taken = f"last taken {(now - last.taken_at) // MINUTE} min ago" if last.taken_at else "never taken"
-    if last.why:
-        return f"not heard ({last.why}); {taken}"
-    return f"{taken}: is it running?" if now - last.at > 3 * settings.every_s * SECOND else taken

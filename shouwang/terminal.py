@@ -25,6 +25,7 @@ from shouwang.settings import Settings, SettingsError, load_settings
 out = Console()
 errors = Console(stderr=True)
 
+LanguageOption = Annotated[str, typer.Option("--language", help="zh or en. Default: that of the settings.")]
 DEFAULT_FILE = Path("shouwang.toml")
 ConfigOption = Annotated[
     Path | None,

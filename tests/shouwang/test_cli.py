@@ -146,7 +146,7 @@ def test_a_replay_says_what_cannot_be_replayed(letters: list[int]) -> None:
 
 def test_the_status_of_a_fresh_state() -> None:
     run("init")
-    said = run("status").output
+    said = run("status", "--language", "en").output
     for row in (
         r"last record +│ never",
         r"dropped readings +│ none",
@@ -155,7 +155,17 @@ def test_the_status_of_a_fresh_state() -> None:
         r"notices not sent +│ none",
     ):
         assert re.search(row, said), said
-    assert "gate 0, store 0, safety 0, rejects 0" in said
+    assert "Ingest 0, Store 0, Detection 0, Dead letters 0" in said
+
+
+def test_the_status_is_in_chinese_first() -> None:
+    run("init")
+    said = [line.split("│")[1:3] for line in run("status").output.splitlines() if "│" in line]
+    assert all(re.search(r"[\u4e00-\u9fff]", name) for name, _ in said if name.strip())
+    told = {name.strip(): text.strip() for name, text in said}
+    assert (told["最后一条"], told["工单"], told["未恢复的报警"], told["消息代理"]) == ("从未", "无", "0", "内置")
+    english = run("status", "--language", "en").output
+    assert not re.search(r"[\u4e00-\u9fff]", english)
 
 
 def test_the_status_of_no_state_makes_none() -> None:

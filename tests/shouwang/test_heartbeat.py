@@ -12,8 +12,9 @@ from sqlalchemy.exc import OperationalError
 
 from core.clock import MINUTE, SECOND, ManualClock
 from core.journal import START, Offset
-from shouwang.heartbeat import Beat, Heartbeat, Passage, Pulses, Vitals, heard, last_beat, why_silent
-from shouwang.settings import HeartbeatSettings
+from shouwang.diagnosis import heartbeat_finding
+from shouwang.heartbeat import Beat, Heartbeat, Passage, Pulses, Vitals, last_beat, why_silent
+from shouwang.settings import HeartbeatSettings, Settings
 
 NOW = 1_790_000_000 * SECOND
 WELL = Vitals(0.0, NOW, True, [])
@@ -156,12 +157,15 @@ def test_a_sender_that_finishes_no_turn_for_minutes_is_late() -> None:
 
 
 def test_an_operator_reads_whether_the_address_hears_it(outside: Outside, tmp_path: Path) -> None:
-    told = HeartbeatSettings(url=SecretStr(outside.url))
-    assert heard(HeartbeatSettings(), tmp_path, NOW).startswith("no address")
-    assert heard(told, tmp_path, NOW) == "not sent yet"
+    def read(now: int, url: str = outside.url) -> str:
+        settings = Settings(state=tmp_path, heartbeat=HeartbeatSettings(url=SecretStr(url)))
+        return heartbeat_finding(settings, ManualClock(now)).text
+
+    assert read(NOW, "").startswith("none: nobody notices")
+    assert read(NOW).startswith("not sent yet")
     beat(outside.url, tmp_path)
-    assert heard(told, tmp_path, NOW + MINUTE) == "last taken 1 min ago"
-    assert heard(told, tmp_path, NOW + 4 * MINUTE) == "last taken 4 min ago: is it running?"
+    assert read(NOW + MINUTE) == "last taken 1 min ago"
+    assert read(NOW + 4 * MINUTE) == "last taken 4 min ago: is it running?"
     outside.status = 500
     beat(outside.url, tmp_path)
-    assert heard(told, tmp_path, NOW) == "not heard (address_refuses: HTTP 500); never taken"
+    assert read(NOW) == "address_refuses: HTTP 500; never taken"
