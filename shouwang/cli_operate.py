@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import ssl
 import threading
 from pathlib import Path
 from typing import Annotated, Literal
@@ -149,8 +150,14 @@ def simulate(
         out.print()
     fleet.stop(15)
     if not published.messages:
-        raise fail(f"{address.host}:{address.port} took nothing: does it run, and are the passwords the gateways' own?")
-    out.print(f"{published.messages} messages, {published.readings} readings acknowledged by the broker")
+        place = f"{address.host}:{address.port}"
+        raise fail(
+            f"{place} 什么也没有收下：它在运行吗？网关口令对吗（--passwords）？要不要 TLS（mqtts://…?ca=文件）？\n"
+            f"{place} took nothing: does it run, are the passwords the gateways' own, does it want TLS (mqtts://…?ca=FILE)?"
+        )
+    zh = f"消息代理已确认 {published.messages} 条消息，{published.readings} 个读数"
+    en = f"{published.messages} messages, {published.readings} readings acknowledged by the broker"
+    out.print(zh if settings.language == "zh" else en)
 
 
 def _fleet(
@@ -161,7 +168,8 @@ def _fleet(
     for gateway in gateways:
         gateway.password = passwords.get(gateway.code, "")
     published = Published()
-    return Fleet(address.host, address.port, gateways, {}, SystemClock(), published), published
+    trust = ssl.create_default_context(cafile=address.ca or None) if address.tls else None
+    return Fleet(address.host, address.port, gateways, {}, SystemClock(), published, trust=trust), published
 
 
 def _read_passwords(file: Path) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import socket
+import ssl
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -53,7 +54,7 @@ class Fleet:
     """All gateways of a simulation, in a thread of its own. A device with an incident reports every second.
 
     Readings carry the time at which they are published. Stopping lets every publication under way be acknowledged, so
-    that the counts are exact.
+    that the counts are exact. `trust`: what makes a broker's certificate good, where it is reached by TLS.
     """
 
     name = "simulated gateways"
@@ -67,7 +68,9 @@ class Fleet:
         clock: Clock,
         published: Published,
         on_connect: Callable[[], None] = lambda: None,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
+        self._trust = trust
         self._host, self._port = host, port
         self._gateways = gateways
         self._incidents = incidents
@@ -112,6 +115,7 @@ class Fleet:
             will=will,
             keepalive=_KEEPALIVE,
             timeout=30,
+            tls_context=self._trust,
         )
         async with client:
             await client.publish(status, b"online", qos=1, retain=True)

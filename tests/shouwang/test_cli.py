@@ -1,7 +1,9 @@
 """The command line as an operator meets it: what each command says, does and refuses, never with a traceback."""
 
 import re
+import socket
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from ingest.words import Reject
 from shouwang.demo_town import simulated_gateways
 from shouwang.incidents import Script
 from shouwang.settings import load_settings
+from tests.certificates import own_certificate
 from tests.devices.town_folder import spoil
 from tests.servers import free_port
 from tests.shouwang.command_line import query, run
@@ -319,7 +322,34 @@ def test_a_simulation_that_reaches_nobody_says_so(town: Path) -> None:
     run("town", "import", town)
     port = free_port()
     said = run("simulate", "--broker", f"mqtt://127.0.0.1:{port}", "--for", 1, fails=1).stderr
-    assert said.startswith(f"127.0.0.1:{port} took nothing")
+    assert said.startswith(f"127.0.0.1:{port} 什么也没有收下")
+    assert f"\n127.0.0.1:{port} took nothing" in said
+
+
+def test_a_simulation_speaks_tls_where_the_address_says_so(town: Path, tmp_path: Path) -> None:
+    spoil(town, "devices.csv", "GAS-1", state="in_service")
+    run("town", "import", town)
+    shaken: list[str | None] = []
+    context = own_certificate(tmp_path / "broker.pem")
+    with socket.create_server(("127.0.0.1", 0)) as line:
+
+        def shake() -> None:
+            caller, _ = line.accept()
+            with caller, context.wrap_socket(caller, server_side=True) as talk:
+                shaken.append(talk.version())
+
+        shaking = threading.Thread(target=shake)
+        shaking.start()
+        run(
+            "simulate",
+            "--broker",
+            f"mqtts://127.0.0.1:{line.getsockname()[1]}?ca={tmp_path / 'broker.pem'}",
+            "--for",
+            1,
+            fails=1,
+        )
+        shaking.join()
+    assert shaken == ["TLSv1.3"]
 
 
 def test_a_simulation_without_devices_or_with_a_bad_file_says_so() -> None:
