@@ -156,17 +156,30 @@ def scenes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[
     engines[-1].dispose()
 
 
-@settings(
-    max_examples=15,
-    deadline=None,
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # a seed can't be shrunk
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+def sequences(runs: int) -> settings:
+    """So many sequences; one that fails is told as it is, for a seed can't be shrunk."""
+    told = (Phase.explicit, Phase.reuse, Phase.generate)
+    kept = [HealthCheck.function_scoped_fixture]
+    return settings(max_examples=runs, deadline=None, phases=told, suppress_health_check=kept)
+
+
+@sequences(7)
 @given(seed=st.integers(0, 2**32 - 1), length=st.integers(20, 60))
 def test_every_paged_alert_has_a_ticket_or_a_true_hold(
     scenes: Callable[[], QuietScene], seed: int, length: int
 ) -> None:
-    scene = scenes()
+    nothing_is_lost(scenes(), seed, length)
+
+
+@pytest.mark.soak
+@sequences(100)
+@given(seed=st.integers(0, 2**32 - 1), length=st.integers(20, 60))
+def test_every_paged_alert_of_many_days(scenes: Callable[[], QuietScene], seed: int, length: int) -> None:
+    nothing_is_lost(scenes(), seed, length)
+
+
+def nothing_is_lost(scene: QuietScene, seed: int, length: int) -> None:
+    """Looked at after each step, and at the end."""
     for step in sequence(Random(seed), length):
         done(scene, step)
         placed_or_held(scene)
