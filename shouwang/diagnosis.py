@@ -212,8 +212,10 @@ def _database(settings: Settings) -> Finding:
     try:
         schema = schema_state(engine)
     except DatabaseError as error:
-        zh = f"没有应答（{error.orig}）：它在运行吗？地址、用户、口令对吗？"
-        return Finding("database", Standing.BROKEN, f"does not answer: {error.orig}", zh)
+        said = str(error.orig).partition("\n")[0]
+        zh = f"没有应答（{said}）：它在运行吗？地址、用户、口令对吗？"
+        text = f"does not answer ({said}): does it run, are its address, user and password right?"
+        return Finding("database", Standing.BROKEN, text, zh)
     finally:
         engine.dispose()
     if schema.standing is Schema.CURRENT:

@@ -25,6 +25,7 @@ from shouwang.findings import Finding, Standing
 from shouwang.healthy import last_pulse, pulse_file, why_unwell
 from shouwang.migrate import Standing as Schema
 from shouwang.migrate import schema_state
+from shouwang.pulse_words import words_of_pulse
 from shouwang.restored import MARKER, last_restore
 from shouwang.settings import ROLES, Settings
 
@@ -119,9 +120,9 @@ def _roles(settings: Settings, now: int) -> Iterator[Finding]:
     """Roles that were started here and are not well."""
     for role in ROLES:
         if pulse_file(settings.state, role).exists() and (why := why_unwell(last_pulse(settings.state, role), now)):
-            text = f"{why}: see its log, start it again with `shouwang run --roles {role}`"
-            zh = f"{why}：请看它的日志，用 shouwang run --roles {role} 重新启动"
-            yield Finding(f"role {role}", _DOUBTFUL if why.startswith("no_pulse") else _BROKEN, text, zh)
+            said = words_of_pulse(role, why)
+            standing = _DOUBTFUL if why.startswith("no_pulse") else _BROKEN
+            yield Finding(f"role {role}", standing, said.en, said.zh)
 
 
 def _grafana(settings: Settings) -> Iterator[Finding]:

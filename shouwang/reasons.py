@@ -81,6 +81,7 @@ _OF_STORES = {
     ),
 }
 """By a part of what the store says."""
+_ILL = Reason("服务器出错：请看它的日志和磁盘", "the server fails: see its log, and its disk")
 
 
 def why_away(error: BaseException) -> Reason:
@@ -117,7 +118,8 @@ def why_away(error: BaseException) -> Reason:
 def why_no_store(error: Exception) -> Reason:
     """Why the readings store can't be used."""
     text = str(error)
-    return next((reason for sign, reason in _OF_STORES.items() if sign in text), None) or why_away(error)
+    known = next((reason for sign, reason in _OF_STORES.items() if sign in text), None)
+    return known or (_ILL if " answers 5" in text else why_away(error))
 
 
 def why_no_file(error: OSError) -> Reason:

@@ -6,10 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from core.clock import HOUR, SECOND, SystemClock
+from core.clock import HOUR, MINUTE, SECOND, SystemClock
 from shouwang.findings import Finding, Standing
-from shouwang.healthy import pulse_file
+from shouwang.healthy import Beat, pulse_file, why_unwell
 from shouwang.production_findings import production_findings
+from shouwang.pulse import (
+    DATABASE_AWAY,
+    STANDSTILLS,
+    console_why,
+    detection_why,
+    dispatch_why,
+    ingest_why,
+    store_why,
+)
+from shouwang.pulse_words import words_of_pulse
 from shouwang.restored import MARKER
 from shouwang.settings import Settings
 from tests.servers import free_port
@@ -86,10 +96,26 @@ def test_a_restore_that_was_cut_short_and_a_role_that_stands_still(fresh: None) 
     assert found()["restore"].standing is Standing.BROKEN
     pulse_file(Path("state"), "store").write_text('{"at": 1, "why": ""}')
     now = SystemClock().now()
-    pulse_file(Path("state"), "detect").write_text(f'{{"at": {now}, "why": "behind"}}')
+    pulse_file(Path("state"), "detect").write_text(f'{{"at": {now}, "why": "detection_behind"}}')
     told = found()
-    assert told["role store"].text.startswith("no_pulse_for_")
-    assert (told["role detect"].standing, told["role detect"].text.split(":")[0]) == (Standing.BROKEN, "behind")
+    assert told["role store"].text.startswith("nothing was heard of it for ")
+    assert told["role detect"].standing is Standing.BROKEN
+    assert told["role detect"].text.startswith("detection is more than a minute behind: see its log, start it again")
+
+
+def test_every_reason_of_a_role_has_words_and_a_restart_is_advised_where_it_helps() -> None:
+    reasons = {
+        ingest_why(False, 0, MINUTE), ingest_why(False, 0, 0), detection_why(0, 0), detection_why(1, HOUR),
+        store_why(0, HOUR), dispatch_why(None, []), dispatch_why(1, []), dispatch_why(0, ["robot"]),
+        console_why(free_port()), "console_answers_503", DATABASE_AWAY, why_unwell(None, 0),
+        why_unwell(Beat(0, ""), HOUR),
+    }  # fmt: skip
+    for why in reasons - {""}:
+        said = words_of_pulse("detect", why)
+        assert CHINESE.search(said.zh)
+        assert "_" not in said.en.replace("shouwang@", "")
+        assert ("restart" in said.en) == why.startswith((*STANDSTILLS, "no_pulse", "never"))
+    assert "robot" in words_of_pulse("dispatch", dispatch_why(0, ["robot"])).zh
 
 
 def test_accounts_and_contacts(town: Path) -> None:

@@ -59,6 +59,7 @@ def test_the_cause_is_at_the_bottom_of_what_libraries_raise() -> None:
         (StoreUnavailable("http://h refuses the token (unauthorized): give one"), "store_token"),
         (StoreError("http://h: the token may not make buckets and tokens"), "all access"),
         (StoreUnavailable("http://h has no bucket readings (not found)"), "shouwang store init"),
+        (StoreUnavailable("http://h answers 502: <html>"), "see its log"),
         (StoreBusy("another process has the readings store open"), "stop that one"),
         (StoreUnavailable("the readings store r.duckdb can't be opened: IO Error"), "owner"),
     ],
