@@ -33,6 +33,11 @@ if [[ ! -e broker_ca ]]; then
     put broker_ca <.ca.pem
     rm .ca.pem
 fi
+if [[ ! -e broker_cert && ! -e broker_ca_key ]]; then
+    echo "没有 broker_ca_key，签不出 broker_cert：请把它从 U 盘放回 $PWD，再运行一次；签好后再移走。" >&2
+    echo "broker_cert can't be made without broker_ca_key: put it back into $PWD, run this again, move it away afterwards." >&2
+    exit 1
+fi
 if [[ ! -e broker_cert ]]; then
     names=DNS:mosquitto,DNS:localhost,IP:127.0.0.1
     for name in "$@"; do
