@@ -1,4 +1,4 @@
-"""deploy/secrets.sh: what is there stays, a certificate is renewed by the town's own authority, or it is said why not."""
+"""deploy/secrets.sh: what is there stays; a certificate is renewed by the town's own authority, or is told why not."""
 
 import subprocess
 from pathlib import Path
