@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints,
 
 from alerts.channels.email import MailServer
 from alerts.channels.template import VARIABLES
+from shouwang.setting_faults import begins_with
 
 Kind = Literal[
     "phone",
@@ -95,7 +96,7 @@ class ChannelSettings(BaseModel):
     def _is_aes_key(cls, value: SecretStr) -> SecretStr:
         key = value.get_secret_value()
         if key and not _AES_KEY.fullmatch(key):
-            raise ValueError("must be the 43 letters and digits that the provider shows")
+            raise ValueError("要填服务商给的 43 个字符 · must be the 43 letters and digits that the provider shows")
         return value
 
     @field_validator("variables")
@@ -103,7 +104,7 @@ class ChannelSettings(BaseModel):
     def _are_known(cls, value: list[str]) -> list[str]:
         unknown = [name for name in value if name not in VARIABLES]
         if unknown or len(set(value)) < len(value):
-            raise ValueError(f"must be some of {', '.join(VARIABLES)}, each once")
+            raise ValueError(f"可选 {', '.join(VARIABLES)}，各一次 · must be some of these, each once")
         return value
 
     @model_validator(mode="after")
@@ -111,11 +112,11 @@ class ChannelSettings(BaseModel):
         missing = [name for name in NEEDED.get(self.kind, ()) if not _given(getattr(self, name))]
         if missing:
             mend = "; set secret, or secret_file for a file that holds it" if "secret" in missing else ""
-            raise ValueError(f"{self.kind} needs {', '.join(missing)}{mend}")
+            raise ValueError(f"缺少 {', '.join(missing)} · {self.kind} needs {', '.join(missing)}{mend}")
         if self.kind in TEMPLATED and 0 < len(self.token.get_secret_value()) < _LEAST_SECRET:
-            raise ValueError(
-                f"token must have at least {_LEAST_SECRET} characters: it keeps others from sending receipts"
-            )
+            zh = "token 至少 {} 个字符，以免他人伪造回执"
+            en = "token must have at least {} characters: others could send receipts"
+            raise ValueError(f"{zh} · {en}".replace("{}", str(_LEAST_SECRET)))
         if self.kind == "email":
             self.mail_server  # noqa: B018 - raises what is wrong with it
         return self
@@ -138,7 +139,7 @@ class OutsideSettings(BaseModel):
     @classmethod
     def _is_long(cls, value: SecretStr) -> SecretStr:
         if len(value.get_secret_value().strip()) < _LEAST_SECRET:
-            raise ValueError(f"must have at least {_LEAST_SECRET} characters")
+            raise ValueError(f"至少 {_LEAST_SECRET} 个字符 · must have at least {_LEAST_SECRET} characters")
         return value
 
     @field_validator("url")
@@ -146,7 +147,7 @@ class OutsideSettings(BaseModel):
     def _is_web(cls, value: SecretStr) -> SecretStr:
         url = value.get_secret_value()
         if url and urlsplit(url).scheme not in {"http", "https"}:
-            raise ValueError("must begin with http:// or https://")
+            raise ValueError(begins_with("http://", "https://"))
         return value
 
 

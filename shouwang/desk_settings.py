@@ -40,16 +40,16 @@ Span(clock='running', amount=90000000))
     """
     found = _SPAN.fullmatch(text.strip()) if isinstance(text, str) else None
     if not found:
-        raise ValueError('must be a span such as "30 min", "4 working hours", "1 working day" or "3 days"')
+        raise ValueError('要写成如 "30 min"、"1 working day" · must be a span such as "4 working hours" or "3 days"')
     number, working, unit = float(found[1]), bool(found[2]), found[3]
     if number * _UNITS[unit] > _MOST_DAYS * DAY:
-        raise ValueError(f"must be at most {_MOST_DAYS} days")
+        raise ValueError(f"最多 {_MOST_DAYS} 天 · must be at most {_MOST_DAYS} days")
     if unit.startswith("day"):
         if number != int(number):
-            raise ValueError("must be whole days")
+            raise ValueError("要写整天数 · must be whole days")
         return Span("days" if working else "natural", int(number))
     if working and unit == "s":
-        raise ValueError("must be minutes, hours or days of working time")
+        raise ValueError("工作时间要用 min、hours 或 days · must be minutes, hours or days of working time")
     return Span("hours" if working else "running", round(number * _UNITS[unit]))
 
 
@@ -61,7 +61,7 @@ def micros_of(text: object) -> int:
     """
     found = span_of(text)
     if found.clock in ("hours", "days"):
-        raise ValueError('must be a span of the ordinary clock, such as "30 min"')
+        raise ValueError('要用自然时间，如 "30 min" · must be a span of the ordinary clock')
     return found.amount * DAY if found.clock == "natural" else found.amount
 
 
@@ -266,13 +266,13 @@ class MatcherSection(_Part):
     @classmethod
     def _is_known(cls, label: str) -> str:
         if label not in LABELS:
-            raise ValueError(f"must be one of {', '.join(LABELS)}")
+            raise ValueError(f"可选 {', '.join(LABELS)} · must be one of these")
         return label
 
     @model_validator(mode="after")
     def _has_values(self) -> "MatcherSection":
         if isinstance(self.value, list) and (self.op != "in" or not self.value):
-            raise ValueError('several values need "in", and at least one value')
+            raise ValueError('多个值要用 in，且至少一个 · several values need "in", and at least one value')
         return self
 
     def matcher(self) -> Matcher:
@@ -292,7 +292,7 @@ class InhibitorSection(_Part):
     @classmethod
     def _are_known(cls, labels: list[str]) -> list[str]:
         if unknown := [label for label in labels if label not in LABELS]:
-            raise ValueError(f"there is no label {', '.join(unknown)}")
+            raise ValueError(f"没有这个标签 · there is no label {', '.join(unknown)}")
         return labels
 
     def inhibitor(self) -> Inhibitor:

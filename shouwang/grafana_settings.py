@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator, model_validator
 
 from grafana.kit import Places
+from shouwang.setting_faults import begins_with
 
 _WEB = {"http", "https"}
 
@@ -35,11 +36,11 @@ class GrafanaSettings(BaseModel):
     @classmethod
     def _is_web(cls, value: str) -> str:
         if value and (urlsplit(value).scheme not in _WEB or not urlsplit(value).hostname):
-            raise ValueError("must begin with http:// or https://")
+            raise ValueError(begins_with("http://", "https://"))
         return value.rstrip("/")
 
     @model_validator(mode="after")
     def _opens(self) -> Self:
         if self.url and not self.token.get_secret_value():
-            raise ValueError("url needs token: that of a service account of role Admin")
+            raise ValueError("缺少 token · url needs token: that of a service account of role Admin")
         return self

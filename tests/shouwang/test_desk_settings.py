@@ -168,7 +168,7 @@ def test_a_policy_that_can_t_be_meant_is_refused(steps: list[Any], problem: str)
     ("spoilt", "problem"),
     [
         ({"equal": ["colour"]}, "no label colour"),
-        ({"source": [{"label": "colour", "value": "red"}]}, "must be one of rule"),
+        ({"source": [{"label": "colour", "value": "red"}]}, "可选 rule"),
         ({"target": [{"label": "site", "value": ["A", "B"]}]}, 'need "in"'),
         ({"target": []}, "at least 1"),
     ],

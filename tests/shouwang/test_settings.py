@@ -185,7 +185,9 @@ def test_what_is_masked_still_says_where(file: Path) -> None:
 
 def test_a_channel_says_what_its_kind_lacks(file: Path) -> None:
     (told,) = problems(write(file, '[channels.app]\nkind = "wecom_app"\ncorp_id = "ww1"\n'))
-    lacks = "wecom_app needs agent_id, secret; set secret, or secret_file for a file that holds it"
+    lacks = (
+        "缺少 agent_id, secret · wecom_app needs agent_id, secret; set secret, or secret_file for a file that holds it"
+    )
     assert told == f"{file}: channels.app: {lacks}"
 
 
@@ -207,7 +209,7 @@ def test_an_address_is_the_base_url_or_this_machine() -> None:
             '[channels.sms]\nkind = "aliyun_sms"\nkey_id = "k"\n',
             "aliyun_sms needs secret, signature, template",
         ),
-        ('[channels.district]\nkind = "webhook"\n', "channels.district: webhook needs secret"),
+        ('[channels.district]\nkind = "webhook"\n', "channels.district: 缺少 secret · webhook needs secret"),
         ('[channels.district]\nkind = "webhook"\nsecret = " "\n', "set secret, or secret_file"),
         ('[outside.district]\nsecret = "                    "\n', "at least 16 characters"),
         ('[channels.mail]\nkind = "email"\nurl = "http://x"\nsender = "a@b"\n', "smtps://HOST"),
