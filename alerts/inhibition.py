@@ -37,11 +37,14 @@ INHIBITORS: tuple[Inhibitor, ...] = (
     Inhibitor(
         "site_power_lost",
         (matcher("hazard", "=", "power"), matcher("subject_kind", "in", "site", "device")),
-        (matcher("subject_kind", "=", "device"), matcher("hazard", "!=", "power")),
+        (matcher("subject_kind", "=", "device"), matcher("hazard", "=", "device")),
         ("site",),
     ),
 )
-"""A dead gateway inhibits the silence of its devices, a site without power what its devices say."""
+"""A dead gateway inhibits the silence of its devices, a site without power its devices' faults.
+
+Not what they measure: a cold store that warms up or a pump that stands still is what a cut makes urgent.
+"""
 
 
 class Sources:

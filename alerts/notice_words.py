@@ -27,6 +27,7 @@ HAZARDS = {
     "emission": Words("排放超标", "Emission above the permit"),
     "overload": Words("车辆超限", "Overloaded vehicle"),
     "traffic": Words("交通拥堵", "Congestion"),
+    "power": Words("市电中断", "Mains power lost"),
     "device": Words("设备故障", "Device fault"),
     "platform": Words("平台故障", "Platform fault"),
 }
@@ -43,6 +44,7 @@ SAFETY = {
     "flood": Words("勿涉水，先设警示", "Do not wade; put up warnings first"),
     "canal": Words("勿靠近岸边，穿救生衣", "Keep off the bank; life jacket on"),
     "manhole": Words("先设围挡，勿靠近井口", "Fence it off first; keep clear of the shaft"),
+    "power": Words("勿触碰带电设备，随时可能来电", "Do not touch live parts: power may return at any moment"),
     "structure": Words("撤离倾倒范围，先拉警戒", "Clear everybody from where it may fall; tape it off first"),
 }
 CAUSES = {

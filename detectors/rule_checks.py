@@ -24,7 +24,8 @@ CATEGORIES = (
 )
 HAZARDS = (
     *("gas", "toxic", "smoke", "electrical", "ebike", "lift", "fire_water", "warehouse", "flood", "canal", "manhole"),
-    *("structure", "noise", "dust", "fume", "emission", "overload", "traffic", "device", "platform"),
+    *("structure", "noise", "dust", "fume", "emission", "overload", "traffic"),
+    *("power", "device", "platform"),
 )
 FAULTS = {
     "platform": (

@@ -160,6 +160,10 @@ def _nothing(_chance: Chance, _at: int) -> float:
     return 0.0
 
 
+def _mains(_chance: Chance, _at: int) -> float:
+    return 1.0
+
+
 NORMAL: Mapping[str, Normal] = {
     "gas_lel": _gas,
     "battery": _battery,
@@ -169,6 +173,7 @@ NORMAL: Mapping[str, Normal] = {
     "depth_cm": _nothing,
     "tilt": _tilt,
     "cover_open": _nothing,
+    "mains_on": _mains,
     "laeq": _laeq,
     "pm25": _pm25,
     "pm10": _pm10,

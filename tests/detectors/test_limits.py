@@ -124,6 +124,7 @@ FALLEN_BELOW = [
     ),
     Limit("fire_water.tank_level", "fire_tank", "tank_level", 90, 0, WARNING),
     Limit("fire_water.tank_level", "fire_tank", "tank_level", 80, WARNING, ALARM),
+    Limit("power.mains", "mains", "mains_on", 1, 0, ALARM),
     Limit("traffic.congestion", "traffic", "speed", 20, 0, WARNING),
     Limit("traffic.congestion", "traffic", "speed", 10, WARNING, ALARM),
     Limit("emission.ph_low", "outlet_water", "ph", 6, 0, ALARM),
@@ -145,6 +146,7 @@ ANNOUNCED = [
     ("lift.overspeed", "lift", "overspeed", ALARM),
     ("lift.off_level", "lift", "stopped_off_level", ALARM),
     ("lift.door", "lift", "door_fault", WARNING),
+    ("power.mains_lost", "mains", "mains_lost", ALARM),
 ]
 WEIGHTS = [(2, 18, 0, WARNING), (3, 25, 0, NOTICE), (3, 27, NOTICE, WARNING), (4, 31, 0, NOTICE)]
 WEIGHTS += [(4, 36, NOTICE, WARNING), (5, 43, 0, WARNING), (6, 49, 0, WARNING)]

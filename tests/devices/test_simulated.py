@@ -37,6 +37,7 @@ QUIET = {
     "depth_cm": 0,
     "tilt": 5,
     "cover_open": 0,
+    "mains_on": 1,
     "laeq": 55,
     "pm25": 45,
     "pm10": 75,
@@ -83,7 +84,7 @@ QUIET = {
     "door_open": 0,
 }
 """The most that a healthy device says."""
-LEAST = {"battery": 40, "speed": 25, "o2": 20.2, "water_pressure": 0.15, "tank_level": 92, "ph": 6.5}
+LEAST = {"battery": 40, "mains_on": 1, "speed": 25, "o2": 20.2, "water_pressure": 0.15, "tank_level": 92, "ph": 6.5}
 """The least, where a limit lies below."""
 
 

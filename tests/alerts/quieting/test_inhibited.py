@@ -1,7 +1,11 @@
-"""Inhibition by topology: a dead gateway holds its devices' silence, a site without power what its devices say."""
+"""Inhibition by topology: a dead gateway holds its devices' silence, a site without power its devices' faults."""
 
+import pytest
+
+from alerts.inhibition import INHIBITORS, Inhibitor
 from alerts.matching import matcher
 from core.clock import HOUR, MINUTE, SECOND
+from detectors.rules import load_packs
 from detectors.words import Change
 from tests.alerts.quieting.quiet_scene import QuietScene
 
@@ -71,15 +75,30 @@ def test_a_silenced_gateway_still_inhibits_so_that_its_devices_stay_quiet_too(qu
 
 def test_a_site_without_power_holds_its_devices_but_no_danger(quiets: QuietScene) -> None:
     quiets.detect("PLANT", rule="power")
-    quiets.detect("PLANT-1", rule="noise")
+    quiets.detect("PLANT-1", rule="silence")
     quiets.detect("PLANT-2")
-    quiets.detect("FAR-1", rule="noise")
+    quiets.detect("FAR-1", rule="silence")
     assert quiets.holds() == [("PLANT", None), ("PLANT-1", "inhibited"), ("PLANT-2", None), ("FAR-1", None)]
     quiets.clock.advance(SECOND)
     quiets.detect("PLANT", Change.CLEARED, rule="power")
     quiets.clock.advance(5 * MINUTE)
     assert quiets.detect("ROAD-1", rule="noise").opened == 1
     assert quiets.release() == 1
+
+
+def test_what_a_site_without_power_measures_is_told(quiets: QuietScene) -> None:
+    quiets.detect("PLANT", rule="power")
+    assert quiets.detect("PLANT-1", rule="noise").held == 0
+
+
+@pytest.mark.parametrize("inhibitor", INHIBITORS, ids=lambda each: each.name)
+def test_the_packs_have_rules_on_both_sides_of_an_inhibitor(inhibitor: Inhibitor) -> None:
+    known = [
+        {"rule": each.id, "kind": each.kind, "hazard": each.hazard, "category": each.category}
+        for each in load_packs().rules.values()
+    ]
+    for side in (inhibitor.source, inhibitor.target):
+        assert any(all(one.label not in labels or one.holds(labels) for one in side) for labels in known)
 
 
 def test_the_hold_of_a_gateway_cleared_by_hand_ends_and_is_taken_up_again(quiets: QuietScene) -> None:

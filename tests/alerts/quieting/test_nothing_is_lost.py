@@ -91,7 +91,7 @@ class Burst(NamedTuple):
 Step = Says | Quiets | Does | Burst | int
 SITES_AT_ONCE = tuple((f"S{n}-1", "noise") for n in range(1, 5))
 DEAD_GATEWAY = (("GW-0001", "gateway"), ("FAR-1", "silence"), ("PLANT-1", "silence"))
-DARK_SITE = (("PLANT", "power"), ("PLANT-1", "noise"), ("PLANT-1", "gas.lel"))
+DARK_SITE = (("PLANT", "power"), ("PLANT-1", "silence"), ("PLANT-1", "gas.lel"))
 DOINGS: tuple[What, ...] = (
     *("shelve", "one_shot", "end", "end", "release", "killed_release", "clear", "finish", "void", "false_alarm"),
 )
