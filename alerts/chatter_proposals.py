@@ -55,6 +55,12 @@ def consider_chattering(connection: Connection, now: int) -> list[Proposed]:
     return made
 
 
+def has_chattered(connection: Connection, since: int) -> bool:
+    """Whether an alert that chattered opened at or after `since`, µs UTC."""
+    wanted = (alert.c.opened_at >= since, alert.c.chattering.is_not(None))
+    return connection.execute(select(alert.c.id).where(*wanted).limit(1)).first() is not None
+
+
 def decide_delay_off(device: str, chattered: Sequence[Row], terms: Terms) -> Verdict | None:
     """The delay-off that bridges most gaps between openings that chattered; None where few did, or none is enough."""
     if len(chattered) < _LEAST:

@@ -1,15 +1,19 @@
 """Both languages say everything, and templates say nothing by themselves."""
 
+import ast
 import re
 from html.parser import HTMLParser
 from importlib.resources import files
 from itertools import chain
+from pathlib import Path
 from string import Formatter
 
 import pytest
 
+import alerts
 from alerts.alert_decisions import CLOSED_HOW
 from alerts.lifecycle import ACTION_WORDS, STATUS_WORDS
+from alerts.ticket_decisions import decide_recovery
 from console.acting import BUTTONS, FALSE_CAUSES, RETURN_REASONS
 from console.chain import STEPS
 from console.language import LANGUAGES, named, texts
@@ -88,6 +92,26 @@ def test_every_code_that_pages_show_has_a_name(language: str) -> None:
     }
     missing = [f"{family}.{code}" for family, given in codes.items() for code in given]
     assert [key for key in missing if key not in texts(language)] == []
+
+
+def logged_reasons() -> set[str]:
+    """What the desk's code writes as the reason of a log row, read from its source."""
+    places = {"note": 4, "admit": 3, "press": 3}
+    found: set[str] = set()
+    for module in Path(alerts.__file__).parent.glob("*.py"):
+        for call in ast.walk(ast.parse(module.read_text("utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in places:
+                given = ast.walk(call.args[places[call.func.id]])
+                found |= {one.value for one in given if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+    return found
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_reason_in_a_tickets_log_has_words(language: str) -> None:
+    recovered = decide_recovery(0, "dispatched", 3, False, True)[1]
+    reasons = logged_reasons() - {""} | {recovered, "chattering_begins", "quiet_long_enough", "its_ticket_ended"}
+    assert len(reasons) > 15
+    assert sorted(code for code in reasons if f"because.{code}" not in texts(language)) == []
 
 
 def test_an_unknown_code_is_shown_as_it_is() -> None:

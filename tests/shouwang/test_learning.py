@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from alerts.changes import Happened, record_changes
 from alerts.proposal_rows import list_proposals
-from core.clock import DAY, MINUTE, ManualClock
+from alerts.tables import alert
+from core.clock import DAY, MINUTE, SECOND, ManualClock
 from core.database import reading, writing
 from ingest.duckdb_store import DuckDbStore
 from ingest.store import Rows, StoreUnavailable
@@ -90,3 +91,18 @@ def test_the_embedded_store_answers(engine: Engine, learning: tuple[Learning, Pe
     put(engine, learning[1].history, (61.0, 62.0, 63.0, 64.0, 65.0))
     assert Learning(engine, store, ManualClock(NOW)).step(NOW) == 1, "a dwell needs no readings"
     store.close()
+
+
+def test_what_chatters_is_looked_at_while_it_does(engine: Engine, learning: tuple[Learning, Peaks]) -> None:
+    work, peaks = learning
+    with writing(engine) as connection:
+        for n in range(5):
+            peaks.history.put(connection, "real", 61.0, at=NOW - (20 - n) * SECOND)
+    assert work.step(NOW) == 0
+    with writing(engine) as connection:
+        connection.execute(update(alert).values(chattering=NOW - 20 * SECOND))
+    assert work.step(NOW + 1) == 1
+    with reading(engine) as connection:
+        (row,) = list_proposals(connection)
+    assert (row["rule"], row["scope"]) == ("noise.day", "N1")
+    assert work.step(NOW + 1 + 5 * MINUTE) == 0, "it is open already"
