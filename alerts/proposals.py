@@ -267,10 +267,10 @@ def _same(terms: Sequence[Terms]) -> bool:
 
 
 def before_of(terms: Sequence[Terms], rule: Rule) -> dict[str, Any]:
-    """What holds now, for the page: the limits (by severity's name), recovery and dwell, as far as they are one."""
+    """What holds now, for the page: the limits (by severity's name), recovery and dwells, as far as they are one."""
     if not terms:
         return {}
-    said: dict[str, Any] = {"dwell": max(each.dwell for each in terms)}
+    said: dict[str, Any] = {name: max(getattr(each, name) for each in terms) for name in ("dwell", "dwell_off")}
     if _same(terms):
         said["limits"] = {level.name.lower(): limit for level, limit in sorted(terms[0].limits.items())}
         said["recovery"] = terms[0].recovery

@@ -24,6 +24,7 @@ from console import dossier
 from console.access import LARGEST_NUMBER, Dispatcher, Forbidden, Given, NotFound
 from console.accounts import Account
 from console.api import answer
+from console.language import LANGUAGES, texts
 from console.pages import pages_of
 from console.services import Services
 from console.signing import go
@@ -162,7 +163,8 @@ def decide_by_program(
     try:
         decide(services, number, decision, account, opinion)
     except DecisionRefused as refused:
-        said = answer({"error": {"code": refused.reason}})
+        zh, en = (texts(language)[f"proposal_refused.{refused.reason}"] for language in LANGUAGES)
+        said = answer({"error": {"code": refused.reason, "zh": zh, "en": en}})
         said.status_code = 409
         return said
     return proposal(services, account, number)

@@ -101,8 +101,9 @@ def logged_reasons() -> set[str]:
     for module in Path(alerts.__file__).parent.glob("*.py"):
         for call in ast.walk(ast.parse(module.read_text("utf-8"))):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in places:
-                given = ast.walk(call.args[places[call.func.id]])
-                found |= {one.value for one in given if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+                given = call.args[places[call.func.id]]
+                either = [given.body, given.orelse] if isinstance(given, ast.IfExp) else [given]
+                found |= {one.value for one in either if isinstance(one, ast.Constant) and isinstance(one.value, str)}
     return found
 
 

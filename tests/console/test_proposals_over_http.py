@@ -188,6 +188,16 @@ def test_precision_says_its_denominator(desk: Desk) -> None:
     assert "Precision is real ÷ labelled" in client.get("/proposals?by=site&rule=gas.leak").text
 
 
+def test_what_chatters_is_called_no_false_alarm(desk: Desk) -> None:
+    town, visit = desk
+    make(town, Override(dwell_off=MINUTE), "chattering", rule=a_rule(town))
+    page = visit("disp").get("/proposals/1").text
+    assert "反复的 5 次报警中，5 次会算作前一次的延续" in page
+    assert "误报中" not in page
+    refused = visit("disp").post("/api/v1/proposals/1/dismiss").json()["error"]
+    assert refused == {"code": "no_opinion", "zh": "请写明意见", "en": "Please write an opinion"}
+
+
 def test_every_reason_has_its_words() -> None:
     reasons = ("limit_separates", "dwell_separates", "only_an_exception", "sensor_faults", "life_safety")
     for code in (*reasons, "nothing_separates"):

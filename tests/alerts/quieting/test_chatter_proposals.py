@@ -47,7 +47,7 @@ def test_it_is_proposed_once_and_may_be_adopted_even_where_lives_depend_on_it(qu
     with reading(quiets.engine) as connection:
         (proposed,) = consider_chattering(connection, quiets.clock.now())
         version = newest_version(connection) or 0
-    assert (proposed.scope, proposed.before["dwell"]) == (("device", "PLANT-1"), 0)
+    assert (proposed.scope, proposed.before["dwell_off"]) == (("device", "PLANT-1"), 0)
     with writing(quiets.engine) as connection:
         made, _ = propose(connection, Thought(version, [proposed]), quiets.clock.now())
         (row,) = list_proposals(connection)
