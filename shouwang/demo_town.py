@@ -7,10 +7,10 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from alerts.responder_sheets import RESPONDER_SHEETS
-from alerts.tables import contact
+from alerts.tables import contact, person
 from console.accounts import create_account
 from core.clock import SECOND, Clock
 from core.database import writing
@@ -45,7 +45,7 @@ def load_town(settings: Settings, town: Path, types: Mapping[str, DeviceType], d
     """Import the example town and make the dispatcher's account; the account's password.
 
     Only `devices` of its devices are put in service (0: all). Contacts over channels that the demonstration does not
-    have are left out.
+    have are left out. The account is the town's first dispatcher's, who can be sent a test message.
     """
     engine = open_database(settings)
     import_town(engine, town, (*TOWN_SHEETS, *RESPONDER_SHEETS), types, clock.now())
@@ -54,7 +54,8 @@ def load_town(settings: Settings, town: Path, types: Mapping[str, DeviceType], d
         if devices:
             scale_devices(connection, types, devices, clock.now())
         connection.execute(delete(contact).where(contact.c.channel.not_in(list(settings.channels))))
-        create_account(connection, DISPATCHER, "dispatcher", password, now=clock.now())
+        who = select(func.min(person.c.code)).where(person.c.role == "dispatcher")
+        create_account(connection, DISPATCHER, "dispatcher", password, connection.scalar(who), now=clock.now())
     engine.dispose()
     return password
 
