@@ -213,6 +213,8 @@ def _database(settings: Settings) -> Finding:
         schema = schema_state(engine)
     except DatabaseError as error:
         said = str(error.orig).partition("\n")[0]
+        if engine.dialect.name == "sqlite":
+            return Finding("database", Standing.BROKEN, f"can't be read ({said})", f"无法读取（{said}）")
         zh = f"没有应答（{said}）：它在运行吗？地址、用户、口令对吗？"
         text = f"does not answer ({said}): does it run, are its address, user and password right?"
         return Finding("database", Standing.BROKEN, text, zh)

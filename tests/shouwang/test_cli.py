@@ -234,7 +234,7 @@ def test_a_database_file_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOUWANG_DATABASE", "sqlite:///town.db")
     assert findings(run("doctor", "--language", "en", fails=1))["database"] == (
         "broken",
-        "does not answer (file is not a database)",
+        "can't be read (file is not a database)",
     )
 
 
