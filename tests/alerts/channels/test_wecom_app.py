@@ -1,7 +1,7 @@
 """A WeCom application's own ways: tokens, members, doubles, buttons, pictures."""
 
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -107,11 +107,9 @@ def test_without_a_token_nothing_was_sent(app: WecomApp, provider: Server, answe
 
 
 def test_threads_share_one_token(app: WecomApp, provider: Server) -> None:
-    threads = [threading.Thread(target=app.send, args=(outgoing(MEMBER, each),)) for each in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(8) as threads:
+        outcomes = list(threads.map(lambda each: app.send(outgoing(MEMBER, each)), range(8)))
+    assert {outcome.state for outcome in outcomes} == {"accepted"}, outcomes
     assert paths(provider).count("gettoken") == 1
     assert len(provider.messages) == 8
 
