@@ -62,7 +62,9 @@ def _only_reads(address: InfluxAddress, buckets: Sequence[str], token: str) -> b
     Asked with the token itself: servers that keep hashes only don't tell whose it is.
     """
     headers = {"Authorization": f"Token {token}"}
-    with httpx.Client(base_url=address.base, headers=headers, timeout=10, trust_env=False) as asking:
+    with httpx.Client(
+        base_url=address.base, headers=headers, timeout=10, trust_env=False, verify=address.trust()
+    ) as asking:
         try:
             seen = asking.get("/api/v2/buckets", params={"org": address.org, "limit": 100})
             if seen.status_code != httpx.codes.OK:
@@ -123,6 +125,7 @@ def _let_in(address: InfluxAddress, bucket: str, token: str) -> bool:
             headers={"Authorization": f"Token {token}"},
             timeout=10,
             trust_env=False,
+            verify=address.trust(),
         )
     except httpx.HTTPError as error:
         raise StoreUnavailable(f"{address.base} can't be reached: {error!r}") from error

@@ -53,7 +53,7 @@ def probe(address: InfluxAddress) -> str:
 def version_of(address: InfluxAddress) -> str:
     """What the server says of itself, "" when a proxy in front hides it."""
     try:
-        answer = httpx.get(f"{address.base}/ping", timeout=10, trust_env=False)
+        answer = httpx.get(f"{address.base}/ping", timeout=10, trust_env=False, verify=address.trust())
     except httpx.HTTPError as error:
         raise StoreUnavailable(f"{address.base} can't be reached: {error!r}") from error
     return str(answer.headers.get("X-Influxdb-Version", "")).removeprefix("v")

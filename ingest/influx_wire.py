@@ -88,6 +88,7 @@ class InfluxWire:
             headers=headers,
             timeout=httpx.Timeout(_ANSWER_S, connect=_CONNECT_S),
             trust_env=False,
+            verify=address.trust(),
         )
         self._client = client_of(address)
         self._writes: Any = WriteService(self._client.api_client)  # type: ignore[no-untyped-call]
@@ -113,11 +114,13 @@ class InfluxWire:
                 content_type="text/plain; charset=utf-8",
             )
         except ApiException as error:
+            if not error.status:  # so the client tells of a certificate that it does not trust
+                raise StoreUnavailable(f"{self.address.base} can't be written: {error.reason}") from error
             text = _words(error.body)
             of_lines = error.status in (400, 422) and _OF_LINES.search(text) and _LIMIT not in text
             if of_lines or error.status == 413:
                 return _refusal(error.status, text)
-            raise self._unavailable(error.status or 0, text, bucket) from error
+            raise self._unavailable(error.status, text, bucket) from error
         except (HTTPError, OSError) as error:
             raise StoreUnavailable(f"{self.address.base} can't be written: {error}") from error
         return None
@@ -170,7 +173,15 @@ class InfluxWire:
 def client_of(address: InfluxAddress) -> InfluxDBClient:
     """The client's own object for a server, with timeouts and without retries."""
     milliseconds = int(_CONNECT_S * 1_000), int(_ANSWER_S * 1_000)
-    return InfluxDBClient(url=address.base, token=address.token, org=address.org, timeout=milliseconds, retries=False)
+    address.trust()  # the client would find a wrong file only when it asks, and not say which
+    return InfluxDBClient(
+        url=address.base,
+        token=address.token,
+        org=address.org,
+        timeout=milliseconds,
+        retries=False,
+        ssl_ca_cert=address.ca or None,
+    )
 
 
 def release(client: InfluxDBClient) -> None:

@@ -54,14 +54,14 @@ def _secured(settings: Settings) -> Iterator[Secured]:
         address = BrokerAddress.parse(url)
         yield Secured("broker", address.host, address.port, address.ca, told=True)
     influx = settings.influx
-    for name, base, told in (
-        ("store", influx.base if influx else "", True),
-        ("console", settings.console.base_url, False),
-        ("grafana", settings.grafana.url, False),
+    for name, base, ca, told in (
+        ("store", influx.base if influx else "", influx.ca if influx else "", True),
+        ("console", settings.console.base_url, "", False),
+        ("grafana", settings.grafana.url, "", False),
     ):
         parts = urlsplit(base)
         if parts.scheme == "https" and parts.hostname:
-            yield Secured(name, parts.hostname, parts.port or 443, told=told)
+            yield Secured(name, parts.hostname, parts.port or 443, ca, told=told)
 
 
 def _certificate(server: Secured, now: int) -> Finding | None:

@@ -3,18 +3,21 @@
 import random
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import numpy as np
 import pytest
 
 from core.journal import Offset
 from ingest.influx_address import InfluxAddress
-from ingest.influx_setup import probe, set_up
-from ingest.influx_wire import InfluxWire
+from ingest.influx_setup import probe, set_up, version_of
+from ingest.influx_wire import InfluxWire, client_of
 from ingest.store import Appended, Counts, StoreUnavailable
+from tests.certificates import own_certificate
 from tests.influx_server import InfluxOne, make_buckets, named_server
 from tests.ingest.influx_scene import ALL, AddressOf, Scene, T, address_of, scene, values
 
@@ -100,6 +103,69 @@ def test_a_request_that_is_wrong_as_a_whole_costs_no_reading(tmp_path: Path, bod
             wire.close()
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def answering_by_tls(file: Path) -> Iterator[int]:
+    """A server that takes what is written, with a certificate that nobody knows but `file`; its port."""
+
+    class Taking(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(204)
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            self.send_response(204)
+            self.send_header("X-Influxdb-Version", "v2.7.12")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Taking) as server:
+        server.socket = own_certificate(file).wrap_socket(server.socket, server_side=True)
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_an_authority_of_ones_own_is_named_by_ca(tmp_path: Path) -> None:
+    with answering_by_tls(tmp_path / "own.pem") as port:
+        url = f"influx+https://any@127.0.0.1:{port}/town/readings"
+        trusting = InfluxAddress.parse(f"{url}?ca={tmp_path / 'own.pem'}")
+        wire = InfluxWire(trusting)
+        assert wire.write("readings", f"gas level=1.0 {T}".encode()) is None
+        wire.close()
+        assert version_of(trusting) == "2.7.12"
+        with pytest.raises(StoreUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+            version_of(InfluxAddress.parse(url))
+        stranger = InfluxWire(InfluxAddress.parse(url))
+        with pytest.raises(StoreUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+            stranger.write("readings", f"gas level=1.0 {T}".encode())
+        stranger.close()
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_ca_of_no_use_is_named(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "own.pem"
+    if content is not None:
+        file.write_text(content)
+    address = InfluxAddress.parse(f"influx+https://any@127.0.0.1:1/town/readings?ca={file}")
+    for use in (InfluxWire, client_of, version_of):
+        with pytest.raises(StoreUnavailable, match=str(file)):
+            use(address)
+
+
+@pytest.mark.parametrize(
+    "url", ["influx+http://any@h/town/readings?ca=f", "influx+https://any@h/town/readings?cafile=f"]
+)
+def test_an_option_that_would_do_nothing_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"\?ca=FILE"):
+        InfluxAddress.parse(url)
 
 
 def answering(body: str) -> type[BaseHTTPRequestHandler]:

@@ -58,10 +58,10 @@ def test_a_url_that_names_no_bucket_is_refused(monkeypatch: pytest.MonkeyPatch, 
 
 def test_a_token_is_read_in_percent_form_and_never_shown() -> None:
     settings = Settings(store=SecretStr("influx+https://s3cr%2Ft%3D%3D@influx.example/%E6%9C%9B%E4%BA%AD/readings"))
-    assert settings.influx == ("https://influx.example:443", "s3cr/t==", "望亭", "readings")
+    assert settings.influx == ("https://influx.example:443", "s3cr/t==", "望亭", "readings", "")
     assert masked(settings)["store"] == "influx+https://********@influx.example/%E6%9C%9B%E4%BA%AD/readings"
     account = Settings(store=SecretStr("influx+http://town:s3cret@influx.example:8087/town/readings"))
-    assert account.influx == ("http://influx.example:8087", "town:s3cret", "town", "readings")
+    assert account.influx == ("http://influx.example:8087", "town:s3cret", "town", "readings", "")
     assert "s3cret" not in masked(account)["store"]
 
 
