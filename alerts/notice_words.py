@@ -19,6 +19,7 @@ HAZARDS = {
     "warehouse": Words("仓储环境", "Warehouse climate"),
     "flood": Words("道路积水", "Road flooding"),
     "canal": Words("河道水位", "Canal level"),
+    "unusual": Words("读数异常", "Unusual readings"),
     "manhole": Words("井盖异常", "Manhole cover"),
     "structure": Words("建筑或杆体倾斜", "Leaning structure"),
     "noise": Words("噪声超标", "Noise"),

@@ -1,4 +1,6 @@
-"""Faults that the platform finds in itself or in a gateway: each is an episode that ends when the platform says so.
+"""Faults that the platform finds in itself or in a gateway, and what its models of normal find unusual in a device.
+
+Each is an episode that ends when the platform says so.
 
 A gateway that was shut out is let in again by a person, in the registry: that ends the fault too.
 """
@@ -16,9 +18,11 @@ from detectors.speech import Speech
 from detectors.words import Detection, Subject
 from ingest.words import Event
 
-PLATFORM, GATEWAY = "platform", "gateway"
-SUBJECT_OF = {"platform": PLATFORM, "gateway_fault": GATEWAY}
-"""Kinds of rules and the kind of their events and subjects."""
+PLATFORM, GATEWAY, DEVICE = "platform", "gateway", "device"
+MODEL = "model"
+"""The kind of the events in which a model of normal speaks of the device `id`: no sign of life of it."""
+SUBJECT_OF = {"platform": PLATFORM, "gateway_fault": GATEWAY, "unusual": DEVICE}
+"""Kinds of rules and the kind of their subjects."""
 SHUT_OUT = "shut_out"
 """The gateway's fault that its registration knows too."""
 FLOODING = "flooding"
@@ -66,8 +70,9 @@ class Faults:
 
     def apply(self, event: Event) -> Iterator[Detection]:
         """What an event says of the platform or a gateway; the same said again, as every start does, is no news."""
-        for rule in self._rules.get((event.kind, event.type), ()):
-            key, active = FaultKey(event.kind, event.id, rule.id), event.attributes.get("active")
+        kind = DEVICE if event.kind == MODEL else event.kind
+        for rule in self._rules.get((kind, event.type), ()):
+            key, active = FaultKey(kind, event.id, rule.id), event.attributes.get("active")
             fault = self.standing.get(key)
             if active is True and fault is None and _holds(rule, key, self.speech):
                 yield self._begin(key, rule, event)
@@ -132,6 +137,8 @@ def _ending(key: FaultKey, fault: Fault, speech: Speech) -> str:
     """Why a fault ends under these rules and this registry; "" while it goes on."""
     if key.kind == GATEWAY and key.id not in speech.registry.gateways:
         return RETIRED
+    if key.kind == DEVICE and _device(key, speech) is None:
+        return RETIRED
     rule = speech.rules.rules.get(key.rule)
     if rule is None or SUBJECT_OF.get(rule.kind) != key.kind or rule.event != fault.event:
         return "rule_withdrawn"
@@ -142,8 +149,17 @@ def _ending(key: FaultKey, fault: Fault, speech: Speech) -> str:
 
 def _holds(rule: Rule, key: FaultKey, speech: Speech) -> bool:
     """Whether no override switches the rule off; one names the platform's part or the gateway as `device`."""
+    if key.kind == DEVICE:
+        registry, place = speech.registry, _device(key, speech)
+        return place is not None and rule.terms(registry.type_code[place], registry.site[place], key.id).enabled
     gateway = speech.registry.gateways.get(key.id) if key.kind == GATEWAY else None
     return rule.terms("", gateway.site if gateway else "", key.id).enabled
+
+
+def _device(key: FaultKey, speech: Speech) -> int | None:
+    """The place of a device that is in service, None of one that is not."""
+    place = speech.registry.device_index.get(key.id)
+    return None if place is None or speech.registry.gateway[place] < 0 else place
 
 
 def _is_registered(key: FaultKey, fault: Fault, speech: Speech) -> bool:

@@ -25,6 +25,7 @@ Kind = Literal[
     "compound",
     "platform",
     "gateway_fault",
+    "unusual",
 ]
 
 GRADED: frozenset[str] = frozenset({"threshold", "rate", "event_value", "flapping", "out_of_range", "noise", "drift"})
@@ -144,8 +145,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     event's attribute `by` says.
     compound is about a site: `at_least` of its `members` (rules), told apart by `distinct` (their rules, devices or the
     rules' hazards), begun `within` a span.
-    Rules of kind platform and gateway_fault judge no device: their `event` is what the platform says of itself or of a
-    gateway.
+    Rules of kind platform, gateway_fault and unusual look at no reading: their `event` is what the platform says of
+    itself or of a gateway, or its models of normal of a device.
 
     A `latch` rule's episode ends only when a person closes its alert; until then nothing that comes again is announced
     again, but for a higher severity. An `anomaly` is held back while its sensor is

@@ -25,7 +25,7 @@ CATEGORIES = (
 HAZARDS = (
     *("gas", "toxic", "smoke", "electrical", "ebike", "lift", "fire_water", "warehouse", "flood", "canal", "manhole"),
     *("structure", "noise", "dust", "fume", "emission", "overload", "traffic"),
-    *("power", "device", "platform"),
+    *("power", "device", "platform", "unusual"),
 )
 FAULTS = {
     "platform": (
@@ -33,8 +33,9 @@ FAULTS = {
         *("rules_refused", "escalation_unsure"),
     ),
     "gateway_fault": ("clock", "flooding", "shut_out"),
+    "unusual": ("readings", "fleet"),
 }
-"""By kind of rule what the platform says of itself or of a gateway."""
+"""By kind of rule what the platform says of itself or of a gateway, or its models of normal of a device."""
 
 SUBJECTLESS: frozenset[str] = frozenset({*FAULTS, "compound"})
 """Kinds that are about no device of a type."""

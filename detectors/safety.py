@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, time
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from core.clock import SHANGHAI, local, moment_of
@@ -29,7 +30,7 @@ from detectors.carrying import (
 from detectors.checks import Rows, grown
 from detectors.compound import SITE, Compounds
 from detectors.events import Events
-from detectors.faults import GATEWAY, PLATFORM, Faults
+from detectors.faults import GATEWAY, MODEL, PLATFORM, Faults
 from detectors.flapping import Flaps
 from detectors.hearing import FOREVER, Devices, Gateways, Listening
 from detectors.kernel import NEVER
@@ -37,7 +38,7 @@ from detectors.re_evaluation import hang_on_the_register
 from detectors.rules import RuleSet
 from detectors.speech import Speech
 from detectors.watch import Watch, gateway_places, succeed
-from detectors.words import Detection, Subject
+from detectors.words import Change, Detection, Severity, Subject
 from devices.registry import Registry
 from ingest.words import (
     Block,
@@ -142,7 +143,7 @@ class SafetyDetector:
             yield from self._of_checks(watch.checks.tick(record.time))
             yield from watch.events.tick(record.time, self._pages)
             yield from watch.silence.tick(record.time, watch.faults.shed(record.time))
-            yield from watch.faults.tick(record.time)
+            yield from self._heeded(watch.faults.tick(record.time))
             yield from watch.drift.tick(record.time)
             yield from watch.flaps.tick(record.time)
         elif record.kind == RecordKind.EVENT:
@@ -163,10 +164,22 @@ class SafetyDetector:
     def _pages(self, device: str) -> bool:
         return bool(self._watch.active[self.registry.device_index[device]])
 
+    def _heeded(self, found: Iterator[Detection]) -> Iterator[Detection]:
+        """What models find in a device pages from 预警 on, and only of one whose alarms page."""
+        for detection in found:
+            kind, code = detection.subject
+            if kind != "device" or detection.change == Change.CLEARED:
+                yield detection
+            else:
+                page = detection.severity >= Severity.WARNING and self._pages(code)
+                yield msgspec.structs.replace(detection, page=page)
+
     def _event(self, event: Event) -> Iterator[Detection]:
         watch = self._watch
         if event.kind == PLATFORM:
             yield from watch.faults.apply(event)
+        elif event.kind == MODEL:
+            yield from self._heeded(watch.faults.apply(event))
         elif event.kind == GATEWAY:
             row = self.registry.gateways.get(event.id)
             if row is not None and event.type == STATUS:

@@ -53,7 +53,8 @@ class Event(msgspec.Struct, frozen=True):
 
     `kind` is "device" or "gateway", `id` its registered code; `at` and `received_at` in µs UTC. The type "status" of a
     gateway carries {"online": bool}; its "clock" and "flooding", and all events of kind "platform" (`id` is the part
-    concerned, such as "journal"), carry {"active": bool, "value": float, "limit": float}.
+    concerned, such as "journal"), carry {"active": bool, "value": float, "limit": float}. Of kind "model" is what the
+    platform's models of normal say of the device `id`, {"active": bool} and more.
     """
 
     kind: str
