@@ -34,7 +34,7 @@ def tail_score(row: Any, part: int, value: float, settled: bool) -> float:
     Peaks over threshold: the exceedances of a quantile that is followed by stochastic approximation have a
     generalised Pareto tail (Siffer et al., "Anomaly detection in streams with extreme value theory", KDD 2017), here
     with a fixed shape and a decayed mean. Means exceed it in clusters, of which the peaks are what is learnt, once each
-    when it is over: else a fault that grows would become its own normal as it grows. A lost season is over in days only,
+    when it is over: else a fault that grows would become its own normal as it grows. A lost season is over in days,
     so that SEASON learns at once.
     """
     over, excess, seen = row.over[part], row.excess[part], row.seen[part]
