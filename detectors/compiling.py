@@ -3,6 +3,7 @@
 import numpy as np
 
 from core.journal import Offset, Record, RecordKind
+from detectors.anomaly.cheap import CheapTier
 from detectors.rules import load_packs
 from detectors.safety import SafetyDetector
 from devices.device_types import DeviceType, load_device_types
@@ -22,6 +23,7 @@ def compile_kernels() -> None:
     block = Block(series, moments, moments, np.zeros(_DEVICES), np.zeros(_DEVICES, np.uint16))
     detector.apply(Record(Offset(0, 1), 1, RecordKind.BLOCK, block.to_bytes()))
     detector.apply(Record(Offset(0, 2), 1, RecordKind.TICK, b""))
+    CheapTier(_DEVICES).read(series, moments, np.zeros(_DEVICES), np.zeros(_DEVICES, np.int8))
 
 
 def _small_town() -> Registry:

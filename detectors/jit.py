@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 _cg: Any = _cgutils
 _Parameters = ParamSpec("_Parameters")
 _Answer = TypeVar("_Answer")
-_IMPORTED = re.compile(rb"^from \w+\.(\w+) import", re.MULTILINE)
+_IMPORTED = re.compile(rb"^from [\w.]+\.(\w+) import", re.MULTILINE)
 
 
 def compiled(function: Callable[_Parameters, _Answer]) -> Callable[_Parameters, _Answer]:

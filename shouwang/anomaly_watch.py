@@ -44,7 +44,7 @@ class Models(Protocol):
         ...
 
     def restore(self, notes: dict[str, bytes], pages: Callable[[str], Iterable[Page]]) -> None:
-        """Go on from what was saved; raises PagesRefused."""
+        """Go on from what was saved; raises PagesRefused or ValueError."""
         ...
 
 
@@ -93,11 +93,11 @@ class AnomalyWatch:
             if "place" in notes:
                 models.restore(notes, pages.pages)
                 return models, min(_place(notes["place"]), self._journal.head())
-        except PagesRefused as refusal:
+        except (PagesRefused, ValueError) as refusal:
             return self._anew(refusal)
         return models, self._journal.head()
 
-    def _anew(self, refusal: PagesRefused) -> tuple[Models, Offset]:
+    def _anew(self, refusal: Exception) -> tuple[Models, Offset]:
         """Models that know nothing, and a file of their own beside what can't be used."""
         _log.warning("the models of normal begin anew", why=str(refusal))
         self._release()

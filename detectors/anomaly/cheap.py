@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from detectors.anomaly.cheap_kernel import read
+from detectors.anomaly.cheap_kernel import WARM_DAYS, WARM_READINGS, read
 from detectors.anomaly.cheap_state import DAY, LINES, NOBODY, POINT, ROW, RUN, SCATTER, SEASON, TREND
 
 PAGE = 1024
@@ -87,6 +87,11 @@ class CheapTier:
     def readings(self) -> npt.NDArray[np.uint32]:
         """Of each series, how many readings it has learnt from; shape (count,)."""
         return self._state["readings"].copy()
+
+    def settled(self) -> npt.NDArray[np.bool_]:
+        """Of each series, whether it has been read for long enough to be judged; shape (count,)."""
+        days = self._state["days"].sum(1)
+        return (days >= WARM_DAYS) & (self._state["readings"] >= WARM_READINGS)  # type: ignore[no-any-return]
 
     def ignored(self) -> npt.NDArray[np.uint16]:
         """Of each series, how many readings were NaN or infinite; shape (count,)."""
