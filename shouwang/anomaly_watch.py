@@ -65,6 +65,10 @@ class AnomalyWatch:
         self._saver: _Saver | None = None
         self.reached = 0
 
+    def models(self) -> Models:
+        """Models that know nothing yet."""
+        return self._make()
+
     def run(self, ending: threading.Event) -> None:
         """Follow the journal from now on, or from where the saved models stood, until `ending`."""
         self._saved = self._clock.now()
@@ -82,7 +86,7 @@ class AnomalyWatch:
 
     def _resume(self) -> tuple[Models, Offset]:
         """The models with where they stand in the journal; new ones where nothing of use was saved."""
-        models = self._make()
+        models = self.models()
         try:
             pages = ModelPages(self._path)
         except PagesRefused as refusal:
@@ -104,7 +108,7 @@ class AnomalyWatch:
         for ending in ("", "-wal", "-shm"):
             self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
         self._saver = _Saver(ModelPages(self._path))
-        return self._make(), self._journal.head()
+        return self.models(), self._journal.head()
 
     def _say(self) -> None:
         """Journal what was found; where the journal takes nothing it is tried again."""

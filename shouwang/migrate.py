@@ -9,6 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 
+import alerts.anomaly_tables
 import alerts.case_tables
 import alerts.escalation_tables
 import alerts.event_tables

@@ -81,6 +81,13 @@ class LearningSettings(_Section):
         return ProposalSettings(self.false_alarms, self.days * DAY, self.share)
 
 
+class AnomalySettings(_Section):
+    """The models of normal: whether they read at all, and how many warnings an hour the town will bear."""
+
+    enabled: bool = True
+    per_hour: int = Field(default=6, gt=0, le=3600)
+
+
 class ConsoleSettings(_Section):
     """Where the web pages are served; `base_url` is what links in messages begin with."""
 
@@ -195,6 +202,7 @@ class Settings(BaseSettings):
     journal: JournalSettings = JournalSettings()
     ingest: IngestSettings = IngestSettings()
     learning: LearningSettings = LearningSettings()
+    anomaly: AnomalySettings = AnomalySettings()
     console: ConsoleSettings = ConsoleSettings()
     desk: DeskSection = DeskSection()
     heartbeat: HeartbeatSettings = HeartbeatSettings()

@@ -35,6 +35,7 @@ from ingest.store import ReadingStore
 from ingest.tables import applied
 from ingest.words import Control, RegistryChanged, RulesChanged, encode
 from ingest.writer import StoreWriter
+from shouwang.anomalies import anomaly_watch
 from shouwang.at_work import name_of
 from shouwang.backtests import Backtests
 from shouwang.canary import Canary, Hop, Passage, Standing
@@ -224,6 +225,8 @@ class _Wiring:
         self._work("safety", p.watch.run)
         self._work("unannounced rules", Unannounced(p.engine, p.control, self._followed).run)
         self._work("dead letters", DeadLetterWriter(p.journal, p.engine, p.clock).run)
+        if p.settings.anomaly.enabled:
+            self._work("anomalies", anomaly_watch(p.settings, p.journal, p.engine, p.clock, self.registry).run)
 
     def write_store(self) -> None:
         p = self.platform

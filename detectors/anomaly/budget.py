@@ -105,6 +105,11 @@ class Budget:
         """The least weight of a warning now."""
         return FLOOR + self._above
 
+    @property
+    def spent(self) -> int:
+        """Warnings of the hour before the last tick."""
+        return len(self._spent)
+
     def shares(self) -> dict[Series, float]:
         """Of each series (device, metric) that labels were given to: the factor of its budget share, 1 being usual."""
         return dict(self._shares)
