@@ -9,6 +9,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from alerts.changes import last_change
 from console import (
+    anomaly_pages,
     api,
     archive,
     backtest_pages,
@@ -70,6 +71,7 @@ def _everything() -> APIRouter:
         rule_pages,
         backtest_pages,
         proposal_pages,
+        anomaly_pages,
         quiet_pages,
         quiet_api,
         roster_pages,

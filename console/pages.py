@@ -15,6 +15,7 @@ from starlette.types import Scope
 from alerts.measurements import measurement_of
 from alerts.texts import said
 from console.access import language_of, services_of
+from console.anomaly_words import sentence
 from console.language import LANGUAGES, dated, grouped, named, number, span, text, texts, when
 from console.rule_view import scope_in
 from console.rule_words import rule_words
@@ -115,6 +116,7 @@ class Pages:
             "answered": partial(answered, language),
             "pick": partial(pick, language),
             "rule_words": partial(rule_words, language),
+            "unusual": partial(sentence, language),
         }
         return HTMLResponse(self._environment.get_template(template).render({**known, **context}), status)
 

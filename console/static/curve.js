@@ -1,5 +1,5 @@
 "use strict";
-/* Curves with their limits, recovery and the alert's span. */
+/* Curves with their limits, recovery, the band of what is usual and the alert's span. */
 (() => {
   const { text, language } = Shouwang;
   const colours = { 1: "#7db8f7", 2: "#f2cf55", 3: "#ff9a45", 4: "#ff5f66" };
@@ -19,8 +19,19 @@
     return found;
   }
 
+  function shadeBand(plot, [low, high]) {
+    const { ctx, bbox } = plot;
+    const within = (y) => Math.min(Math.max(y, bbox.top), bbox.top + bbox.height);
+    const top = within(plot.valToPos(high, "y", true)), bottom = within(plot.valToPos(low, "y", true));
+    ctx.save();
+    ctx.fillStyle = "rgb(88 208 162 / 0.16)";
+    ctx.fillRect(bbox.left, top, bbox.width, Math.max(2, bottom - top));
+    ctx.restore();
+  }
+
   function shade(about) {
     return (plot) => {
+      if (hasBand(about)) shadeBand(plot, about.band);
       if (about.from === null) return;
       const { ctx, bbox } = plot;
       const left = Math.max(bbox.left, plot.valToPos(about.from / 1e6, "x", true));
@@ -55,6 +66,8 @@
     };
   }
 
+  const hasBand = (about) => Boolean(about.band) && about.band.every(Number.isFinite);
+
   function bounds(marks) {
     return (plot, low, high) => {
       const values = [low, high, ...marks.map((mark) => mark.at).filter((at) => at <= Math.max(high, 1e-9) * 3)].filter(Number.isFinite);
@@ -70,12 +83,13 @@
     const curve = await answer.json();
     if (!curve.at.length) { note(box, "curve.none"); return; }
     const marks = lines(about);
+    const seen = hasBand(about) ? [...marks, ...about.band.map((at) => ({ at }))] : marks;
     const axis = { stroke: "#a3b6c8", grid: { stroke: "#1d2d3d", width: 1 }, ticks: { stroke: "#24364a" } };
     const title = `${curve.device} · ${language === "zh" ? curve.zh : curve.en}${curve.unit ? ` (${curve.unit})` : ""}`;
     const plot = new uPlot({
       width: box.clientWidth, height: HEIGHT,
       tzDate: (at) => uPlot.tzDate(new Date(at * 1e3), "Asia/Shanghai"),
-      scales: { x: { min: about.since / 1e6, max: about.until / 1e6 }, y: { range: bounds(marks) } },
+      scales: { x: { min: about.since / 1e6, max: about.until / 1e6 }, y: { range: bounds(seen) } },
       axes: [{ ...axis, values: times }, { ...axis, size: 56 }],
       series: [
         { label: text("curve.time"), value: (_, at) => (at === null ? "—" : times(null, [at], null, null, 1)[0]) },

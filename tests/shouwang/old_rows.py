@@ -27,6 +27,7 @@ TOWN: dict[str, list[dict[str, Any]]] = {
         {"number": 0, "device": "GAS-1", "metric": "gas_lel"},
         {"number": 1, "device": "GAS-1", "metric": "battery"},
     ],
+    "anomaly_view": [{"one": 1, "at": NOW, "body": "{}"}],
     "applied": [{"consumer": "safety", "partition": 0, "n": 41}],
     "dead_letter": [{"id": 5, "journal_n": 9, "gateway": "GW-1", "reason": "not_json", "payload": b"\x00{"}],
     "reject_count": [{"hour": NOW, "gateway": "GW-1", "reason": "not_json", "messages": 3, "readings": 0}],
@@ -52,6 +53,9 @@ TOWN: dict[str, list[dict[str, Any]]] = {
             "severity": 4, "level": 4, "hazard": "gas", "category": "公共安全", "life_safety": True, "paged": True,
             "site": "S1", "grid": "G01", "ticket": 3, "series": 0, "value": 60.0, "limit": 25.0, "journal_n": 41,
         }
+    ],
+    "anomaly_label": [
+        {"id": 1, "alert": 8, "device": "GAS-1", "metric": "gas_lel", "verdict": "false", "who": "d", "at": NOW}
     ],
     "notice": [
         {
