@@ -7,25 +7,23 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from alerts.proposals import ProposalSettings
-from core.clock import DAY
 from ingest.influx_address import SCHEMES, InfluxAddress
 from ingest.mqtt import BrokerAddress
 from shouwang.channel_settings import ChannelSettings, OutsideSettings, SystemName
 from shouwang.desk_settings import DeskSection
 from shouwang.grafana_settings import GrafanaSettings
 from shouwang.metrics_page import MetricsSettings
+from shouwang.reading_settings import AnomalySettings, IngestSettings, JournalSettings, LearningSettings, Section
 from shouwang.secret_files import SUFFIX, from_environment, from_table, opened
 from shouwang.setting_faults import begins_with, words_of
 
 _PREFIX = "SHOUWANG_"
 _OUTSIDE = (f"{_PREFIX}CONFIG", f"{_PREFIX}TEST_")
 _MASK = "********"
-_GIGABYTE = 2**30
 _FILES = ("sqlite:///", "duckdb:///")
 _ACCOUNT = re.compile(r"^([\w+.-]+://)(?:([^:@/]*)(:))?.*@", re.DOTALL)
 _OPTION = re.compile(r"([?&])(?!(?:ca|client_id|sslmode|sslrootcert)=)([^=&#]+)=[^&]*")
@@ -39,56 +37,7 @@ class SettingsError(ValueError):
         self.problems = problems
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class JournalSettings(_Section):
-    """How much the journal may hold, and how long it keeps what everybody has read."""
-
-    quota_gb: float = Field(default=8, gt=0)
-    reserve_gb: float = Field(default=1, ge=0)
-    replay_hours: float = Field(default=24, ge=0)
-
-    @property
-    def quota_bytes(self) -> int:
-        return int(self.quota_gb * _GIGABYTE)
-
-    @property
-    def reserve_bytes(self) -> int:
-        return int(self.reserve_gb * _GIGABYTE)
-
-
-class IngestSettings(_Section):
-    """What every gateway may send: messages (of a KiB) a second for good, and at once.
-
-    More where its devices' own pace says so, or its attribute max_messages_per_s.
-    """
-
-    gateway_messages_per_s: float = Field(default=50, gt=0)
-    gateway_burst: float = Field(default=20_000, ge=1)
-
-
-class LearningSettings(_Section):
-    """How many tickets of false alarms within `days`, and of what share of those judged, propose a change of a rule."""
-
-    false_alarms: int = Field(default=5, ge=2)
-    days: int = Field(default=30, gt=0, le=365)
-    share: float = Field(default=0.6, gt=0, le=1)
-
-    @property
-    def limits(self) -> ProposalSettings:
-        return ProposalSettings(self.false_alarms, self.days * DAY, self.share)
-
-
-class AnomalySettings(_Section):
-    """The models of normal: whether they read at all, and how many warnings an hour the town will bear."""
-
-    enabled: bool = True
-    per_hour: int = Field(default=6, gt=0, le=3600)
-
-
-class ConsoleSettings(_Section):
+class ConsoleSettings(Section):
     """Where the web pages are served; `base_url` is what links in messages begin with."""
 
     host: str = "127.0.0.1"
@@ -109,7 +58,7 @@ class ConsoleSettings(_Section):
         return value.rstrip("/")
 
 
-class HeartbeatSettings(_Section):
+class HeartbeatSettings(Section):
     """The outside address that is told every `every_s` seconds that all is well; it rings when it hears nothing."""
 
     url: SecretStr = SecretStr("")
@@ -124,7 +73,7 @@ class HeartbeatSettings(_Section):
         return value
 
 
-class BackupSettings(_Section):
+class BackupSettings(Section):
     """Where `shouwang backup` writes (empty: `backups` in the state folder), and how many it keeps."""
 
     folder: str = ""
@@ -135,7 +84,7 @@ class BackupSettings(_Section):
         return Path(self.folder) if self.folder else state / "backups"
 
 
-class RoutingSettings(_Section):
+class RoutingSettings(Section):
     """An OSRM-compatible routing service that tells real ways ahead; without its URL distances are straight lines.
 
     `most` is how many positions it takes in one request (its max-table-size); it is asked anew every `every_h` hours.

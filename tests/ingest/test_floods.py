@@ -245,7 +245,7 @@ def test_no_gateway_gets_more_than_its_bucket_and_its_rate(paces):
 
 
 def test_the_defaults_are_those_of_the_settings():
-    from shouwang.settings import IngestSettings
+    from shouwang.reading_settings import IngestSettings
 
     assert (IngestSettings().gateway_messages_per_s, IngestSettings().gateway_burst) == (FLOOR, BURST)
 

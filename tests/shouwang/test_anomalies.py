@@ -11,7 +11,8 @@ from core.database import reading, writing
 from core.journal import Offset, Record, RecordKind
 from core.sqlite_journal import SqliteJournal
 from shouwang.anomalies import anomaly_watch
-from shouwang.settings import AnomalySettings, Settings
+from shouwang.reading_settings import AnomalySettings
+from shouwang.settings import Settings
 from tests.detectors.stage import START, Device, registry_of
 
 TOWN = registry_of((Device("GAS-1", "gas"),))

@@ -18,6 +18,7 @@ from tests.shouwang.small_platform import found_town, gateway, measure, running,
 STAYS = {
     r"shouwang\.db(-wal|-shm)?": "copied as the member database.sqlite",
     r"journal\.db(-wal|-shm)?": "copied as the member journal.sqlite",
+    r"models\.db(-wal|-shm)?": "what is normal is learnt anew in two days",
     r"readings\.duckdb(\.wal)?": "readings are backed up by their own means",
     r"\w+\.lock": "tells which process runs",
     r"pulse-\w+\.json": "tells of a process of this machine",
