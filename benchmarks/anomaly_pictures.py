@@ -1,4 +1,4 @@
-"""Draws what the models of normal saw of eight faults of the made-up town: `python -m benchmarks.anomaly_pictures docs`.
+"""Draws what the models of normal saw of eight faults: `python -m benchmarks.anomaly_pictures docs`.
 
 Each panel has two days of a series around a fault, the band that all but a thousandth of readings was expected in, and
 a mark at the first reading whose score would be a warning.

@@ -70,6 +70,9 @@ class Scored(NamedTuple):
     threshold: float
 
 
+_ANY = 1e-9
+
+
 def load_corpus(folder: Path) -> Corpus:
     """The corpus in a folder with `data`, `labels` and `config`. OSError without them."""
     windows = json.loads((folder / "labels" / "combined_windows.json").read_text("utf-8"))
@@ -205,3 +208,24 @@ def held_out(corpus: Corpus, scores: Scores, profile: str = "standard") -> float
         own = [its for its in corpus.series if its.category == category]
         total += _sum_at(_judged(own, scores), threshold, weights)
     return _normalised(total, _judged(corpus.series, scores), weights)
+
+
+def score_at(corpus: Corpus, scores: Scores, threshold: float, profile: str = "standard") -> float:
+    """The score when alarms are the scores of at least a threshold that was chosen beforehand."""
+    judged, weights = _judged(corpus.series, scores), corpus.profiles[profile]
+    return _normalised(_sum_at(judged, threshold, weights), judged, weights)
+
+
+def held_out_levels(corpus: Corpus, by_level: Mapping[float, Scores], profile: str = "standard") -> float:
+    """The score when each category is judged at the level, of those tried, that is best for all the others.
+
+    For detectors whose alarms depend on their level in more than being above it; what is above 0 is an alarm.
+    """
+    weights, total = corpus.profiles[profile], 0.0
+    for category in sorted({its.category for its in corpus.series}):
+        others = [its for its in corpus.series if its.category != category]
+        own = [its for its in corpus.series if its.category == category]
+        earned = {level: _sum_at(_judged(others, scores), _ANY, weights) for level, scores in by_level.items()}
+        best = max(earned, key=lambda level: earned[level])
+        total += _sum_at(_judged(own, by_level[best]), _ANY, weights)
+    return _normalised(total, _judged(corpus.series, by_level[next(iter(by_level))]), weights)
